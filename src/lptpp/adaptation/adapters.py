@@ -1,0 +1,22 @@
+"""Bottleneck MLPs beside the frozen MLPs (AdaptFormer, arXiv 2205.13535)."""
+
+import torch
+from torch import nn
+
+
+class Adapter(nn.Module):
+    """s · up(relu(down(h))) for the normalised tokens h of a block, design eq. 2.1; starts as zero."""
+
+    def __init__(self, width: int, bottleneck: int, scale: float = 0.1) -> None:
+        super().__init__()
+        self.down = nn.Linear(width, bottleneck)
+        self.up = nn.Linear(bottleneck, width)
+        self.scale = scale
+        nn.init.kaiming_uniform_(self.down.weight, a=5**0.5)
+        nn.init.zeros_(self.down.bias)
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Map (B, N, D) to (B, N, D)."""
+        return self.scale * self.up(torch.relu(self.down(hidden)))

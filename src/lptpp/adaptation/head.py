@@ -1,0 +1,32 @@
+"""The cosine classifier and what it can start from."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class CosineHead(nn.Module):
+    """z_c = cos(f, w_c) (design 2.3)."""
+
+    def __init__(self, classes: int, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(F.normalize(torch.randn(classes, width), dim=-1))  # (C, F)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Map features (B, F) to cosines (B, C)."""
+        return F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T
+
+    @torch.no_grad()
+    def start_from(self, vectors: torch.Tensor) -> None:
+        """Set the weights to the directions of `vectors` (C, F)."""
+        self.weight.copy_(F.normalize(vectors, dim=-1))
+
+
+def class_means(features: torch.Tensor, labels: torch.Tensor, unseen: torch.Tensor) -> torch.Tensor:
+    """Return the mean unit feature (C, F) of each class from features (n, F) and labels (n,).
+
+    A class without an image keeps its row of `unseen` (C, F).
+    """
+    sums = torch.zeros_like(unseen).index_add_(0, labels, F.normalize(features, dim=-1))
+    seen = torch.bincount(labels, minlength=len(unseen)) > 0
+    return torch.where(seen[:, None], F.normalize(sums, dim=-1), unseen)

@@ -1,0 +1,40 @@
+"""Learned tokens that the frozen blocks attend to."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+START_DEVIATION = 0.02
+
+
+class SharedPrompts(nn.Module):
+    """P learned tokens for each of L blocks, the same for all images (VPT-deep, arXiv 2203.12119)."""
+
+    def __init__(self, blocks: int, length: int, width: int) -> None:
+        super().__init__()
+        self.tokens = nn.Parameter(torch.randn(blocks, length, width) * START_DEVIATION)  # (L, P, D)
+
+    def forward(self, block: int) -> torch.Tensor:
+        """Return the prompts (1, P, D) of one block."""
+        return self.tokens[block : block + 1]
+
+
+class GroupPrompts(nn.Module):
+    """A pool of m (key, prompts) pairs for the last K blocks; an image uses the k best matched (LPT, §3.2)."""
+
+    def __init__(self, pool: int, chosen: int, blocks: int, length: int, width: int) -> None:
+        super().__init__()
+        self.chosen = chosen
+        self.keys = nn.Parameter(torch.randn(pool, width))  # (m, D); only their directions matter
+        self.tokens = nn.Parameter(torch.randn(pool, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
+
+    def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return each image's prompts (B, K, P, D) and match (B,) for queries (B, D).
+
+        The prompts are the mean of the k chosen; the match is the sum of their similarities (design 2.2).
+        """
+        similarity = F.normalize(query, dim=-1) @ F.normalize(self.keys, dim=-1).T  # (B, m)
+        best, index = similarity.topk(self.chosen, dim=-1)  # (B, k)
+        share = torch.zeros_like(similarity).scatter(1, index, 1 / self.chosen)  # (B, m)
+        prompts = share @ self.tokens.flatten(1).to(share.dtype)  # the mean as one product
+        return prompts.view(len(query), *self.tokens.shape[1:]), best.sum(1)

@@ -1,0 +1,90 @@
+"""Vision-language backbones: any open_clip CLIP with a ViT image tower, by name and pretrained tag or local file."""
+
+import open_clip
+import torch
+from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
+from torch import nn
+
+from lptpp.backbones.backbone import BUNDLED, Backbone
+from lptpp.backbones.convert import check_convertible, image_tower
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.text import TextTower
+from lptpp.backbones.weights import downloading, load_strictly, read_weights
+from lptpp.errors import UserError, did_you_mean
+
+
+def load_language(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
+    """Return the two towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
+
+    Raises `UserError` for an unknown name or tag, an unsupported image tower, or no network.
+    """
+    known = [BUNDLED["language"], *open_clip.list_models()]
+    if name not in known:
+        raise UserError(f"No vision-language backbone is named {name}: {did_you_mean(name, known)}")
+    _check_tower(name)
+    if weights is not None and weights.endswith(".safetensors"):
+        model = _empty(name)
+        load_strictly(model, read_weights(weights), weights)
+    else:
+        _check_tag(name, weights)
+        with downloading(f"the weights {weights} of {name}"):
+            model = open_clip.create_model(name, pretrained=weights)
+    with downloading(f"the tokenizer of {name}"):
+        tokenizer = open_clip.get_tokenizer(name)
+    return from_clip(name, model, tokenizer).resized(image_size)
+
+
+def from_clip(name: str, model: nn.Module, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
+    """Return a CLIP's image tower, converted, with its text tower."""
+    tower = image_tower(model.visual, name)
+    preprocessing = _preprocessing(model.visual)
+    del model.visual  # nothing reads the original image tower again
+    return Backbone(name, tower, preprocessing, TextTower(model, tokenizer))
+
+
+def _empty(name: str, device: str = "cpu") -> nn.Module:
+    with downloading(f"the configuration of {name}"):  # some text towers keep theirs on a hub
+        return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
+
+
+def _check_tower(name: str) -> None:
+    with torch.device("meta"):  # costs neither memory nor a download
+        check_convertible(_empty(name, device="meta").visual, name)
+
+
+def _check_tag(name: str, tag: str | None) -> None:
+    known = list_pretrained_tags_by_model(name)
+    if tag not in known:
+        raise UserError(
+            f"Backbone {name} needs its pretrained weights named (got {tag}): {did_you_mean(str(tag), known)}"
+            " A local file must end in .safetensors."
+        )
+    wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
+    if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
+        other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+        raise UserError(f"The weights {tag} of {name} were trained with the other GELU: name the backbone {other}.")
+
+
+def _preprocessing(visual: nn.Module) -> Preprocessing:
+    settings = visual.preprocess_cfg
+    size = settings["size"]
+    if settings.get("resize_mode", "shortest") == "longest":
+        raise UserError("A CLIP whose preprocessing pads its images (resize mode 'longest') is not supported.")
+    return Preprocessing(
+        size=(size, size) if isinstance(size, int) else tuple(size),
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        interpolation=settings["interpolation"],
+        squash=settings.get("resize_mode") == "squash",
+    )
+
+
+def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
+    """Return open_clip's own byte-pair tokenizer, which needs no download."""
+    return open_clip.SimpleTokenizer(context_length=context_length)
+
+
+def build_clip(configuration: dict) -> nn.Module:
+    """Return an open_clip CLIP of the given model configuration, on random weights."""
+    with torch.random.fork_rng(devices=[]):
+        return open_clip.CLIP(**configuration)

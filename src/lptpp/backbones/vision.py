@@ -1,0 +1,60 @@
+"""Visual-only backbones: any timm VisionTransformer by its exact name."""
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from timm.models import split_model_name_tag
+from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
+
+from lptpp.backbones.backbone import BUNDLED, Backbone, check_supported
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.weights import downloading, load_strictly, read_weights
+from lptpp.errors import UserError, did_you_mean
+
+
+def load_vision(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
+    """Return a timm VisionTransformer, from the hub (`weights=None`, the name carries a tag) or a local file.
+
+    Raises `UserError` for an unknown name, a name without pretrained tag, an unsupported tower, or no network.
+    """
+    architecture, tag = split_model_name_tag(name)
+    _check_name(name, architecture, tag, from_file=weights is not None)
+    with torch.device("meta"):  # costs neither memory nor a download
+        check_supported(timm.create_model(architecture, num_classes=0), name)
+    tower = _from_hub(name) if weights is None else _from_file(architecture, weights)
+    return Backbone(name, tower, _preprocessing(tower)).resized(image_size)
+
+
+def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None:
+    if not timm.is_model(architecture):
+        proposal = did_you_mean(architecture, [BUNDLED["vision"], *timm.list_models()])
+        raise UserError(f"No vision backbone is named {name}: {proposal}")
+    known = timm.list_pretrained(f"{architecture}.*")
+    if not from_file and name not in known:
+        said = "names no pretrained weights" if not tag else "has no such pretrained weights"
+        raise UserError(f"Backbone {name} {said}: {did_you_mean(name, known)}")
+
+
+def _from_hub(name: str) -> VisionTransformer:
+    with downloading(f"the weights of {name}"):
+        return timm.create_model(name, pretrained=True, num_classes=0)
+
+
+def _from_file(architecture: str, path: str) -> VisionTransformer:
+    tower = timm.create_model(architecture, num_classes=0)
+    tensors = checkpoint_filter_fn(read_weights(path), tower)
+    classifier = ("head.", "head_dist.")  # the classifier of the pretraining task is not part of a backbone
+    load_strictly(tower, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
+    return tower
+
+
+def _preprocessing(tower: VisionTransformer) -> Preprocessing:
+    settings = resolve_data_config(model=tower)
+    return Preprocessing(
+        size=tuple(settings["input_size"][-2:]),
+        mean=tuple(settings["mean"]),
+        std=tuple(settings["std"]),
+        interpolation=settings["interpolation"],
+        crop_share=settings["crop_pct"],
+        squash=settings["crop_mode"] == "squash",
+    )

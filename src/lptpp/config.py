@@ -1,0 +1,246 @@
+"""The typed settings of a run: defaults < YAML file < what the method switches off < key=value."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_origin, get_type_hints
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from lptpp.config_checks import check
+from lptpp.errors import UserError, did_you_mean
+from lptpp.methods import apply_method
+
+
+@dataclass
+class DataSettings:
+    """Where the pictures come from and how they are split."""
+
+    source: str = "folder"  # emoji, folder, list, inat2018, cifar10_lt, cifar100_lt
+    root: str | None = None  # folder of the pictures
+    class_names: str | None = None  # list: a file of names, one a line, in the order of the labels
+    train_list: str | None = None  # list: lines of path and label; inat2018: JSON
+    validation_list: str | None = None
+    test_list: str | None = None
+    factor: float = 100.0  # CIFAR: largest class count over smallest
+    profile: str = "exponential"  # CIFAR: exponential or step
+    validation: float = 0.0  # share of each training class drawn for validation, never its last image
+    test: float = 0.2  # share drawn for the test part where the source has none
+    split_seed: int = 0
+    on_error: str = "stop"  # stop names all unreadable images; skip leaves them out and lists them in skipped.csv
+    largest_megapixels: float = 25.0
+    memory_gb: float = 2.0  # decoded pictures kept in memory up to this
+
+
+@dataclass
+class AugmentationSettings:
+    """What training does to a picture; evaluation does none of it."""
+
+    smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
+    flip: bool = True
+    colour: float = 0.0  # strength of brightness, contrast and saturation jitter
+
+
+@dataclass
+class BackboneSettings:
+    """Which frozen ViT an expert stands on."""
+
+    kind: str = "vision"  # vision (timm) or language (open_clip)
+    name: str = "vision_tiny32"  # bundled: vision_tiny32, clip_tiny32; or any exact timm / open_clip name
+    weights: str | None = None  # language: pretrained tag; both: a local .safetensors file
+    image_size: int | None = None  # pixels; the backbone's own by default
+
+
+@dataclass
+class ExpertSettings:
+    """One expert: its backbone and the sizes of its parts, each removed by 0."""
+
+    backbone: BackboneSettings = field(default_factory=BackboneSettings)
+    shared_prompts: int = 10  # P, for each block
+    adapter_width: int = 4  # bottleneck r of the adapters
+    adapter_scale: float = 0.1  # s
+    group_prompts: int = 10  # P of each group, for each of the last blocks
+    pool: int = 20  # m groups
+    chosen: int = 2  # k groups an image uses
+    group_blocks: int = 6  # K last blocks
+    head: str = "class_means"  # what the classifier starts from: class_means, text, random
+    templates: list[str] = field(default_factory=lambda: ["a photo of a {}."])  # for head: text
+    scale: float = 20.0  # s of softmax(s · cosines)
+    learning_rate_factor: float = 1.0  # on the learning rates of phases 1 and 2
+    tune_backbone: bool = False  # full fine-tuning: a baseline
+
+
+@dataclass
+class LossSettings:
+    """A loss by name, with options of its own (see docs/method.md)."""
+
+    name: str = "a_gcl"
+    options: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class StreamSettings:
+    """One stream of batches: how images are drawn, what they are judged by, how much that counts."""
+
+    sampler: str = "class_balanced"  # class_balanced, instance_balanced, square_root, effective_number
+    loss: LossSettings = field(default_factory=LossSettings)
+    weight: float = 1.0
+
+
+@dataclass
+class PhaseSettings:
+    """Phase 1 or 2 of every expert."""
+
+    epochs: int = 10
+    batch_size: int = 128
+    optimizer: str = "sgd"  # sgd, adamw
+    learning_rate: float = 0.02  # at a batch of 256; scales with the batch
+    weight_decay: float = 0.01
+    warmup_epochs: float = 1.0
+    main: StreamSettings = field(default_factory=StreamSettings)
+    dual: StreamSettings = field(default_factory=lambda: StreamSettings("instance_balanced", weight=0.0))
+    key_weight: float = 0.5  # of the key-matching term, phase 2
+
+
+@dataclass
+class ScorerSettings:
+    """Phase 3: the scorer, on the experts' outputs computed once."""
+
+    epochs: int = 10
+    batch_size: int = 256
+    optimizer: str = "adamw"
+    learning_rate: float = 0.001
+    weight_decay: float = 0.01
+    warmup_epochs: float = 1.0
+    sampler: str = "class_balanced"
+    hidden: int = 256
+    views: int = 4  # augmented views of each training image
+
+
+@dataclass
+class EvaluationSettings:
+    """What the tables at the end are made of."""
+
+    split: str = "test"  # test, or validation while settings are being chosen
+    borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
+    batch_size: int = 256
+    baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
+
+
+def _phase2() -> PhaseSettings:
+    balanced = LossSettings(options={"positive_focus": 0.0, "negative_focus": 4.0})
+    natural = LossSettings(options={"positive_focus": 0.5, "negative_focus": 8.0})
+    return PhaseSettings(
+        main=StreamSettings("class_balanced", balanced),
+        dual=StreamSettings("instance_balanced", natural, 0.5),
+    )
+
+
+@dataclass
+class Settings:
+    """All settings of a run."""
+
+    run: str = "runs/run"  # the folder that will hold everything
+    method: str = "lptpp"  # lptpp, lpt, linear_probe, vpt_deep, adaptformer, full
+    use_experts: list[str] = field(default_factory=list)  # names of experts; empty = those the method uses
+    seed: int = 0
+    device: str = "auto"  # auto, cpu, cuda, mps
+    precision: str = "auto"  # auto (bf16 where the machine has it), float32, bf16
+    workers: int = 0  # loader processes; changes speed, never results
+    data: DataSettings = field(default_factory=DataSettings)
+    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
+    experts: dict[str, ExpertSettings] = field(default_factory=dict)
+    phase1: PhaseSettings = field(default_factory=PhaseSettings)
+    phase2: PhaseSettings = field(default_factory=_phase2)
+    phase3: ScorerSettings = field(default_factory=ScorerSettings)
+    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+def default_experts() -> dict[str, ExpertSettings]:
+    """Return the two experts of LPT++ on the bundled towers."""
+    language = BackboneSettings(kind="language", name="clip_tiny32")
+    return {"visual": ExpertSettings(), "language": ExpertSettings(backbone=language, head="text")}
+
+
+def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Return the settings of a YAML file with `key=value` overrides.
+
+    Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbour) or a wrong value.
+    """
+    return make_settings(_read(Path(path)), _parse(overrides), str(path))
+
+
+def make_settings(given: DictConfig, overrides: DictConfig, source: str = "settings") -> Settings:
+    """Return checked settings from what a file and the command line give."""
+    _check_keys(given, Settings, source)
+    _check_keys(overrides, Settings, "command line")
+    try:
+        merged = OmegaConf.merge(OmegaConf.structured(Settings), given)
+        if not merged.experts:
+            merged.experts = default_experts()
+        method, chosen = (
+            overrides.get("method", merged.method),
+            overrides.get("use_experts", merged.use_experts),
+        )
+        merged = OmegaConf.merge(apply_method(merged, method, list(chosen)), overrides)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{source}: {error.full_key or 'a setting'}: {reason} Give a value of that type.") from error
+
+
+def to_yaml(settings: Settings) -> str:
+    """Return the settings as YAML that `load_settings` reads back to the same."""
+    return OmegaConf.to_yaml(OmegaConf.structured(settings))
+
+
+def to_dictionary(settings: Settings) -> dict[str, Any]:
+    """Return the settings as plain dictionaries, lists, numbers and strings."""
+    return OmegaConf.to_container(OmegaConf.structured(settings))  # type: ignore[return-value]
+
+
+def _read(path: Path) -> DictConfig:
+    if not path.is_file():
+        known = [str(file) for file in Path("configs").glob("*.yaml")]
+        raise UserError(f"Settings file {path} does not exist: {did_you_mean(str(path), known)}")
+    try:
+        content = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
+        raise UserError(f"Settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, DictConfig):
+        raise UserError(f"Settings file {path} should hold 'key: value' lines.")
+    return content
+
+
+def _parse(overrides: Sequence[str]) -> DictConfig:
+    for override in overrides:
+        if "=" not in override.lstrip("="):
+            raise UserError(f"Setting {override!r} is not of the form key=value, for example phase1.epochs=5.")
+    try:
+        return OmegaConf.from_dotlist(list(overrides))
+    except (YAMLError, OmegaConfBaseException) as error:
+        raise UserError(f"A key=value setting cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _check_keys(given: Mapping, schema: Any, source: str, prefix: str = "") -> None:
+    hints = get_type_hints(schema)
+    for name in given:
+        if name not in hints:
+            near = did_you_mean(str(name), [field.name for field in fields(schema)])
+            raise UserError(f"{source}: there is no setting {prefix}{name}: {near}")
+        _check_value_keys(given[name], hints[name], source, f"{prefix}{name}.")
+
+
+def _check_value_keys(value: Any, hint: Any, source: str, prefix: str) -> None:
+    if not isinstance(value, Mapping):
+        return
+    if is_dataclass(hint):
+        _check_keys(value, hint, source, prefix)
+    elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
+        for name in value:
+            _check_value_keys(value[name], get_args(hint)[1], source, f"{prefix}{name}.")

@@ -1,0 +1,28 @@
+"""Evaluate a finished run again, perhaps on another part or with other borders."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lptpp.errors import UserError
+from lptpp.evaluation.report import write_evaluation
+from lptpp.model import load, run_settings
+from lptpp.prepare import checked, collection_of
+
+CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
+
+
+def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+    """Write the evaluation files of a finished run again and return its metrics.
+
+    Raises `UserError` for a setting that training depended on, or where the folder holds no finished run.
+    """
+    for override in overrides:
+        if not override.startswith(CHANGEABLE):
+            raise UserError(f"{override} cannot change after training: evaluate takes {', '.join(CHANGEABLE)}.")
+    settings = run_settings(run, overrides)
+    model = load(run, settings.device)
+    collection = checked(collection_of(settings), settings, run / "skipped.csv")
+    if collection.class_names != model.class_names:
+        raise UserError(f"The classes under data.root are not those {run} was trained on: give its own data.root.")
+    return write_evaluation(settings, model.mixture, collection, model.runner)

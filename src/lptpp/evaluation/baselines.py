@@ -1,0 +1,76 @@
+"""Rows to compare with that need no training of ours: zero-shot CLIP and a linear probe on the frozen features."""
+
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+
+from lptpp.data.pictures import Pictures
+from lptpp.evaluation.evaluate import KEPT, Ranking
+from lptpp.expert import Expert
+from lptpp.mixture import Mixture
+from lptpp.outputs import Runner
+from lptpp.progress import progress_bar
+
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # sklearn's C, chosen on the validation part
+
+
+def baseline_rankings(
+    mixture: Mixture,
+    pictures: dict[str, Pictures],
+    split: str,
+    class_names: list[str],
+    templates: dict[str, list[str]],
+    wanted: list[str],
+    runner: Runner,
+) -> Iterator[tuple[str, Ranking]]:
+    """Yield (row, ranking) of zero-shot and linear probe for every expert whose backbone is frozen and can do it."""
+    for name, expert in mixture.experts.items():
+        if expert.tune_backbone or not wanted:
+            continue
+        features = {part: runner.features(expert, pictures[part], f"{name}: {part} features") for part in pictures}
+        if "zero_shot" in wanted and expert.backbone.text is not None:
+            yield f"zero-shot, {name}", zero_shot(expert, features[split][0], class_names, templates[name])
+        if "linear_probe" in wanted:
+            yield f"linear probe, {name}", linear_probe(features, split, len(class_names), name)
+
+
+def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
+    """Rank classes by CLIP's own logits for features (n, F): scale · cos(image, text)."""
+    assert expert.backbone.text is not None
+    vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
+    logits = expert.backbone.text.logit_scale * F.normalize(features, dim=-1) @ vectors.T
+    return rank(logits.softmax(-1).numpy())
+
+
+def linear_probe(
+    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, name: str
+) -> Ranking:
+    """Rank classes by logistic regression on unit features; its strength is chosen on the validation part if any."""
+    unit = {part: (F.normalize(x, dim=-1).numpy(), y.numpy()) for part, (x, y) in features.items()}
+    strengths = STRENGTHS if "validation" in unit else (10.0,)
+    fitted = []
+    with progress_bar(f"{name}: linear probe", len(strengths)) as bar:
+        for strength in strengths:
+            fitted.append(_fit(*unit["train"], strength))
+            bar.advance()
+    best = max(fitted, key=lambda model: model.score(*unit["validation"])) if "validation" in unit else fitted[0]
+    probabilities = np.zeros((len(unit[split][0]), classes), dtype=np.float32)
+    probabilities[:, best.classes_] = best.predict_proba(unit[split][0])
+    return rank(probabilities)
+
+
+def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # an unconverged probe is a weaker row, not a failure
+        return LogisticRegression(C=strength, max_iter=300).fit(features, labels)
+
+
+def rank(probabilities: np.ndarray) -> Ranking:
+    """Return the best classes of probabilities (n, C)."""
+    best = torch.from_numpy(probabilities).topk(min(KEPT, probabilities.shape[1]), dim=-1)
+    return Ranking(best.indices.numpy(), best.values.numpy())

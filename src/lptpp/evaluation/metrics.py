@@ -1,0 +1,65 @@
+"""How good the predictions on a long-tailed data set are: accuracy by shot group, calibration, confusion.
+
+Accuracies and calibration errors are in percent. Shapes: n test images, C classes.
+"""
+
+import numpy as np
+
+from lptpp.data.statistics import BORDERS, shots
+
+SHOTS = ("many", "medium", "few")
+
+
+def shot_accuracy(
+    predicted: np.ndarray,
+    confidence: np.ndarray,
+    labels: np.ndarray,
+    counts: np.ndarray,
+    borders: tuple[int, int] = BORDERS,
+) -> dict[str, float | None]:
+    """Return accuracy over all test images and over those of many-, medium- and few-shot classes, in percent.
+
+    predicted, confidence: (n,) best class and its probability; labels: (n,) true classes; counts: (C,) training images, which with `borders` make
+    the groups (`lptpp.data.statistics.shots`). Also "mean_class", the mean accuracy of the classes that have
+    test images, and "calibration_error". A value is None where there is no test image.
+    """
+    correct = predicted == labels
+    shot = shots(counts, borders)[labels]  # (n,)
+    accuracy, tested = class_accuracy(predicted, labels, len(counts))
+    return {
+        "overall": percent(correct),
+        **{name: percent(correct[shot == name]) for name in SHOTS},
+        "mean_class": float(accuracy[tested > 0].mean()) if len(labels) else None,
+        "calibration_error": calibration_error(confidence, correct) if len(labels) else None,
+    }
+
+
+def percent(correct: np.ndarray) -> float | None:
+    """Return the share of true values in percent, or None for no values."""
+    return 100 * float(correct.mean()) if len(correct) else None
+
+
+def class_accuracy(predicted: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the accuracy in percent (nan without test images) and the test images of each class, (C,)."""
+    tested = np.bincount(labels, minlength=classes)
+    correct = np.bincount(labels[predicted == labels], minlength=classes)
+    return np.where(tested > 0, 100 * correct / np.maximum(tested, 1), np.nan), tested
+
+
+def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 15) -> float:
+    """Return the expected calibration error in percent over equal-width bins (low, high] of top-1 confidence.
+
+    Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| (Guo et al. 2017, arXiv 1706.04599, equation 3), for
+    confidences (n,) and whether each is correct (n,), n > 0.
+    """
+    confidence = confidence.astype(np.float64)
+    edges = np.linspace(0, 1, bins + 1)[1:-1]
+    gaps = np.bincount(np.digitize(confidence, edges, right=True), weights=correct - confidence)
+    return 100 * float(np.abs(gaps).sum()) / len(confidence)
+
+
+def confusion(predicted: np.ndarray, labels: np.ndarray) -> list[tuple[int, int, int]]:
+    """Return (true class, predicted class, images) for each pair that occurs, the most frequent first."""
+    pairs, images = np.unique(np.stack([labels, predicted], axis=1), axis=0, return_counts=True)
+    most_first = np.argsort(-images, kind="stable")
+    return [(int(pairs[i, 0]), int(pairs[i, 1]), int(images[i])) for i in most_first]

@@ -1,0 +1,85 @@
+"""The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv."""
+
+from pathlib import Path
+from typing import Any
+
+from lptpp.config import Settings
+from lptpp.data.collection import Collection
+from lptpp.data.pictures import Pictures
+from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.evaluate import Evaluation, evaluate
+from lptpp.evaluation.rows import class_rows, confusion_rows, mean_weights, prediction_rows
+from lptpp.mixture import Mixture
+from lptpp.outputs import Runner
+from lptpp.writing import write_csv, write_json
+
+
+def write_evaluation(settings: Settings, mixture: Mixture, collection: Collection, runner: Runner) -> dict[str, Any]:
+    """Evaluate on the split the settings name, write the files into the run folder, return the metrics."""
+    folder, split = Path(settings.run), settings.evaluation.split
+    pictures = _pictures(settings, collection, split)
+    evaluation = evaluate(mixture, pictures[split], runner)
+    baselines = baseline_rankings(
+        mixture,
+        pictures,
+        split,
+        collection.class_names,
+        {name: expert.templates for name, expert in settings.experts.items()},
+        settings.evaluation.baselines,
+        runner,
+    )
+    evaluation.rankings = dict(baselines) | evaluation.rankings
+    names, counts = collection.class_names, collection.train.counts(len(collection.class_names))
+    borders = _borders(settings)
+    metrics = summary(settings, mixture, collection, evaluation)
+    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, borders))
+    write_csv(
+        folder / "predictions.csv",
+        prediction_rows(evaluation, pictures[split].split, names, list(mixture.experts)),
+    )
+    write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def summary(settings: Settings, mixture: Mixture, collection: Collection, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what metrics.json holds."""
+    counts = collection.train.counts(len(collection.class_names))
+    parts, frozen = mixture.tuned_parts(), mixture.backbone_parameters()
+    tuned = sum(sum(part.values()) for part in parts.values())
+    heads = sum(part.get("classifier", 0) for part in parts.values())
+    borders = _borders(settings)
+    return {
+        "rows": evaluation.metrics(counts, borders),
+        "answer": evaluation.answer,
+        "split": settings.evaluation.split,
+        "images": len(evaluation.labels),
+        "classes": len(counts),
+        "training_images": int(counts.sum()),
+        "borders": list(borders),
+        "method": settings.method,
+        "seed": settings.seed,
+        "tuned_parameters": tuned,
+        "tuned_without_classifiers": tuned - heads,
+        "tuned_parts": parts,
+        "backbone_parameters": frozen,
+        "tuned_share_percent": 100 * tuned / frozen,
+        "tuned_share_without_classifiers_percent": 100 * (tuned - heads) / frozen,
+        "scorer_weights": mean_weights(evaluation, counts, borders, list(mixture.experts)),
+        "backbones": {
+            name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
+            for name, expert in mixture.experts.items()
+        },
+    }
+
+
+def _pictures(settings: Settings, collection: Collection, split: str) -> dict[str, Pictures]:
+    needed = ["train", "validation", split] if "linear_probe" in settings.evaluation.baselines else [split]
+    memory = int(settings.data.memory_gb * 2**30)
+    found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
+    return {name: Pictures(part, memory) for name, part in found.items() if part is not None and len(part)}
+
+
+def _borders(settings: Settings) -> tuple[int, int]:
+    low, high = settings.evaluation.borders
+    return low, high

@@ -1,0 +1,43 @@
+"""The data of a run: loaded, checked picture by picture, and cleared of what cannot be read."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from lptpp.config import Settings
+from lptpp.data import load_collection
+from lptpp.data.collection import Collection
+from lptpp.data.pictures import check
+from lptpp.progress import progress_bar
+from lptpp.writing import write_csv
+
+
+def collection_of(settings: Settings) -> Collection:
+    """Return the data set that the settings name, with its parts drawn; no picture is opened yet.
+
+    Raises `UserError` for whatever is wrong with its files.
+    """
+    arguments = asdict(settings.data)
+    return load_collection(arguments.pop("source"), arguments.pop("validation"), **arguments)
+
+
+def checked(collection: Collection, settings: Settings, report: Path) -> Collection:
+    """Return the collection without unreadable pictures; they stop the run, or are listed in the file `report`.
+
+    Raises `UserError` that names all of them where `data.on_error` is stop.
+    """
+    parts = {name: part for name, part in collection.parts().items() if len(part)}
+    with fault_progress(sum(len(part) for part in parts.values())) as advance:
+        good, faults = check(parts, settings.data.on_error, settings.data.largest_megapixels, advance)
+    if faults:
+        report.parent.mkdir(parents=True, exist_ok=True)
+        write_csv(report, [{"image": name, "reason": reason} for name, reason in faults])
+    return replace(collection, **good)  # type: ignore[arg-type]
+
+
+@contextmanager
+def fault_progress(total: int) -> Iterator[Callable[[int, int], None]]:
+    """Show the progress of looking at every picture."""
+    with progress_bar("Checking the pictures", total) as bar:
+        yield lambda done, total: bar.advance()

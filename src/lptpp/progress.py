@@ -1,0 +1,47 @@
+"""Progress with time left: a bar where somebody watches, a line an epoch elsewhere."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+console = Console(file=sys.stderr, highlight=False)
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One line of progress."""
+
+    progress: Progress
+    task: TaskID
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move on by `steps`."""
+        self.progress.update(self.task, advance=steps, note=note)
+
+
+@contextmanager
+def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
+    """Show progress with time left while the block runs; silent where nobody watches."""
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))

@@ -1,0 +1,131 @@
+"""The one training loop. It knows neither prompts nor CLIP: a task turns a batch into a loss."""
+
+import math
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from lptpp.errors import UserError
+from lptpp.randomness import key
+from lptpp.training.optimisation import Optimisation, restore_optimiser
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Inputs of the task, labels, and a way to name the images where something goes wrong."""
+
+    inputs: torch.Tensor
+    labels: torch.Tensor
+    names: Callable[[], list[str]]
+
+
+@dataclass
+class Position:
+    """Where training stands: the next batch of an epoch of a stage, and the loss so far in that epoch."""
+
+    stage: str
+    epoch: int = 0
+    batch: int = 0
+    loss_sum: float = 0.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One phase of one expert, or of the scorer: everything the loop needs."""
+
+    name: str
+    task: nn.Module  # forward(inputs, labels, epoch) -> scalar loss
+    parameters: list[nn.Parameter]  # what the phase trains: nothing else gets a gradient
+    optimisation: Optimisation
+    epochs: int
+    batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from a batch on
+
+
+class Recorder(Protocol):
+    """What the loop tells of its progress; raising from `step` stops the run at that step."""
+
+    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+        """Told after every step."""
+
+    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+        """Told after every epoch; `position` is the start of the next one."""
+
+
+def train(
+    stage: Stage,
+    accelerator: Accelerator,
+    recorder: Recorder,
+    seed: int,
+    position: Position,
+    optimiser_state: dict[str, torch.Tensor] | None,
+) -> None:
+    """Train a stage from `position` to its end.
+
+    Raises `UserError` for a loss that is not finite, naming stage, epoch, batch and images.
+    """
+    train_only(stage.task, stage.parameters)
+    optimiser = stage.optimisation.build(stage.parameters)
+    if optimiser_state is not None:
+        restore_optimiser(optimiser, optimiser_state)
+    task, prepared = accelerator.prepare(stage.task, optimiser)
+    steps = stage.optimisation.steps // stage.epochs
+    while position.epoch < stage.epochs:
+        started, rate = time.perf_counter(), 0.0
+        for batch in stage.batches(position.epoch, position.batch):
+            # every step's noise starts from where it stands, not from how often somebody drew before
+            torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
+            rate = stage.optimisation.rate(position.epoch * steps + position.batch)
+            position.loss_sum += _step(task, prepared, accelerator, batch, rate, position)
+            position.batch += 1
+            recorder.step(position, optimiser)
+        summary = {
+            "loss": position.loss_sum / max(position.batch, 1),
+            "learning_rate": rate,
+            "seconds": time.perf_counter() - started,
+        }
+        position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
+        recorder.epoch(position, optimiser, summary)
+    accelerator.free_memory()
+
+
+def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
+    """Let gradients reach `parameters` and nothing else of the module."""
+    module.requires_grad_(False)
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+
+
+def _step(
+    task: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    accelerator: Accelerator,
+    batch: Batch,
+    rate: float,
+    position: Position,
+) -> float:
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    device = accelerator.device
+    loss = task(batch.inputs.to(device), batch.labels.to(device), position.epoch)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise _not_finite(value, batch, position)
+    accelerator.backward(loss)
+    optimiser.step()
+    optimiser.zero_grad()
+    return value
+
+
+def _not_finite(value: float, batch: Batch, position: Position) -> UserError:
+    names = batch.names()
+    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
+    return UserError(
+        f"The loss became {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
+        f" {shown}. The last checkpoint is kept; lower the learning rate of this phase or set precision=float32, in a new"
+        " run folder."
+    )

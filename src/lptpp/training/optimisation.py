@@ -1,0 +1,55 @@
+"""Optimisers and their schedule."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Optimisation:
+    """An optimiser by name, and a cosine schedule with warm-up over the steps of a phase (design 2.5).
+
+    `learning_rate` holds at a batch of 256 and scales with the batch.
+    """
+
+    name: str
+    learning_rate: float
+    weight_decay: float
+    warmup_steps: float
+    steps: int
+    batch_size: int
+
+    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+        """Return the optimiser of `parameters`."""
+        if self.name == "sgd":
+            return torch.optim.SGD(parameters, lr=0.0, momentum=0.9, weight_decay=self.weight_decay)
+        assert self.name == "adamw"
+        return torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.weight_decay)
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate of a step, counted from 0 over the whole phase: linear warm-up, then cosine to 0."""
+        peak = self.learning_rate * self.batch_size / 256
+        if step < self.warmup_steps:
+            return peak * (step + 1) / (self.warmup_steps + 1)
+        past = (step - self.warmup_steps) / max(self.steps - self.warmup_steps, 1)
+        return peak * 0.5 * (1 + math.cos(math.pi * past))
+
+
+def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return the state of an optimiser as named tensors, `index.name`."""
+    state = optimiser.state_dict()["state"]
+    return {
+        f"{index}.{name}": torch.as_tensor(value) for index, entry in state.items() for name, value in entry.items()
+    }
+
+
+def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Put back what `optimiser_tensors` returned."""
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for key, tensor in tensors.items():
+        index, name = key.split(".", 1)
+        state.setdefault(int(index), {})[name] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})

@@ -1,0 +1,197 @@
+"""The three phases of training (design 2.5): three short functions over one loop, each leaving all else frozen."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import nn
+
+from lptpp.config import PhaseSettings, ScorerSettings, StreamSettings
+from lptpp.data.loader import Views, batches
+from lptpp.expert import Expert, Judgement
+from lptpp.losses import build_loss
+from lptpp.mixture import Mixture, weighted_average
+from lptpp.randomness import generator, key
+from lptpp.samplers import Sampler, dual_weight
+from lptpp.training.loop import Batch, Stage
+from lptpp.training.optimisation import Optimisation
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The training part as one expert sees it, and how it is drawn."""
+
+    views: Views  # of one expert: its dictionary has one entry
+    counts: torch.Tensor  # (C,) training images of each class
+    seed: int
+    workers: int
+
+
+def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
+    """Phase 1: shared prompts, adapters and their classifier."""
+    task = ExpertTask(expert, expert.phase1, data.counts, settings)
+    return _expert_stage(f"{name}/phase1", task, list(expert.phase_parameters(1)), data, settings, rate_factor)
+
+
+def group_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
+    """Phase 2: group prompts, their keys and a classifier that starts as phase 1 left its own."""
+    expert.heads[-1].load_state_dict(expert.heads[0].state_dict())
+    task = ExpertTask(expert, expert.forward, data.counts, settings)
+    return _expert_stage(f"{name}/phase2", task, list(expert.phase_parameters(2)), data, settings, rate_factor)
+
+
+def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettings, seed: int) -> Stage:
+    """Phase 3: the scorer, on the frozen experts' outputs computed once."""
+    assert mixture.scorer is not None
+    steps = -(-len(outputs.labels) // settings.batch_size)
+    return Stage(
+        name="mixture/phase3",
+        task=ScorerTask(mixture.scorer, [feature.shape[1] for feature in outputs.features]),
+        parameters=list(mixture.scorer.parameters()),
+        optimisation=_optimisation(settings, steps),
+        epochs=settings.epochs,
+        batches=partial(_scorer_batches, outputs, settings, seed),
+    )
+
+
+class ExpertTask(nn.Module):
+    """The loss of phases 1 and 2 (design 2.3): A-GCL − 0.5 · match on each stream of batches, the second one decaying.
+
+    A batch holds as many images of each stream, one stream after the other.
+    """
+
+    def __init__(
+        self,
+        expert: Expert,
+        judge: Callable[[torch.Tensor], Judgement],
+        counts: torch.Tensor,
+        settings: PhaseSettings,
+    ) -> None:
+        super().__init__()
+        self.expert = expert
+        self.judge = judge
+        self.settings = settings
+        self.losses = nn.ModuleList(
+            build_loss(stream.loss.name, counts, expert.scale, stream.loss.options) for stream in streams(settings)
+        )
+
+    def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
+        """Return the loss of images (S·B, 3, H, W) and labels (S·B,) of S streams."""
+        said, parts = self.judge(images), len(self.losses)
+        weights = (
+            self.settings.main.weight,
+            dual_weight(epoch, self.settings.epochs, self.settings.dual.weight),
+        )
+        total = labels.new_zeros((), dtype=torch.float32)
+        for loss, weight, cosines, match, label in zip(
+            self.losses,
+            weights,
+            said.cosines.chunk(parts),
+            said.match.chunk(parts),
+            labels.chunk(parts),
+            strict=False,
+        ):
+            total = total + weight * (loss(cosines, label) - self.settings.key_weight * match.float().mean())
+        return total
+
+
+def streams(settings: PhaseSettings) -> list[StreamSettings]:
+    """Return the streams of a phase: the main one, and the dual one where it counts at all."""
+    return [settings.main, settings.dual] if settings.dual.weight else [settings.main]
+
+
+def _expert_stage(
+    name: str,
+    task: ExpertTask,
+    parameters: list[nn.Parameter],
+    data: TrainingData,
+    settings: PhaseSettings,
+    rate_factor: float,
+) -> Stage:
+    steps = -(-len(data.views) // settings.batch_size)
+    return Stage(
+        name=name,
+        task=task,
+        parameters=parameters,
+        optimisation=_optimisation(settings, steps, rate_factor),
+        epochs=settings.epochs,
+        batches=partial(_image_batches, name, data, settings),
+    )
+
+
+def _optimisation(settings: PhaseSettings | ScorerSettings, steps: int, rate_factor: float = 1.0) -> Optimisation:
+    return Optimisation(
+        name=settings.optimizer,
+        learning_rate=settings.learning_rate * rate_factor,
+        weight_decay=settings.weight_decay,
+        warmup_steps=settings.warmup_epochs * steps,
+        steps=settings.epochs * steps,
+        batch_size=settings.batch_size,
+    )
+
+
+def _image_batches(name: str, data: TrainingData, settings: PhaseSettings, epoch: int, first: int) -> Iterable[Batch]:
+    draws = epoch_draws(name, data, settings, epoch)
+    size = settings.batch_size * len(streams(settings))
+    for views, labels, indices in batches(data.views, draws[first * size :], size, data.workers):
+        (images,) = views.values()
+        yield Batch(images, labels, partial(_names, data, indices))
+
+
+def epoch_draws(name: str, data: TrainingData, settings: PhaseSettings, epoch: int) -> list[tuple[int, int]]:
+    """Return the (image, random key) of every draw of an epoch: B of each stream in turn.
+
+    The key belongs to the draw, not to the image: an image that is drawn ten times is augmented in ten ways.
+    """
+    orders = [
+        Sampler(data.views.labels, len(data.counts), stream.sampler).order(generator(data.seed, name, epoch, position))
+        for position, stream in enumerate(streams(settings))
+    ]
+    turns = [
+        order[start : start + settings.batch_size]
+        for start in range(0, len(orders[0]), settings.batch_size)
+        for order in orders
+    ]
+    drawn = np.concatenate(turns).tolist()
+    return [(image, key(data.seed, name, epoch, "draw", number)) for number, image in enumerate(drawn)]
+
+
+def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
+    return [data.views.pictures.split.name(index) for index in indices.tolist()]
+
+
+@dataclass(frozen=True)
+class ScorerData:
+    """What phase 3 needs of the experts, computed once: n views of training images."""
+
+    features: Sequence[torch.Tensor]  # of each expert, unit length, (n, F_e)
+    confidences: torch.Tensor  # (n, E) each expert's probability of the true class
+    labels: torch.Tensor  # (n,)
+
+
+class ScorerTask(nn.Module):
+    """−log Σ_e w_e p_e[y]: cross-entropy of the mixture's scores, which needs of them only the true class's."""
+
+    def __init__(self, scorer: nn.Module, widths: Sequence[int]) -> None:
+        super().__init__()
+        self.scorer = scorer
+        self.widths = list(widths)
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
+        """Return the loss of inputs (B, ΣF_e + E): features, then the confidences of the true class."""
+        *features, confidences = inputs.split([*self.widths, inputs.shape[1] - sum(self.widths)], dim=1)
+        mixed = weighted_average(confidences.unsqueeze(-1), self.scorer(features))  # (B, 1)
+        return -mixed.clamp(min=1e-6).log().mean()
+
+
+def _scorer_batches(
+    outputs: ScorerData, settings: ScorerSettings, seed: int, epoch: int, first: int
+) -> Iterable[Batch]:
+    labels = outputs.labels
+    sampler = Sampler(labels.numpy(), int(labels.max()) + 1, settings.sampler)
+    order = torch.from_numpy(sampler.order(generator(seed, "mixture/phase3", epoch)))
+    for part in order.split(settings.batch_size)[first:]:
+        inputs = torch.cat([*(feature[part] for feature in outputs.features), outputs.confidences[part]], dim=1)
+        yield Batch(inputs, labels[part], lambda: ["outputs of the experts"])

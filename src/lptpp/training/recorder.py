@@ -1,0 +1,164 @@
+"""What a run folder remembers while training goes on: checkpoints, history, progress, and the wish to stop."""
+
+import logging
+import platform
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lptpp.config import Settings, to_dictionary
+from lptpp.data.collection import Collection
+from lptpp.errors import UserError
+from lptpp.mixture import Mixture
+from lptpp.progress import Bar, progress_bar
+from lptpp.training.checkpoint import Checkpoint, write_checkpoint
+from lptpp.training.loop import Position, Stage
+from lptpp.training.optimisation import optimiser_tensors
+from lptpp.writing import write_csv
+
+log = logging.getLogger("lptpp")
+LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
+FREE = {"run", "device", "workers", "evaluation"}  # settings that may differ when a run goes on
+FREE_DATA = {"root", "memory_gb"}
+
+
+class Interrupted(Exception):
+    """The user asked the run to stop; everything is saved."""
+
+
+class RunRecorder:
+    """Writes a checkpoint after every epoch and when asked to stop."""
+
+    def __init__(
+        self, settings: Settings, mixture: Mixture, collection: Collection, checkpoint: Checkpoint | None
+    ) -> None:
+        self.folder = Path(settings.run)
+        self.mixture = mixture
+        self.identity = identity(settings, mixture, collection)
+        self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
+        self.steps = 0 if checkpoint is None else checkpoint.manifest["step"]
+        self.last_stage = stage_names(mixture)[-1]
+        self.stop_asked = False
+        self.bar: Bar | None = None
+        self.epochs = 0
+
+    @contextmanager
+    def watching(self, stage: Stage, position: Position) -> Iterator[None]:
+        """Show the progress of a stage."""
+        self.epochs = stage.epochs
+        steps = stage.optimisation.steps
+        done = position.epoch * (steps // stage.epochs) + position.batch
+        with progress_bar(stage.name, steps, done) as self.bar:
+            yield
+
+    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+        """Count a step; raise `Interrupted` after saving where the user asked to stop."""
+        self.steps += 1
+        if self.bar is not None:
+            self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
+        if self.stop_asked:
+            self._save(position, optimiser)
+            raise Interrupted
+
+    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+        """Write down an epoch and save."""
+        self.history.append({"stage": position.stage, "epoch": position.epoch, **summary})
+        self._save(position, optimiser)
+        write_csv(self.folder / "history.csv", self.history)
+        log.info(
+            "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
+            summary["loss"], summary["seconds"],
+        )  # fmt: skip
+
+    def _save(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+        finished = position.stage == self.last_stage and position.epoch == self.epochs
+        tensors = {"tuned": self.mixture.tuned_state(), "optimiser": optimiser_tensors(optimiser)}
+        where = {"position": vars(position), "finished": finished, "history": self.history}
+        write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
+
+
+def stage_names(mixture: Mixture) -> list[str]:
+    """Return the names of all stages of a run, in order."""
+    names = []
+    for name, expert in mixture.experts.items():
+        names += [f"{name}/phase1"] + ([f"{name}/phase2"] if expert.encoder.groups is not None else [])
+    return names + (["mixture/phase3"] if mixture.scorer is not None else [])
+
+
+def identity(settings: Settings, mixture: Mixture, collection: Collection) -> dict[str, Any]:
+    """Return what makes a run this run: settings, classes, counts, backbones; and the versions that made it."""
+    return {
+        "settings": to_dictionary(settings),
+        "class_names": collection.class_names,
+        "counts": collection.train.counts(len(collection.class_names)).tolist(),
+        "fingerprints": fingerprints(mixture),
+        "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
+    }
+
+
+def fingerprints(mixture: Mixture) -> dict[str, str]:
+    """Return the fingerprint of every expert's backbone."""
+    return {name: expert.backbone.fingerprint for name, expert in mixture.experts.items()}
+
+
+def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) -> None:
+    """Raise `UserError` where a checkpoint was tuned on other backbone weights than these."""
+    for name, found in fingerprints(mixture).items():
+        if manifest["fingerprints"].get(name) != found:
+            backbone = mixture.experts[name].backbone.name
+            raise UserError(
+                f"{folder} was tuned on another backbone than {backbone} as it is here (expert {name}: fingerprint"
+                f" {str(manifest['fingerprints'].get(name))[:12]}…, not {found[:12]}…): give the weights it was tuned on."
+            )
+
+
+def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """Raise `UserError` where a run folder was begun with other settings or other data."""
+    before, after = _flat(manifest["settings"]), _flat(now["settings"])
+    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    if changed:
+        told = "; ".join(f"{key} was {before.get(key)}, now {after.get(key)}" for key in changed[:5])
+        raise UserError(f"{folder} holds a run with other settings ({told}): choose another run=FOLDER, or delete it.")
+    if manifest["class_names"] != now["class_names"] or manifest["counts"] != now["counts"]:
+        raise UserError(
+            f"{folder} was begun with other pictures or classes: restore them, or choose another run=FOLDER."
+        )
+
+
+def _flat(settings: dict[str, Any], prefix: str = "", free: frozenset[str] | set[str] = FREE) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in settings.items():
+        if key in free:
+            continue
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.", FREE_DATA if prefix + key == "data" else set())
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+@contextmanager
+def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM finish the step, save and stop; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def ask(number: int, frame: object) -> None:
+        if recorder.stop_asked:
+            raise KeyboardInterrupt
+        recorder.stop_asked = True
+        log.info("Stopping after this step; once more to stop at once.")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

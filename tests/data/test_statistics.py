@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lptpp.data.collection import Collection, Split
+from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots, summary
+
+
+def test_shots_at_the_borders() -> None:
+    counts = np.array([0, 1, 19, 20, 100, 101, 5000])
+    assert shots(counts).tolist() == ["few", "few", "few", "medium", "medium", "many", "many"]
+    assert shots(counts, (1, 19)).tolist() == ["few", "medium", "medium", "many", "many", "many", "many"]
+
+
+def test_borders_in_words() -> None:
+    expected = "many: more than 100 training images, medium: 20 to 100, few: fewer than 20"
+    assert describe_borders() == expected
+    assert "more than 7 " in describe_borders((3, 7))
+
+
+def test_imbalance_factor_passes_over_empty_classes() -> None:
+    assert imbalance_factor(np.array([0, 4, 10, 2])) == 5.0
+    assert imbalance_factor(np.array([3, 3])) == 1.0
+
+
+@pytest.mark.parametrize("counts", [[5, 5, 5], [0, 0, 9], [500, 30, 7, 7, 1], [1, 2, 3, 4]])
+def test_gini_is_half_the_relative_mean_difference(counts: list[int]) -> None:
+    pairs = sum(abs(a - b) for a in counts for b in counts)
+    literal = pairs / (2 * len(counts) ** 2 * (sum(counts) / len(counts)))
+    assert gini(np.array(counts)[::-1]) == pytest.approx(literal)
+
+
+def test_summary() -> None:
+    labels = np.repeat([0, 1, 3], [150, 50, 2])
+    train = Split([Path(f"{i}.png") for i in range(202)], labels)
+    test = Split([Path("a.png"), Path("b.png")], np.array([1, 2]))
+    told = summary(Collection(["a", "b", "c", "d"], train, None, test))
+    assert told["classes"] == 4
+    assert told["images"] == {"train": 202, "test": 2}
+    assert told["largest"] == ("a", 150)
+    assert told["smallest"] == ("c", 0)
+    assert told["imbalance_factor"] == 75.0
+    assert told["shots"] == {"many": 1, "medium": 1, "few": 2}
+    assert told["without_training_images"] == ["c"]
+    assert told["counts"] == {"a": 150, "b": 50, "c": 0, "d": 2}
+    assert told["borders"] == describe_borders()
+    assert told["gini"] == gini(np.array([150, 50, 0, 2]))

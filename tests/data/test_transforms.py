@@ -1,0 +1,123 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import InterpolationMode, v2
+
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.data.transforms import evaluation_transform, training_transform
+from lptpp.errors import UserError
+
+PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
+
+
+def picture(height: int, width: int) -> torch.Tensor:
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def smooth(height: int, width: int) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)
+
+
+def test_normalises_channel_by_channel() -> None:
+    wanted = replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
+    pixels = picture(32, 32)
+    result = evaluation_transform(wanted)(pixels)
+    assert result.dtype == torch.float32
+    for c, (mean, std) in enumerate(zip(wanted.mean, wanted.std, strict=True)):
+        torch.testing.assert_close(result[c], (pixels[c].double() / 255 - mean).div(std).float())
+
+
+@pytest.mark.parametrize("size", [(50, 80), (80, 50), (33, 97), (20, 20), (7, 300)])
+@pytest.mark.parametrize("crop_share", [1.0, 0.875, 0.9])
+def test_square_geometry_is_resize_of_the_shorter_side_and_centre_crop(
+    size: tuple[int, int], crop_share: float
+) -> None:
+    by_hand = v2.Compose([v2.Resize(int(32 / crop_share), antialias=True), v2.CenterCrop(32)])
+    result = evaluation_transform(replace(PLAIN, crop_share=crop_share))(picture(*size))
+    torch.testing.assert_close(result, by_hand(picture(*size)) / 255)
+
+
+def test_looks_as_pillow_resizes_it() -> None:
+    pixels = smooth(96, 64)
+    resized = Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize((32, 48), Image.Resampling.BICUBIC)
+    by_pillow = np.asarray(resized.crop((0, 8, 32, 40)), np.float32) / 255
+    result = evaluation_transform(replace(PLAIN, interpolation="bicubic"))(pixels)
+    assert np.abs(result.permute(1, 2, 0).numpy() - by_pillow).max() < 2 / 255
+
+
+@pytest.mark.parametrize("size", [(40, 40), (10, 90), (90, 10)])
+def test_oblong_sizes_are_covered_with_the_aspect_kept(size: tuple[int, int]) -> None:
+    result = evaluation_transform(replace(PLAIN, size=(16, 48)))(smooth(*size))
+    assert result.shape == (3, 16, 48)
+    across, down = result[0].diff(dim=1).mean(), result[1].diff(dim=0).mean()
+    # the red ramp has width - 1 steps and the green one height - 1: equal scales keep that ratio
+    assert (across / down).item() == pytest.approx((size[0] - 1) / (size[1] - 1), rel=0.05)
+
+
+def test_squash_keeps_everything() -> None:
+    result = evaluation_transform(replace(PLAIN, squash=True))(smooth(64, 128))
+    assert result.shape == (3, 32, 32)
+    assert result[0, 0, 0] < 0.03
+    assert result[0, 0, -1] > 0.97
+    cropped = evaluation_transform(PLAIN)(smooth(64, 128))
+    assert cropped[0, 0, 0] > 0.2
+
+
+def test_training_without_any_change_is_evaluation() -> None:
+    pixels = picture(50, 40)
+    plain = training_transform(PLAIN, smallest_crop=1.0, flip=False, colour=0.0)
+    assert torch.equal(plain(pixels), evaluation_transform(PLAIN)(pixels))
+
+
+def test_flip_gives_the_picture_or_its_mirror() -> None:
+    pixels = picture(32, 32)
+    transform = training_transform(PLAIN, smallest_crop=1.0, flip=True, colour=0.0)
+    straight = evaluation_transform(PLAIN)(pixels)
+    torch.manual_seed(0)
+    results = [transform(pixels) for _ in range(20)]
+    mirrored = [torch.equal(result, straight.flip(-1)) for result in results]
+    assert all(mirror or torch.equal(result, straight) for mirror, result in zip(mirrored, results, strict=True))
+    assert 0 < sum(mirrored) < 20
+
+
+def test_crop_and_colour_change_the_picture_and_follow_the_seed() -> None:
+    pixels = smooth(64, 64)
+    for options in ({"smallest_crop": 0.3, "colour": 0.0}, {"smallest_crop": 1.0, "colour": 0.4}):
+        transform = training_transform(PLAIN, flip=False, **options)
+        results = []
+        for seed in (0, 0, 1):
+            torch.manual_seed(seed)
+            results.append(transform(pixels))
+        assert results[0].shape == (3, 32, 32)
+        assert torch.equal(results[0], results[1])
+        assert not torch.equal(results[0], results[2])
+        assert not torch.equal(results[0], evaluation_transform(PLAIN)(pixels))
+
+
+def test_a_crop_keeps_the_smallest_share_of_the_area() -> None:
+    transform = training_transform(PLAIN, smallest_crop=0.5, flip=False, colour=0.0)
+    torch.manual_seed(0)
+    for _ in range(50):
+        crop = transform(smooth(256, 256))
+        wide, high = (crop[0, 0, -1] - crop[0, 0, 0]).item(), (crop[1, -1, 0] - crop[1, 0, 0]).item()
+        assert 0.4 < wide * high < 1.01
+
+
+def test_refusals() -> None:
+    with pytest.raises(UserError, match="did you mean bicubic"):
+        evaluation_transform(replace(PLAIN, interpolation="bicubi"))
+    with pytest.raises(UserError, match="smallest crop"):
+        training_transform(PLAIN, smallest_crop=0.0, flip=True, colour=0.0)
+    with pytest.raises(UserError, match="at least 0"):
+        training_transform(PLAIN, smallest_crop=0.5, flip=True, colour=-1.0)
+
+
+@pytest.mark.parametrize("name", ["bilinear", "bicubic", "nearest", "nearest-exact"])
+def test_interpolations_are_those_of_torchvision(name: str) -> None:
+    resize = v2.Resize(32, InterpolationMode(name), antialias=True)
+    result = evaluation_transform(replace(PLAIN, interpolation=name))(picture(65, 65))
+    torch.testing.assert_close(result, resize(picture(65, 65)) / 255)

@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from lptpp.errors import UserError
+from lptpp.samplers import SAMPLERS, Sampler, class_shares, dual_weight
+
+COUNTS = np.array([600, 0, 120, 25, 3, 1, 0])
+DRAWING = [kind for kind in SAMPLERS if kind != "instance_balanced"]
+
+
+def shuffled_labels(counts: np.ndarray = COUNTS) -> np.ndarray:
+    return np.random.default_rng(2).permutation(np.repeat(np.arange(len(counts)), counts))
+
+
+def many_draws(kind: str, epochs: int = 100) -> np.ndarray:
+    sampler = Sampler(shuffled_labels(), len(COUNTS), kind)
+    generator = np.random.default_rng(7)
+    return np.concatenate([sampler.order(generator) for _ in range(epochs)])
+
+
+@pytest.mark.parametrize(
+    "kind, weight",
+    [
+        ("instance_balanced", lambda n: n),
+        ("class_balanced", lambda n: 1),
+        ("square_root", lambda n: n**0.5),
+        ("effective_number", lambda n: sum(0.9999**i for i in range(n))),
+    ],
+)
+def test_shares_equal_the_formula(kind, weight):
+    weights = [weight(n) if n > 0 else 0 for n in COUNTS.tolist()]
+    assert class_shares(COUNTS, kind) == pytest.approx([w / sum(weights) for w in weights], rel=1e-9)
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_classes_are_drawn_in_their_shares_and_empty_ones_never(kind):
+    drawn = np.bincount(shuffled_labels()[many_draws(kind)], minlength=len(COUNTS))
+    assert (drawn[COUNTS == 0] == 0).all()
+    expected = class_shares(COUNTS, kind) * drawn.sum()
+    assert chisquare(drawn[COUNTS > 0], expected[COUNTS > 0]).pvalue > 1e-3
+
+
+class LowestDraws:
+    def random(self, size: int) -> np.ndarray:
+        return np.zeros(size)
+
+    def integers(self, high: np.ndarray) -> np.ndarray:
+        assert (high > 0).all()
+        return np.zeros_like(high)
+
+
+@pytest.mark.parametrize("kind", DRAWING)
+def test_the_lowest_draw_passes_over_an_empty_first_class(kind):
+    assert Sampler(np.array([1, 2]), 3, kind).order(LowestDraws()).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("kind", DRAWING)
+def test_the_images_of_a_class_are_drawn_equally_often(kind):
+    labels = shuffled_labels()
+    times = np.bincount(many_draws(kind), minlength=len(labels))
+    for label in np.flatnonzero(COUNTS > 1):
+        assert chisquare(times[labels == label]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_an_epoch_has_as_many_draws_as_images_and_depends_on_the_generator_alone(kind):
+    sampler = Sampler(shuffled_labels(), len(COUNTS), kind)
+    first, again, other = (sampler.order(np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert first.shape == (COUNTS.sum(),)
+    assert (first == again).all() and (first != other).any()
+
+
+def test_instance_balanced_takes_each_image_once():
+    sampler = Sampler(shuffled_labels(), len(COUNTS), "instance_balanced")
+    order = sampler.order(np.random.default_rng(0))
+    assert (np.sort(order) == np.arange(COUNTS.sum())).all()
+
+
+@pytest.mark.parametrize("kind", SAMPLERS)
+def test_every_draw_of_a_large_collection_is_an_image_of_a_class_that_has_some(kind):
+    counts = np.random.default_rng(4).integers(0, 60, size=8142)
+    labels = shuffled_labels(counts)
+    order = Sampler(labels, len(counts), kind).order(np.random.default_rng(0))
+    assert order.min() >= 0 and order.max() < len(labels)
+
+
+@pytest.mark.parametrize("kind, words", [("class_balance", "did you mean class_balanced"), ("no", "known are")])
+def test_an_unknown_kind_is_told_with_what_was_meant(kind, words):
+    with pytest.raises(UserError, match=words):
+        Sampler(shuffled_labels(), len(COUNTS), kind)
+
+
+def test_no_image_at_all_is_told():
+    with pytest.raises(UserError, match="every class is empty"):
+        Sampler(np.array([], dtype=np.int64), 3, "class_balanced")
+
+
+def test_dual_weight_falls_linearly():
+    assert [dual_weight(t, 4) for t in range(4)] == [0.5, 0.375, 0.25, 0.125]
+    assert dual_weight(3, 10, start=2.0) == pytest.approx(2.0 * 7 / 10)
