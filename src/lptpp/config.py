@@ -1,6 +1,7 @@
 """The typed settings of a run: defaults < YAML file < what the method switches off < key=value."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin, get_type_hints
@@ -172,30 +173,40 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
 
     Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbour) or a wrong value.
     """
-    return make_settings(_read(Path(path)), _parse(overrides), str(path))
-
-
-def make_settings(given: DictConfig, overrides: DictConfig, source: str = "settings") -> Settings:
-    """Return checked settings from what a file and the command line give."""
-    _check_keys(given, Settings, source)
-    _check_keys(overrides, Settings, "command line")
-    try:
-        merged = OmegaConf.merge(OmegaConf.structured(Settings), given)
+    given, from_line = _read(Path(path)), _parse(overrides)
+    _check_keys(given, Settings, str(path))
+    _check_keys(from_line, Settings, "command line")
+    with _wrong_values(str(path)):
+        merged: Any = OmegaConf.merge(OmegaConf.structured(Settings), given)
         if not merged.experts:
             merged.experts = default_experts()
-        method, chosen = (
-            overrides.get("method", merged.method),
-            overrides.get("use_experts", merged.use_experts),
-        )
-        merged = OmegaConf.merge(apply_method(merged, method, list(chosen)), overrides)
+        method = from_line.get("method", merged.method)
+        chosen = from_line.get("use_experts", merged.use_experts)
+        merged = OmegaConf.merge(apply_method(merged, method, list(chosen)), from_line)
         return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Return the settings that a run wrote down; they are complete, so no method is applied to them again."""
+    given, from_line = _read(Path(path)), _parse(overrides)
+    _check_keys(given, Settings, str(path))
+    _check_keys(from_line, Settings, "command line")
+    with _wrong_values(str(path)):
+        merged = OmegaConf.merge(OmegaConf.structured(Settings), given, from_line)
+        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+
+
+@contextmanager
+def _wrong_values(source: str) -> Iterator[None]:
+    try:
+        yield
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{source}: {error.full_key or 'a setting'}: {reason} Give a value of that type.") from error
 
 
 def to_yaml(settings: Settings) -> str:
-    """Return the settings as YAML that `load_settings` reads back to the same."""
+    """Return the settings as YAML that `saved_settings` reads back to the same."""
     return OmegaConf.to_yaml(OmegaConf.structured(settings))
 
 
@@ -214,7 +225,10 @@ def _read(path: Path) -> DictConfig:
         raise UserError(f"Settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
         raise UserError(f"Settings file {path} should hold 'key: value' lines.")
-    return content
+    if "extends" not in content:
+        return content
+    parent = path.parent / str(content.pop("extends"))  # settings that differ in a few keys name the rest
+    return OmegaConf.merge(_read(parent), content)  # type: ignore[return-value]
 
 
 def _parse(overrides: Sequence[str]) -> DictConfig:

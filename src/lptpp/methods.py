@@ -41,7 +41,8 @@ def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConf
     _check_experts(keep, list(settings.experts), name, method)
     settings.experts = {key: OmegaConf.merge(settings.experts[key], method.expert) for key in keep}
     if method.loss is not None:
-        settings.phase1.main = {"sampler": "instance_balanced", "loss": {"name": method.loss}, "weight": 1.0}
+        main = settings.phase1.main
+        main.sampler, main.weight, main.loss.name, main.loss.options = "instance_balanced", 1.0, method.loss, {}
         settings.phase1.dual.weight = 0.0
     return settings
 

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import numpy as np
 import torch
 
 from lptpp.build import build_mixture
-from lptpp.config import Settings, load_settings
+from lptpp.config import Settings, saved_settings
 from lptpp.data.collection import ImageReference, Split
 from lptpp.data.pictures import Pictures
 from lptpp.errors import UserError
@@ -43,9 +43,9 @@ class Model:
     @overload
     def predict(self, images: Image, top_k: int = ...) -> list[Prediction]: ...
     @overload
-    def predict(self, images: Sequence[Image], top_k: int = ...) -> list[list[Prediction]]: ...
+    def predict(self, images: list[Any], top_k: int = ...) -> list[list[Prediction]]: ...
 
-    def predict(self, images: Image | Sequence[Image], top_k: int = 1) -> list[Prediction] | list[list[Prediction]]:
+    def predict(self, images: Image | list[Any], top_k: int = 1) -> list[Prediction] | list[list[Prediction]]:
         """Return the `top_k` best classes of one image, or a list of them for each of many, best first.
 
         An image is a path or a uint8 array (H, W, 3). Raises `UserError` for one that cannot be read.
@@ -112,7 +112,7 @@ def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"{folder} holds no config.yaml: it is not a run folder that `lptpp fit` made.")
-    return load_settings(path, [*overrides, f"run={folder}"])
+    return saved_settings(path, [*overrides, f"run={folder}"])
 
 
 def _reference(image: Image) -> ImageReference:

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from lptpp.data.folder import SUFFIXES, images_below
 from lptpp.data.images import problem
 from lptpp.errors import UserError
@@ -25,7 +27,7 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, top_k: int) ->
     empty = {key: None for place in range(1, min(top_k, len(model.class_names)) + 1) for key in _columns(place)}
     rows = []
     for image, reason in zip(images, reasons, strict=True):
-        best = empty if reason is not None else ranked(*(part.tolist() for part in next(found)), model.class_names)
+        best = empty if reason is not None else _best(next(found), model.class_names)
         rows.append({"image": str(image), **best, "error": reason or ""})
     write(output, rows)
     return rows, len(images) - len(good)
@@ -56,6 +58,11 @@ def _in_folder(folder: Path) -> list[Path]:
 
 def _columns(place: int) -> tuple[str, str]:
     return f"label_{place}", f"probability_{place}"
+
+
+def _best(found: tuple[torch.Tensor, torch.Tensor], class_names: list[str]) -> dict[str, Any]:
+    classes, probabilities = found  # each (k,)
+    return ranked(classes.tolist(), probabilities.tolist(), class_names)
 
 
 def _advance(bar: Any, reason: str | None) -> str | None:

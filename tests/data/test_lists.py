@@ -91,3 +91,17 @@ def test_refuses_empty_and_repeated_names_with_their_lines(root: Path) -> None:
     assert "names.txt lines 1 and 3 both say 'ant'" in refused(root)
     (root / "names.txt").write_text("")
     assert "names.txt line 1 is empty" in refused(root)
+
+
+def test_lists_are_looked_for_in_root_where_they_do_not_exist_as_they_stand(root: Path) -> None:
+    found = image_list(
+        root=str(root),
+        train_list="train.txt",
+        validation_list=None,
+        test_list="test.txt",
+        class_names="names.txt",
+        test=0.0,
+        split_seed=0,
+    )
+    assert found.class_names == ["ant", "red bee", "cat"]
+    assert len(found.train) == 3

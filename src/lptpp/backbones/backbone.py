@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from timm.layers import Attention
@@ -65,7 +66,7 @@ def fingerprint(tower: nn.Module) -> str:
     return digest.hexdigest()
 
 
-def check_supported(tower: nn.Module, name: str) -> None:
+def check_supported(tower: Any, name: str) -> None:
     """Raise `UserError` unless the tower is a plain timm `VisionTransformer` of pre-norm blocks."""
     if type(tower) is not VisionTransformer:
         found = type(tower).__name__
@@ -78,5 +79,5 @@ def check_supported(tower: nn.Module, name: str) -> None:
         raise UserError(f"Backbone {name} has blocks of another kind ({parts}): choose one of plain pre-norm blocks.")
 
 
-def _plain(block: nn.Module) -> bool:
+def _plain(block: Any) -> bool:
     return type(block) is Block and type(block.attn) is Attention and block.attn.gate is None

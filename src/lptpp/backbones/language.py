@@ -1,9 +1,10 @@
 """Vision-language backbones: any open_clip CLIP with a ViT image tower, by name and pretrained tag or local file."""
 
+from typing import Any
+
 import open_clip
 import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
-from torch import nn
 
 from lptpp.backbones.backbone import BUNDLED, Backbone
 from lptpp.backbones.convert import check_convertible, image_tower
@@ -34,15 +35,15 @@ def load_language(name: str, weights: str | None = None, image_size: int | None 
     return from_clip(name, model, tokenizer).resized(image_size)
 
 
-def from_clip(name: str, model: nn.Module, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
+def from_clip(name: str, model: Any, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
     """Return a CLIP's image tower, converted, with its text tower."""
     tower = image_tower(model.visual, name)
-    preprocessing = _preprocessing(model.visual)
+    preprocessing = _preprocessing(model.visual.preprocess_cfg)
     del model.visual  # nothing reads the original image tower again
     return Backbone(name, tower, preprocessing, TextTower(model, tokenizer))
 
 
-def _empty(name: str, device: str = "cpu") -> nn.Module:
+def _empty(name: str, device: str = "cpu") -> Any:
     with downloading(f"the configuration of {name}"):  # some text towers keep theirs on a hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 
@@ -65,8 +66,7 @@ def _check_tag(name: str, tag: str | None) -> None:
         raise UserError(f"The weights {tag} of {name} were trained with the other GELU: name the backbone {other}.")
 
 
-def _preprocessing(visual: nn.Module) -> Preprocessing:
-    settings = visual.preprocess_cfg
+def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
     size = settings["size"]
     if settings.get("resize_mode", "shortest") == "longest":
         raise UserError("A CLIP whose preprocessing pads its images (resize mode 'longest') is not supported.")
@@ -84,7 +84,7 @@ def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
     return open_clip.SimpleTokenizer(context_length=context_length)
 
 
-def build_clip(configuration: dict) -> nn.Module:
+def build_clip(configuration: dict[str, Any]) -> Any:
     """Return an open_clip CLIP of the given model configuration, on random weights."""
     with torch.random.fork_rng(devices=[]):
         return open_clip.CLIP(**configuration)

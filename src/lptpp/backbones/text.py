@@ -1,10 +1,10 @@
 """The text tower of a CLIP: class names and templates to unit vectors."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from lptpp.errors import UserError
 
@@ -15,7 +15,7 @@ class TextTower:
     `logit_scale` is the factor CLIP puts before its cosines; zero-shot logits are `logit_scale * cos`.
     """
 
-    def __init__(self, model: nn.Module, tokenizer: Callable[[list[str]], torch.Tensor]) -> None:
+    def __init__(self, model: Any, tokenizer: Callable[[list[str]], torch.Tensor]) -> None:
         self.model = model.float().eval().requires_grad_(False)
         self.tokenizer = tokenizer
         self.logit_scale = float(model.logit_scale.exp())

@@ -8,6 +8,12 @@ from typing import Any
 from lptpp.errors import UserError
 
 
+def located(name: str, root: Path) -> Path:
+    """Return the file of this name as it stands, or below `root` where it only exists there."""
+    path = Path(name).expanduser()
+    return root / path if not path.exists() and (root / path).exists() else path
+
+
 def read_text(path: Path, purpose: str) -> str:
     """Return the text of a UTF-8 file.
 

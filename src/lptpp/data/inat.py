@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
-from lptpp.data.files import read_json, refuse_missing
+from lptpp.data.files import located, read_json, refuse_missing
 from lptpp.errors import UserError
 
 
@@ -22,8 +22,8 @@ def inat2018(root: str, train_list: str | None, test_list: str | None) -> Collec
         UserError: a list is missing or lacks a field, an unknown category, listed images are missing.
     """
     folder = Path(root).expanduser()
-    train_file = Path(train_list).expanduser() if train_list is not None else folder / "train2018.json"
-    test_file = Path(test_list).expanduser() if test_list is not None else folder / "val2018.json"
+    train_file = located(train_list or "train2018.json", folder)
+    test_file = located(test_list or "val2018.json", folder)
     train, test = (read_json(file, "an iNaturalist 2018 list (JSON)") for file in (train_file, test_file))
     names = _category_names(folder, train, train_file)
     labels = {category: label for label, category in enumerate(names)}

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
-from lptpp.data.files import read_text, refuse_missing
+from lptpp.data.files import located, read_text, refuse_missing
 from lptpp.data.split import draw_part
 from lptpp.errors import UserError
 
@@ -21,7 +21,7 @@ def image_list(
     test: float,
     split_seed: int,
 ) -> Collection:
-    """Return the listed images; paths are relative to `root`, labels count from 0.
+    """Return the listed images; paths are relative to `root`, labels count from 0; the lists may lie in `root`.
 
     `class_names` is a text file with one name a line, label 0 first; without it classes are "class 0", "class
     1", … Without `test_list` the share `test` of every class becomes the test part.
@@ -30,13 +30,11 @@ def image_list(
         UserError: a file is missing, a line cannot be read, a label is out of range, listed images are
             missing.
     """
-    files = {"train": train_list, "validation": validation_list, "test": test_list}
-    lists = {
-        part: _read(Path(name).expanduser(), Path(root).expanduser())
-        for part, name in files.items()
-        if name is not None
-    }
-    names = _names(Path(class_names).expanduser()) if class_names is not None else _numbered(lists)
+    folder = Path(root).expanduser()
+    named = {"train": train_list, "validation": validation_list, "test": test_list}
+    files = {part: located(name, folder) for part, name in named.items() if name is not None}
+    lists = {part: _read(file, folder) for part, file in files.items()}
+    names = _names(located(class_names, folder)) if class_names is not None else _numbered(lists)
     for part, lines in lists.items():
         _check(str(files[part]), lines, len(names))
     refuse_missing((f"{files[part]} line {line}", path) for part in lists for line, path, _ in lists[part])

@@ -1,0 +1,30 @@
+# Each target works on a fresh machine with Python 3.11 or newer and pip, and nothing else.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: demo test check figures clean
+
+demo: $(INSTALLED)  ## train LPT++ on 1,903 emoji, print its shot table and three predictions
+	$(BIN)/lptpp fit configs/emoji.yaml
+
+test: $(INSTALLED)  ## run all tests
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
+
+check: $(INSTALLED)  ## lint, format, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+figures: $(INSTALLED)  ## draw the pictures of the documentation again
+	$(BIN)/python docs/figures/method.py
+
+clean:  ## remove the environment; runs stay
+	rm -rf .venv
+
+$(INSTALLED): pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	@echo "Installing PyTorch and the other libraries: one to four minutes ..."
+	$(BIN)/pip install --quiet --editable ".[dev]"
+	touch $(INSTALLED)

@@ -1,0 +1,98 @@
+"""Every command of the README runs, in order, in a folder as a reader would have it; long ones on a tiny setting."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from omegaconf import OmegaConf
+from PIL import Image
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+TINY_EXPERT = {"shared_prompts": 2, "group_prompts": 2, "pool": 3, "chosen": 1, "group_blocks": 2, "adapter_width": 2}
+TINY = {
+    "precision": "float32",
+    "phase1": {"epochs": 1},
+    "phase2": {"epochs": 1},
+    "phase3": {"epochs": 1, "views": 1},
+    "experts": {
+        "visual": TINY_EXPERT,
+        "language": {"backbone": {"kind": "language", "name": "clip_tiny32"}, "head": "text", **TINY_EXPERT},
+    },
+}
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands(program: str) -> list[str]:
+    lines = [line.split("#")[0].strip() for block in blocks("sh") for line in block.splitlines()]
+    return [line for line in lines if line.startswith(program)]
+
+
+def draw(path: Path, seed: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(seed).integers(0, 256, size=(40, 40, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A reader's folder: the shipped settings made tiny, a demo's run, pictures of one's own."""
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "configs").mkdir()
+    for path in (ROOT / "configs").glob("*.yaml"):
+        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), TINY), folder / "configs" / path.name)
+    for number in range(12):
+        draw(folder / "my_pictures" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
+    draw(folder / "new_pictures" / "a.png", 20)
+    draw(folder / "cat.png", 21)
+    emoji = OmegaConf.merge(OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}})
+    OmegaConf.save(emoji, folder / "configs/emoji.yaml")
+    run("lptpp fit configs/emoji.yaml", folder)
+    return folder
+
+
+def run(command: str, folder: Path) -> str:
+    program, *arguments = shlex.split(command)
+    assert program == "lptpp"
+    executable = Path(sys.executable).parent / "lptpp"
+    done = subprocess.run([executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_the_two_commands_are_targets_of_the_makefile():
+    assert commands("make") == ["make demo", "make test"]
+    for command in commands("make"):
+        subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
+
+
+def test_each_command_for_pictures_of_ones_own_runs(folder: Path):
+    lines = commands("lptpp")
+    assert len(lines) >= 4
+    for line in lines:
+        assert run(line, folder).strip(), f"{line} prints nothing"
+    assert (folder / "predictions.csv").is_file()
+
+
+def test_the_python_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(folder)
+    (code,) = blocks("python")
+    names: dict = {}
+    exec(compile(code, "README.md", "exec"), names)
+    found = names["model"].predict("cat.png", top_k=3)
+    assert len(found) == 3
+    assert found[0].probability >= found[1].probability >= found[2].probability
+
+
+def test_every_file_that_the_readme_points_to_exists():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for config in re.findall(r"configs/\w+\.yaml", README):
+        assert (ROOT / config).is_file(), config
