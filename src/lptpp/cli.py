@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,7 +22,7 @@ app = typer.Typer(
     help="LPT++: classify images when a few classes have most of the pictures and most classes have a handful.",
     epilog="Start with `lptpp fit configs/emoji.yaml`; then copy `configs/folder.yaml` for pictures of your own.",
 )
-console = Console(highlight=False)
+console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may hold [brackets] and :colons:
 
 ConfigArgument = Annotated[str, typer.Argument(help="A settings file (YAML).", show_default=False)]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder that `lptpp fit` made.", show_default=False)]
@@ -115,9 +116,12 @@ def compare(
     from lptpp.evaluation.tables import comparison_rows, comparison_table
     from lptpp.writing import write_csv, write_json
 
+    if output is not None and output.suffix not in (".csv", ".json"):
+        raise UserError(f"{output} should end in .csv or .json.")
     found = {str(run): _metrics(run) for run in runs}
     console.print(comparison_table(found))
     if output is not None:
+        output.parent.mkdir(parents=True, exist_ok=True)
         (write_json if output.suffix == ".json" else write_csv)(output, comparison_rows(found))
         console.print(f"The table is in {output}")
 
@@ -151,7 +155,7 @@ def main() -> None:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
     except Interrupted:
-        print(f"Stopped and saved. To go on: {' '.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
+        print(f"Stopped and saved. To go on: {shlex.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
         sys.exit(130)
     except KeyboardInterrupt:
         print("Stopped at once; what the last checkpoint holds is kept.", file=sys.stderr)
@@ -182,3 +186,7 @@ def _log_to(folder: Path) -> None:
     handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     logging.getLogger("lptpp").addHandler(handler)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,18 +1,22 @@
 """The typed settings of a run: defaults < YAML file < what the method switches off < key=value."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, get_args, get_origin, get_type_hints
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from lptpp.config_checks import check
+from lptpp.config_keys import check_keys
 from lptpp.errors import UserError, did_you_mean
 from lptpp.methods import apply_method
+
+COMMAND_LINE = "command line"
+LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2.dual.loss")
 
 
 @dataclass
@@ -173,36 +177,32 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
 
     Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbour) or a wrong value.
     """
-    given, from_line = _read(Path(path)), _parse(overrides)
-    _check_keys(given, Settings, str(path))
-    _check_keys(from_line, Settings, "command line")
-    with _wrong_values(str(path)):
-        merged: Any = OmegaConf.merge(OmegaConf.structured(Settings), given)
-        if not merged.experts:
-            merged.experts = default_experts()
-        method = from_line.get("method", merged.method)
-        chosen = from_line.get("use_experts", merged.use_experts)
-        merged = OmegaConf.merge(apply_method(merged, method, list(chosen)), from_line)
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    given, from_line = _read_both(path, overrides)
+    with _told_as_user_error(str(path)):
+        settings = _over(OmegaConf.structured(Settings), given)
+        if not settings.experts:
+            settings.experts = default_experts()
+    with _told_as_user_error(COMMAND_LINE):
+        known = list(settings.experts)
+        settings = _over(settings, {key: from_line[key] for key in ("method", "use_experts") if key in from_line})
+        settings = apply_method(settings, settings.method, list(settings.use_experts))
+        _check_experts(from_line, known, settings)
+        settings = _over(settings, from_line)
+    return _finished(settings, str(path))
 
 
 def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Return the settings that a run wrote down; they are complete, so no method is applied to them again."""
-    given, from_line = _read(Path(path)), _parse(overrides)
-    _check_keys(given, Settings, str(path))
-    _check_keys(from_line, Settings, "command line")
-    with _wrong_values(str(path)):
-        merged = OmegaConf.merge(OmegaConf.structured(Settings), given, from_line)
-        return OmegaConf.to_object(merged)  # type: ignore[return-value]
+    """Return the settings that a run wrote down; they are complete, so no method is applied to them again.
 
-
-@contextmanager
-def _wrong_values(source: str) -> Iterator[None]:
-    try:
-        yield
-    except OmegaConfBaseException as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{source}: {error.full_key or 'a setting'}: {reason} Give a value of that type.") from error
+    Raises `UserError` as `load_settings` does.
+    """
+    given, from_line = _read_both(path, overrides)
+    with _told_as_user_error(str(path)):
+        settings = OmegaConf.merge(_without_options(), given)
+    with _told_as_user_error(COMMAND_LINE):
+        _check_experts(from_line, list(settings.experts), settings)
+        settings = _over(settings, from_line)
+    return _finished(settings, str(path))
 
 
 def to_yaml(settings: Settings) -> str:
@@ -215,10 +215,22 @@ def to_dictionary(settings: Settings) -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.structured(settings))  # type: ignore[return-value]
 
 
-def _read(path: Path) -> DictConfig:
+def _read_both(path: str | Path, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+    """Return what a file and the command line give, all of it under keys that exist."""
+    given, from_line = _read(Path(path)), _parse(overrides)
+    for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
+        with _told_as_user_error(source):
+            check_keys(content, Settings, source)
+    return given, from_line
+
+
+def _read(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
+    if path in children:
+        raise UserError(f"Settings file {path} extends itself: remove an 'extends' line.")
     if not path.is_file():
-        known = [str(file) for file in Path("configs").glob("*.yaml")]
-        raise UserError(f"Settings file {path} does not exist: {did_you_mean(str(path), known)}")
+        known = [str(file) for file in sorted(Path("configs").glob("*.yaml"))]
+        near = did_you_mean(str(path), known) if known else "give the path of a YAML file."
+        raise UserError(f"Settings file {path} does not exist: {near}")
     try:
         content = OmegaConf.load(path)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
@@ -228,7 +240,7 @@ def _read(path: Path) -> DictConfig:
     if "extends" not in content:
         return content
     parent = path.parent / str(content.pop("extends"))  # settings that differ in a few keys name the rest
-    return OmegaConf.merge(_read(parent), content)  # type: ignore[return-value]
+    return OmegaConf.merge(_read(parent, (*children, path)), content)  # type: ignore[return-value]
 
 
 def _parse(overrides: Sequence[str]) -> DictConfig:
@@ -241,20 +253,45 @@ def _parse(overrides: Sequence[str]) -> DictConfig:
         raise UserError(f"A key=value setting cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _check_keys(given: Mapping, schema: Any, source: str, prefix: str = "") -> None:
-    hints = get_type_hints(schema)
-    for name in given:
-        if name not in hints:
-            near = did_you_mean(str(name), [field.name for field in fields(schema)])
-            raise UserError(f"{source}: there is no setting {prefix}{name}: {near}")
-        _check_value_keys(given[name], hints[name], source, f"{prefix}{name}.")
+def _over(below: Any, above: Any) -> Any:
+    """Return `below` with `above` laid over it; where a loss changes, the options of the one before are dropped."""
+    for key in LOSS_KEYS:
+        name, loss = OmegaConf.select(OmegaConf.create(above), f"{key}.name"), OmegaConf.select(below, key)
+        if name not in (None, loss.name):
+            loss.options = {}
+    return OmegaConf.merge(below, above)
 
 
-def _check_value_keys(value: Any, hint: Any, source: str, prefix: str) -> None:
-    if not isinstance(value, Mapping):
-        return
-    if is_dataclass(hint):
-        _check_keys(value, hint, source, prefix)
-    elif get_origin(hint) is dict and is_dataclass(get_args(hint)[1]):
-        for name in value:
-            _check_value_keys(value[name], get_args(hint)[1], source, f"{prefix}{name}.")
+def _without_options() -> Any:
+    """Return the defaults without options of losses: a dictionary in a complete file says all there is in it."""
+    settings: Any = OmegaConf.structured(Settings)
+    for key in LOSS_KEYS:
+        OmegaConf.select(settings, key).options = {}
+    return settings
+
+
+def _check_experts(from_line: Any, known: list[str], settings: Any) -> None:
+    for name in from_line.get("experts", {}):
+        if name not in known:
+            raise UserError(
+                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} A settings file can add one."
+            )
+        if name not in settings.experts:
+            raise UserError(
+                f"{COMMAND_LINE}: experts.{name} is set, but method={settings.method} uses only"
+                f" {', '.join(settings.experts)}: leave it out, or choose experts with use_experts."
+            )
+
+
+def _finished(settings: Any, source: str) -> Settings:
+    with _told_as_user_error(source):
+        return OmegaConf.to_object(settings)  # type: ignore[return-value]
+
+
+@contextmanager
+def _told_as_user_error(source: str) -> Iterator[None]:
+    try:
+        yield
+    except OmegaConfBaseException as error:
+        reason = str(error).splitlines()[0].rstrip(".")
+        raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error

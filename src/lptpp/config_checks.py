@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import nn
+
 from lptpp.errors import UserError, did_you_mean
-from lptpp.losses import LOSSES
+from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS
 
 if TYPE_CHECKING:
-    from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings, Settings
+    from lptpp.config import ExpertSettings, LossSettings, PhaseSettings, ScorerSettings, Settings
 
 CHOICES = {
     "device": ("auto", "cpu", "cuda", "mps"),
@@ -33,6 +37,7 @@ def check(settings: Settings) -> None:
     _within("workers", settings.workers, 0)
     _check_data(settings)
     for name, expert in settings.experts.items():
+        _check_name(name)
         _check_expert(f"experts.{name}", expert)
     for name, phase in (("phase1", settings.phase1), ("phase2", settings.phase2)):
         _check_optimisation(name, phase)
@@ -57,6 +62,14 @@ def _check_data(settings: Settings) -> None:
     _within("augmentation.colour", augmentation.colour, 0, 1)
 
 
+def _check_name(name: str) -> None:
+    """Names of experts become parts of the names of weights and stages, and keys of a torch module."""
+    if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+        raise UserError(f"experts.{name}: the name of an expert is one word of letters, digits, _ and -.")
+    if hasattr(nn.ModuleDict(), name):
+        raise UserError(f"experts.{name}: PyTorch keeps the word {name} for itself, give the expert another name.")
+
+
 def _check_expert(key: str, expert: ExpertSettings) -> None:
     _choose(f"{key}.backbone.kind", expert.backbone.kind)
     _choose(f"{key}.head", expert.head)
@@ -64,7 +77,10 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
         _within(f"{key}.{size}", getattr(expert, size), 0)
     for size in ("pool", "chosen", "group_blocks"):
         _within(f"{key}.{size}", getattr(expert, size), 1)
+    if expert.group_prompts:
+        _within(f"{key}.chosen", expert.chosen, 1, expert.pool)
     _within(f"{key}.scale", expert.scale, 1e-3)
+    _within(f"{key}.learning_rate_factor", expert.learning_rate_factor, 0)
     if expert.head == "text" and expert.backbone.kind != "language":
         raise UserError(f"{key}.head=text needs a backbone of kind language: choose head class_means or random.")
     if expert.head == "text" and not expert.templates:
@@ -86,7 +102,15 @@ def _check_streams(key: str, phase: PhaseSettings) -> None:
     for name, stream in (("main", phase.main), ("dual", phase.dual)):
         _choose(f"{key}.{name}.sampler", stream.sampler)
         _choose(f"{key}.{name}.loss", stream.loss.name)
+        _check_loss(f"{key}.{name}.loss", stream.loss)
         _within(f"{key}.{name}.weight", stream.weight, 0)
+
+
+def _check_loss(key: str, loss: LossSettings) -> None:
+    try:
+        build_loss(loss.name, torch.ones(2), 1.0, loss.options)  # here, not when a phase begins, hours later
+    except UserError as error:
+        raise UserError(f"{key}.options: {error}") from error
 
 
 def _check_evaluation(settings: Settings) -> None:

@@ -8,10 +8,10 @@ class UserError(ValueError):
     """Something a user wrote or gave: says which file or key, what was expected, what to do."""
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a clause that proposes the known name nearest to `name`, or lists up to twelve of them."""
+def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """Return a clause that proposes the known names nearest to `name`, after `prefix`, or lists up to twelve of all."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
-        return "did you mean " + " or ".join(near) + "?"
+        return "did you mean " + " or ".join(prefix + one for one in near) + "?"
     return "known are " + ", ".join(known[:12]) + (", …" if len(known) > 12 else "")

@@ -8,6 +8,7 @@ from lptpp.errors import UserError
 from lptpp.evaluation.report import write_evaluation
 from lptpp.model import load, run_settings
 from lptpp.prepare import checked, collection_of
+from lptpp.training.fit import runner_of
 
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
 
@@ -19,10 +20,11 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     """
     for override in overrides:
         if not override.startswith(CHANGEABLE):
-            raise UserError(f"{override} cannot change after training: evaluate takes {', '.join(CHANGEABLE)}.")
+            told = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
+            raise UserError(f"{override} cannot change after training: evaluate takes {told}.")
     settings = run_settings(run, overrides)
     model = load(run, settings.device)
     collection = checked(collection_of(settings), settings, run / "skipped.csv")
     if collection.class_names != model.class_names:
         raise UserError(f"The classes under data.root are not those {run} was trained on: give its own data.root.")
-    return write_evaluation(settings, model.mixture, collection, model.runner)
+    return write_evaluation(settings, model.mixture, collection, runner_of(settings))

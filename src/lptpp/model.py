@@ -11,6 +11,7 @@ import torch
 from lptpp.build import build_mixture
 from lptpp.config import Settings, saved_settings
 from lptpp.data.collection import ImageReference, Split
+from lptpp.data.images import problem
 from lptpp.data.pictures import Pictures
 from lptpp.errors import UserError
 from lptpp.mixture import Mixture
@@ -117,6 +118,8 @@ def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
 
 def _reference(image: Image) -> ImageReference:
     if isinstance(image, np.ndarray):
+        if (reason := problem(image)) is not None:
+            raise UserError(f"An image {reason}.")
         return image
     path = Path(image)
     if not path.is_file():

@@ -16,12 +16,13 @@ from lptpp.writing import write_csv
 
 
 def predict_paths(run: Path, paths: Sequence[Path], output: Path, top_k: int) -> tuple[list[dict[str, Any]], int]:
-    """Classify images, write one row each to `output` (.csv or .parquet), return the rows and how many are unreadable."""
+    """Classify images, write a row each to `output` (.csv or .parquet); return the rows and the number unreadable."""
     write = _writer(output)
     images = list(expand(paths))
     model = load(run)
     with progress_bar("Checking the pictures", len(images)) as bar:
-        reasons = [_advance(bar, problem(image)) for image in images]
+        largest = model.settings.data.largest_megapixels
+        reasons = [_advance(bar, problem(image, largest)) for image in images]
     good = [image for image, reason in zip(images, reasons, strict=True) if reason is None]
     found = iter(zip(*model.rank(good, top_k), strict=True)) if good else iter(())
     empty = {key: None for place in range(1, min(top_k, len(model.class_names)) + 1) for key in _columns(place)}
@@ -29,6 +30,7 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, top_k: int) ->
     for image, reason in zip(images, reasons, strict=True):
         best = empty if reason is not None else _best(next(found), model.class_names)
         rows.append({"image": str(image), **best, "error": reason or ""})
+    output.parent.mkdir(parents=True, exist_ok=True)
     write(output, rows)
     return rows, len(images) - len(good)
 
@@ -44,7 +46,7 @@ def expand(paths: Iterable[Path]) -> Iterable[Path]:
         elif not path.is_file():
             raise UserError(f"{path} does not exist: give images, folders, or .txt lists of paths.")
         elif path.suffix.lower() == ".txt":
-            yield from (Path(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+            yield from (Path(line) for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip())
         else:
             yield path
 

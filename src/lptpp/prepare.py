@@ -9,6 +9,7 @@ from lptpp.config import Settings
 from lptpp.data import load_collection
 from lptpp.data.collection import Collection
 from lptpp.data.pictures import check
+from lptpp.errors import UserError
 from lptpp.progress import progress_bar
 from lptpp.writing import write_csv
 
@@ -25,8 +26,9 @@ def collection_of(settings: Settings) -> Collection:
 def checked(collection: Collection, settings: Settings, report: Path) -> Collection:
     """Return the collection without unreadable pictures; they stop the run, or are listed in the file `report`.
 
-    Raises `UserError` that names all of them where `data.on_error` is stop.
+    Raises `UserError` that names all of them where `data.on_error` is stop, or where there is no part to evaluate on.
     """
+    _check_split(collection, settings.evaluation.split)
     parts = {name: part for name, part in collection.parts().items() if len(part)}
     with fault_progress(sum(len(part) for part in parts.values())) as advance:
         good, faults = check(parts, settings.data.on_error, settings.data.largest_megapixels, advance)
@@ -34,6 +36,13 @@ def checked(collection: Collection, settings: Settings, report: Path) -> Collect
         report.parent.mkdir(parents=True, exist_ok=True)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in faults])
     return replace(collection, **good)  # type: ignore[arg-type]
+
+
+def _check_split(collection: Collection, split: str) -> None:
+    if not len(collection.parts().get(split, ())):
+        raise UserError(
+            f"evaluation.split={split}: the data hold no {split} part; give one, or draw it by data.{split}=0.2."
+        )
 
 
 @contextmanager

@@ -10,6 +10,7 @@ def cosine(a: list[float], b: list[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True)) / lengths
 
 
+@torch.no_grad()
 def test_the_classifier_gives_cosines_whatever_the_lengths() -> None:
     torch.manual_seed(0)
     head = CosineHead(4, 6).double()

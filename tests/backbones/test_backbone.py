@@ -127,5 +127,5 @@ class Gated(VisionTransformer):
 def test_refuses_towers_whose_blocks_it_does_not_know(tower: object) -> None:
     with torch.device("meta"):
         made = tower()
-    with pytest.raises(UserError, match="^Backbone odd (is|has)"):
+    with pytest.raises(UserError, match=r"^Backbone odd (is|has)"):
         check_supported(made, "odd")

@@ -75,7 +75,7 @@ def _empty_tower(visual: ClipTower) -> VisionTransformer:
         embed_dim=width,
         depth=len(visual.transformer.resblocks),
         num_heads=block.attn.num_heads,
-        mlp_ratio=block.mlp.c_fc.out_features / width,
+        mlp_ratio=(block.mlp.c_fc.out_features + 0.5) / width,  # timm rounds the width down
         init_values=1.0 if isinstance(block.ls_1, LayerScale) else None,
         pre_norm=True,
         fc_norm=_norm_after_mean(visual),

@@ -26,6 +26,7 @@ def load_language(name: str, weights: str | None = None, image_size: int | None 
     if weights is not None and weights.endswith(".safetensors"):
         model = _empty(name)
         load_strictly(model, read_weights(weights), weights)
+        model.visual.preprocess_cfg |= _published_preprocessing(name)
     else:
         _check_tag(name, weights)
         with downloading(f"the weights {weights} of {name}"):
@@ -57,13 +58,21 @@ def _check_tag(name: str, tag: str | None) -> None:
     known = list_pretrained_tags_by_model(name)
     if tag not in known:
         raise UserError(
-            f"Backbone {name} needs its pretrained weights named (got {tag}): {did_you_mean(str(tag), known)}"
-            " A local file must end in .safetensors."
+            f"Backbone {name} needs its pretrained weights named (got {tag}; a local file must end in .safetensors):"
+            f" {did_you_mean(str(tag), known)}"
         )
     wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
     if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
         other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
         raise UserError(f"The weights {tag} of {name} were trained with the other GELU: name the backbone {other}.")
+
+
+def _published_preprocessing(name: str) -> dict[str, Any]:
+    """Return what all published weights of a model agree on: a local file does not say how it wants its images."""
+    published = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
+    keys = ("mean", "std", "interpolation", "resize_mode")
+    values = {key: {one[key] for one in published if key in one} for key in keys}
+    return {key: next(iter(agreed)) for key, agreed in values.items() if len(agreed) == 1}
 
 
 def _preprocessing(settings: dict[str, Any]) -> Preprocessing:

@@ -21,7 +21,7 @@ def load_vision(name: str, weights: str | None = None, image_size: int | None = 
     _check_name(name, architecture, tag, from_file=weights is not None)
     with torch.device("meta"):  # costs neither memory nor a download
         check_supported(timm.create_model(architecture, num_classes=0), name)
-    tower = _from_hub(name) if weights is None else _from_file(architecture, weights)
+    tower = _from_hub(name) if weights is None else _from_file(name, weights)
     return Backbone(name, tower, _preprocessing(tower)).resized(image_size)
 
 
@@ -30,7 +30,7 @@ def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None
         proposal = did_you_mean(architecture, [BUNDLED["vision"], *timm.list_models()])
         raise UserError(f"No vision backbone is named {name}: {proposal}")
     known = timm.list_pretrained(f"{architecture}.*")
-    if not from_file and name not in known:
+    if name not in known and (tag or not from_file):
         said = "names no pretrained weights" if not tag else "has no such pretrained weights"
         raise UserError(f"Backbone {name} {said}: {did_you_mean(name, known)}")
 
@@ -40,12 +40,26 @@ def _from_hub(name: str) -> VisionTransformer:
         return timm.create_model(name, pretrained=True, num_classes=0)
 
 
-def _from_file(architecture: str, path: str) -> VisionTransformer:
-    tower = timm.create_model(architecture, num_classes=0)
-    tensors = checkpoint_filter_fn(read_weights(path), tower)
+def _from_file(name: str, path: str) -> VisionTransformer:
+    tower = timm.create_model(name, num_classes=0)  # a tag in the name says how the weights want their images
+    tensors = _renamed(read_weights(path), tower, path)
     classifier = ("head.", "head_dist.")  # the classifier of the pretraining task is not part of a backbone
     load_strictly(tower, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
     return tower
+
+
+def _renamed(weights: dict[str, torch.Tensor], tower: VisionTransformer, path: str) -> dict[str, torch.Tensor]:
+    """Return weights by timm's names, position embeddings at the tower's size; timm would resample patches too."""
+    wanted, found = tower.patch_embed.proj.weight.shape, weights.get("patch_embed.proj.weight")
+    if found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
+        raise UserError(
+            f"{path} does not fit the model: its patches are {found.shape[-1]} pixels wide, expected {wanted[-1]};"
+            " name the architecture that the weights were made for."
+        )
+    try:
+        return checkpoint_filter_fn(weights, tower)
+    except (AttributeError, KeyError, RuntimeError) as error:
+        raise UserError(f"{path} does not fit the model ({type(error).__name__}: {error}).") from error
 
 
 def _preprocessing(tower: VisionTransformer) -> Preprocessing:

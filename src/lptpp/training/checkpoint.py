@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from lptpp.errors import UserError
 
+log = logging.getLogger("lptpp")
 SCHEMA = 1
 MANIFEST = "manifest.json"
 
@@ -36,8 +38,10 @@ def write_checkpoint(
 ) -> Checkpoint:
     """Write `root/step-N`; older checkpoints go only after the new one has been read back and found whole.
 
-    Files are written beside, synced, and renamed, the manifest last.
+    Files are written beside, synced, and renamed, the manifest last. N is the first free number from `step` on.
     """
+    while (root / f"step-{step}").exists():  # to make room for the new one would leave a moment without any
+        step += 1
     partial, final = root / f".step-{step}.partial", root / f"step-{step}"
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
@@ -51,7 +55,6 @@ def write_checkpoint(
     (partial / MANIFEST).write_text(text, encoding="utf-8")
     for path in (*partial.iterdir(), partial):
         _sync(path)
-    shutil.rmtree(final, ignore_errors=True)
     partial.rename(final)
     _sync(root)
     return _keep_only(root, final)
@@ -64,6 +67,7 @@ def latest_checkpoint(root: Path) -> Checkpoint | None:
         manifest = _valid_manifest(folder)
         if manifest is not None:
             return Checkpoint(folder, manifest)
+        log.warning("%s is incomplete or damaged: passed over.", folder)
     return None
 
 

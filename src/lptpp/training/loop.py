@@ -75,7 +75,7 @@ def train(
     task, prepared = accelerator.prepare(stage.task, optimiser)
     steps = stage.optimisation.steps // stage.epochs
     while position.epoch < stage.epochs:
-        started, rate = time.perf_counter(), 0.0
+        started = time.perf_counter()
         for batch in stage.batches(position.epoch, position.batch):
             # every step's noise starts from where it stands, not from how often somebody drew before
             torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
@@ -85,7 +85,7 @@ def train(
             recorder.step(position, optimiser)
         summary = {
             "loss": position.loss_sum / max(position.batch, 1),
-            "learning_rate": rate,
+            "learning_rate": stage.optimisation.rate(position.epoch * steps + position.batch - 1),
             "seconds": time.perf_counter() - started,
         }
         position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
@@ -126,6 +126,6 @@ def _not_finite(value: float, batch: Batch, position: Position) -> UserError:
     shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return UserError(
         f"The loss became {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
-        f" {shown}. The last checkpoint is kept; lower the learning rate of this phase or set precision=float32, in a new"
-        " run folder."
+        f" {shown}. The last checkpoint is kept; lower the learning rate of this phase or set precision=float32, in a"
+        " new run folder."
     )

@@ -1,6 +1,7 @@
 """What a run folder remembers while training goes on: checkpoints, history, progress, and the wish to stop."""
 
 import logging
+import os
 import platform
 import signal
 import threading
@@ -80,7 +81,8 @@ class RunRecorder:
         finished = position.stage == self.last_stage and position.epoch == self.epochs
         tensors = {"tuned": self.mixture.tuned_state(), "optimiser": optimiser_tensors(optimiser)}
         where = {"position": vars(position), "finished": finished, "history": self.history}
-        write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
+        written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
+        self.steps = written.manifest["step"]
 
 
 def stage_names(mixture: Mixture) -> list[str]:
@@ -114,14 +116,16 @@ def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) ->
             backbone = mixture.experts[name].backbone.name
             raise UserError(
                 f"{folder} was tuned on another backbone than {backbone} as it is here (expert {name}: fingerprint"
-                f" {str(manifest['fingerprints'].get(name))[:12]}…, not {found[:12]}…): give the weights it was tuned on."
+                f" {str(manifest['fingerprints'].get(name))[:12]}…, not {found[:12]}…): give the weights it was"
+                " tuned on."
             )
 
 
 def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise `UserError` where a run folder was begun with other settings or other data."""
     before, after = _flat(manifest["settings"]), _flat(now["settings"])
-    changed = [key for key in sorted(before.keys() | after.keys()) if before.get(key) != after.get(key)]
+    widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
+    changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
         told = "; ".join(f"{key} was {before.get(key)}, now {after.get(key)}" for key in changed[:5])
         raise UserError(f"{folder} holds a run with other settings ({told}): choose another run=FOLDER, or delete it.")
@@ -150,7 +154,11 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
         yield
         return
 
+    owner = os.getpid()
+
     def ask(number: int, frame: object) -> None:
+        if os.getpid() != owner:
+            return  # a loader's worker: the terminal tells all processes, and this one ends with its owner
         if recorder.stop_asked:
             raise KeyboardInterrupt
         recorder.stop_asked = True

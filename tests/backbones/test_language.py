@@ -1,0 +1,126 @@
+"""open_clip models by name, tag and local file; nothing here reaches for a network."""
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import open_clip
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from lptpp.backbones import language, load_backbone
+from lptpp.errors import UserError
+from tests.backbones.test_convert import TEXT, VISION, check_zero_shot
+from tests.backbones.test_vision import without_network
+
+TINY = "Tiny-test-CLIP"
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[nn.Module]:
+    """Register a tiny model with open_clip; its random weights lie in tmp_path."""
+    configuration = {"embed_dim": 24, "vision_cfg": VISION, "text_cfg": TEXT, "quick_gelu": True}
+    registry = [open_clip.factory._MODEL_CONFIG_PATHS, open_clip.factory._MODEL_CONFIGS]
+    before = [copy.copy(part) for part in registry]
+    (tmp_path / f"{TINY}.json").write_text(json.dumps(configuration))
+    open_clip.add_model_config(tmp_path)
+    torch.manual_seed(0)
+    model = open_clip.create_model(TINY, load_weights=False).eval()
+    save_file(model.state_dict(), tmp_path / "tiny.safetensors")
+    yield model
+    open_clip.factory._MODEL_CONFIG_PATHS, open_clip.factory._MODEL_CONFIGS = before
+
+
+def test_a_local_file_gives_open_clips_zero_shot_logits(tiny: nn.Module, tmp_path: Path) -> None:
+    backbone = load_backbone("language", TINY, str(tmp_path / "tiny.safetensors"))
+    check_zero_shot(tiny, backbone, 32)
+    assert backbone.preprocessing.size == (32, 32)
+    assert backbone.preprocessing.mean == open_clip.OPENAI_DATASET_MEAN
+    assert backbone.preprocessing.std == open_clip.OPENAI_DATASET_STD
+
+
+def test_a_local_file_at_another_image_size(tiny: nn.Module, tmp_path: Path) -> None:
+    path = str(tmp_path / "tiny.safetensors")
+    native, large = load_backbone("language", TINY, path), load_backbone("language", TINY, path, image_size=64)
+    assert large.tower.pos_embed.shape == (1, 1 + 8 * 8, 48)
+    assert large.fingerprint == native.fingerprint
+    assert large.preprocessing == native.preprocessing.at((64, 64))
+    assert large.tower(torch.randn(1, 3, 64, 64)).isfinite().all()
+
+
+def test_a_file_that_does_not_fit_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
+    path = tmp_path / "other.safetensors"
+    save_file(dict(tiny.state_dict()) | {"visual.proj": torch.zeros(48, 25)}, path)
+    with pytest.raises(UserError, match=r"visual\.proj should be \(48, 24\) and is \(48, 25\)"):
+        load_backbone("language", TINY, str(path))
+    with pytest.raises(UserError, match="does not exist"):
+        load_backbone("language", TINY, str(tmp_path / "none.safetensors"))
+
+
+def test_a_local_file_wants_its_images_as_the_published_weights_agree(
+    tiny: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = {"std": (0.5, 0.5, 0.5), "interpolation": "bilinear", "resize_mode": "squash"}
+    published = {"a": shared | {"mean": (0.5, 0.5, 0.5)}, "b": shared | {"mean": (0.1, 0.1, 0.1)}}
+    monkeypatch.setattr(language, "list_pretrained_tags_by_model", lambda name: list(published))
+    monkeypatch.setattr(language, "get_pretrained_cfg", lambda name, tag: published[tag])
+    preprocessing = load_backbone("language", TINY, str(tmp_path / "tiny.safetensors")).preprocessing
+    assert preprocessing.std == (0.5, 0.5, 0.5)
+    assert (preprocessing.interpolation, preprocessing.squash) == ("bilinear", True)
+    assert preprocessing.mean == open_clip.OPENAI_DATASET_MEAN  # the two differ: open_clip's own default stays
+
+
+def test_published_weights_of_every_model_can_be_compared() -> None:
+    for name in open_clip.list_models():
+        language._published_preprocessing(name)
+    assert language._published_preprocessing("ViT-B-16-SigLIP")["mean"] == (0.5, 0.5, 0.5)
+
+
+def test_padding_to_the_longest_side_is_refused(tiny: nn.Module) -> None:
+    tiny.visual.preprocess_cfg = tiny.visual.preprocess_cfg | {"resize_mode": "longest"}
+    with pytest.raises(UserError, match="pads its images"):
+        language.from_clip(TINY, tiny, None)
+
+
+@pytest.mark.parametrize(
+    "name, weights, message",
+    [
+        ("ViT-B-23", "openai", "No vision-language backbone is named ViT-B-23: did you mean .*ViT-B-32"),
+        ("clip_tiny23", None, "did you mean clip_tiny32"),
+        ("ViT-B-32", None, r"needs its pretrained weights named \(got None.* known are openai"),
+        ("ViT-B-32", "openia", "did you mean openai"),
+        ("ViT-B-32", "weights.pt", r"a local file must end in \.safetensors"),
+        ("RN50", "openai", "The image tower of RN50 is a ModifiedResNet"),
+        ("coca_ViT-B-32", "laion2b_s13b_b90k", "coca_ViT-B-32 has blocks or a pooling of another kind"),
+        ("EVA02-B-16", "merged2b_s8b_b131k", "EVA02-B-16 is a Eva"),
+        ("ViT-B-16", "openai", "other GELU: name the backbone ViT-B-16-quickgelu"),
+    ],
+)
+def test_refuses_names_it_cannot_serve(name: str, weights: str | None, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_backbone("language", name, weights)
+
+
+def test_the_other_way_round_quick_gelu_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(language, "get_pretrained_cfg", lambda name, tag: {"quick_gelu": False})
+    with pytest.raises(UserError, match=r"name the backbone ViT-B-16\."):
+        load_backbone("language", "ViT-B-16-quickgelu", "openai")
+
+
+def test_without_network_the_backbone_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_clip, "create_model", without_network(open_clip.create_model))
+    with pytest.raises(UserError, match=r"laion2b_s34b_b79k of ViT-B-32 could not be fetched .*network") as caught:
+        load_backbone("language", "ViT-B-32", "laion2b_s34b_b79k")
+    assert "\n" not in str(caught.value)
+
+
+def test_kinds_and_bundled_names_must_agree() -> None:
+    with pytest.raises(UserError, match="kind 'visoin' is unknown: did you mean vision"):
+        load_backbone("visoin", "vision_tiny32")
+    with pytest.raises(UserError, match=r"clip_tiny32 is not of kind vision: .* is vision_tiny32"):
+        load_backbone("vision", "clip_tiny32")
+    with pytest.raises(UserError, match=r"vision_tiny32 is not of kind language: .* is clip_tiny32"):
+        load_backbone("language", "vision_tiny32")

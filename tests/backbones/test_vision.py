@@ -1,0 +1,153 @@
+"""timm towers by name and local file; nothing here reaches for a network."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+from timm.models.vision_transformer import VisionTransformer
+
+from lptpp.backbones import load_backbone
+from lptpp.backbones.backbone import fingerprint
+from lptpp.errors import UserError
+
+PRETRAINED = "vit_tiny_patch16_224.augreg_in21k"
+
+
+def saved(path: Path, tower: VisionTransformer, **changes: torch.Tensor | None) -> str:
+    weights = {key: tensor.contiguous() for key, tensor in tower.state_dict().items()} | changes
+    save_file({key: tensor for key, tensor in weights.items() if tensor is not None}, path)
+    return str(path)
+
+
+def random_tower(name: str = "test_vit", **options: object) -> VisionTransformer:
+    torch.manual_seed(0)
+    return timm.create_model(name, **options).eval()
+
+
+@pytest.mark.parametrize("classes", [0, 10], ids=["no classifier", "classifier"])
+def test_a_local_file_gives_the_features_of_its_tower(classes: int, tmp_path: Path) -> None:
+    tower = random_tower("vit_tiny_patch16_224", num_classes=classes)
+    backbone = load_backbone("vision", "vit_tiny_patch16_224", saved(tmp_path / "w.safetensors", tower))
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        expected = tower.forward_head(tower.forward_features(images), pre_logits=True)
+        assert torch.equal(backbone.tower(images), expected)
+    assert backbone.feature_width == 192
+    tower.reset_classifier(0)
+    assert backbone.fingerprint == fingerprint(tower)
+
+
+def test_a_local_file_at_another_image_size(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.safetensors", random_tower("vit_tiny_patch16_224"))
+    native = load_backbone("vision", "vit_tiny_patch16_224", path)
+    small = load_backbone("vision", "vit_tiny_patch16_224", path, image_size=96)
+    assert small.tower.pos_embed.shape == (1, 1 + 6 * 6, 192)
+    assert small.fingerprint == native.fingerprint
+    with torch.no_grad():
+        assert small.tower(torch.randn(1, 3, 96, 96)).isfinite().all()
+    with pytest.raises(UserError, match=r"image_size=100 .* multiple of its patch, 16"):
+        load_backbone("vision", "vit_tiny_patch16_224", path, image_size=100)
+
+
+def test_a_file_made_at_another_image_size_is_resampled(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.safetensors", random_tower(img_size=96))
+    assert load_backbone("vision", "test_vit", path).tower.pos_embed.shape[1] == 1 + 10 * 10
+
+
+@pytest.mark.parametrize("name, mean", [("vit_base", 0.5), ("vit_base.dino", 0.485)])
+def test_a_tag_says_how_a_local_file_wants_its_images(
+    name: str, mean: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    create = timm.create_model  # a shallow, narrow tower in the place of the base model
+
+    def create_small(given: str, **options: object) -> VisionTransformer:
+        return create(given, **options, depth=1, embed_dim=24, num_heads=2)
+
+    monkeypatch.setattr(timm, "create_model", create_small)
+    name = name.replace("vit_base", "vit_base_patch16_224")
+    path = saved(tmp_path / "w.safetensors", random_tower("vit_base_patch16_224"))
+    preprocessing = load_backbone("vision", name, path).preprocessing
+    assert preprocessing.mean[0] == mean
+    assert (preprocessing.size, preprocessing.interpolation) == ((224, 224), "bicubic")
+    assert (preprocessing.crop_share, preprocessing.squash) == (0.9, False)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"norm.weight": None}, r"norm\.weight should be \(64,\) and is none"),
+        ({"more": torch.zeros(2)}, r"more should be no such weight and is \(2,\)"),
+        ({"norm.weight": torch.zeros(65)}, r"norm\.weight should be \(64,\) and is \(65,\)"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 3, 8, 8)}, "its patches are 8 pixels wide, expected 16"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 700)}, "does not fit the model .RuntimeError"),
+        ({"encoder": torch.zeros(2)}, "does not fit the model .AttributeError"),
+    ],
+    ids=["missing", "extra", "shape", "patch", "flat patch", "other format"],
+)
+def test_a_file_must_fit(changes: dict, message: str, tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.safetensors", random_tower(), **changes)
+    with pytest.raises(UserError, match=message):
+        load_backbone("vision", "test_vit", path)
+
+
+def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
+    path = saved(tmp_path / "w.safetensors", random_tower("test_vit2"))
+    with pytest.raises(UserError, match="does not fit the model"):
+        load_backbone("vision", "test_vit", path)
+
+
+@pytest.mark.parametrize("name, message", [("w.pt", r"not a \.safetensors"), ("none.safetensors", "does not exist")])
+def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pt").write_bytes(b"pickle")
+    with pytest.raises(UserError, match=message):
+        load_backbone("vision", "test_vit", str(tmp_path / name))
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("vit_tiny_patch16_225", "No vision backbone is named .* did you mean vit_tiny_patch16_224"),
+        ("vision_tiny23", "did you mean vision_tiny32"),
+        ("quite another thing", "known are vision_tiny32"),
+        ("vit_tiny_patch16_224", f"names no pretrained weights: did you mean {PRETRAINED}"),
+        ("vit_tiny_patch16_224.augreg_in22k", f"has no such pretrained weights: did you mean {PRETRAINED}"),
+        ("resnet18.a1_in1k", "is a ResNet: only timm's VisionTransformer"),
+        ("eva02_tiny_patch14_224.mim_in22k", "is a Eva: only timm's VisionTransformer"),
+    ],
+)
+def test_refuses_names_it_cannot_serve(name: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_backbone("vision", name)
+
+
+def test_an_unknown_tag_is_refused_with_a_file_too() -> None:
+    with pytest.raises(UserError, match="has no such pretrained weights"):
+        load_backbone("vision", "vit_tiny_patch16_224.mine", "any.safetensors")
+
+
+def without_network(create: Callable) -> Callable:
+    def refuse(name: str, pretrained: object = None, **options: object) -> object:
+        if pretrained:
+            raise OSError("We couldn't connect\nto any hub")
+        return create(name, pretrained=pretrained, **options)
+
+    return refuse
+
+
+def test_without_network_the_backbone_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timm, "create_model", without_network(timm.create_model))
+    with pytest.raises(UserError, match=rf"{PRETRAINED} could not be fetched .* check the network") as caught:
+        load_backbone("vision", PRETRAINED)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_hub_tower_comes_without_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
+    create = timm.create_model
+    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))
+    backbone = load_backbone("vision", "test_vit.r160_in1k", image_size=64)
+    assert backbone.feature_width == 64
+    assert backbone.preprocessing.size == (64, 64)
+    assert backbone.name == "test_vit.r160_in1k"

@@ -1,0 +1,113 @@
+"""A data set of 17 small pictures in four classes, and one short LPT++ run on it that many tests look at."""
+
+import gc
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lptpp.config import Settings, load_settings
+from lptpp.mixture import Mixture
+from lptpp.training import fit as training
+from lptpp.training import recorder
+
+COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
+TESTED = 3  # of each class
+SMALL = """
+data: {{source: folder, root: {root}}}
+device: cpu
+precision: float32
+experts:
+  visual: {{backbone: {{image_size: 8}}, shared_prompts: 2, adapter_width: 2, group_prompts: 2, pool: 3, chosen: 1, group_blocks: 2}}
+  language:
+    backbone: {{kind: language, name: clip_tiny32, image_size: 8}}
+    head: text
+    shared_prompts: 2
+    adapter_width: 2
+    group_prompts: 2
+    pool: 3
+    chosen: 1
+    group_blocks: 2
+phase1: {{epochs: 2, batch_size: 8}}
+phase2: {{epochs: 2, batch_size: 8}}
+phase3: {{epochs: 2, batch_size: 8, views: 1, hidden: 8}}
+evaluation: {{borders: [2, 6]}}
+"""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its folder, what it returned, its mixture, and a copy of every checkpoint it wrote."""
+
+    folder: Path
+    metrics: dict[str, Any]
+    mixture: Mixture
+    checkpoints: list[Path]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_collection() -> Iterator[None]:
+    """Keep what is imported out of the garbage collections at the end of every phase: 0.4 s each."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+def draw_picture(path: Path, label: int, seed: int) -> None:
+    noise = np.random.default_rng(seed).integers(0, 80, (40, 40, 3))
+    noise[..., label % 3] += 120
+    noise[: 10 * label] += 50
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(noise.astype(np.uint8)).save(path)
+
+
+@pytest.fixture(scope="session")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("pictures")
+    for label, (name, count) in enumerate(COUNTS.items()):
+        for number in range(count):
+            draw_picture(root / "train" / name / f"{number}.png", label, 100 * label + number)
+        for number in range(TESTED):
+            draw_picture(root / "test" / name / f"{number}.png", label, 100 * label + 50 + number)
+    return root
+
+
+@pytest.fixture(scope="session")
+def config(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("config") / "small.yaml"
+    path.write_text(SMALL.format(root=pictures))
+    return path
+
+
+@pytest.fixture(scope="session")
+def settings_of(config: Path) -> Callable[..., Settings]:
+    """Return a function of a run folder and key=value overrides."""
+    return lambda folder, *overrides: load_settings(config, [f"run={folder}", *overrides])
+
+
+@pytest.fixture(scope="session")
+def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder, copies = tmp_path_factory.mktemp("trained") / "run", tmp_path_factory.mktemp("copies")
+    mixtures, checkpoints = [], []
+    write_checkpoint, write_evaluation = recorder.write_checkpoint, training.write_evaluation
+
+    def write_and_copy(root: Path, *arguments: Any) -> Any:
+        written = write_checkpoint(root, *arguments)
+        checkpoints.append(Path(shutil.copytree(root, copies / f"{len(checkpoints)}" / "checkpoint")).parent)
+        return written
+
+    def evaluate_and_keep(settings: Settings, mixture: Mixture, *arguments: Any) -> Any:
+        mixtures.append(mixture)
+        return write_evaluation(settings, mixture, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recorder, "write_checkpoint", write_and_copy)
+        patch.setattr(training, "write_evaluation", evaluate_and_keep)
+        metrics = training.fit(settings_of(folder))
+    return Run(folder, metrics, mixtures[0].requires_grad_(False), checkpoints)
