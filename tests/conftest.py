@@ -23,7 +23,14 @@ data: {{source: folder, root: {root}}}
 device: cpu
 precision: float32
 experts:
-  visual: {{backbone: {{image_size: 8}}, shared_prompts: 2, adapter_width: 2, group_prompts: 2, pool: 3, chosen: 1, group_blocks: 2}}
+  visual:
+    backbone: {{image_size: 8}}
+    shared_prompts: 2
+    adapter_width: 2
+    group_prompts: 2
+    pool: 3
+    chosen: 1
+    group_blocks: 2
   language:
     backbone: {{kind: language, name: clip_tiny32, image_size: 8}}
     head: text

@@ -28,9 +28,7 @@ def tuned(folder: Path) -> dict[str, torch.Tensor]:
 def history(folder: Path) -> list[tuple]:
     checkpoint = latest_checkpoint(folder / "checkpoint")
     assert checkpoint is not None
-    return [
-        (row["stage"], row["epoch"], row["loss"], row["learning_rate"]) for row in checkpoint.manifest["history"]
-    ]
+    return [(row["stage"], row["epoch"], row["loss"], row["learning_rate"]) for row in checkpoint.manifest["history"]]
 
 
 def assert_same_run(folder: Path, trained: Path) -> None:

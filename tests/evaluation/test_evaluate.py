@@ -1,0 +1,146 @@
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lptpp.config import saved_settings
+from lptpp.data.collection import Split
+from lptpp.data.pictures import Pictures
+from lptpp.errors import UserError
+from lptpp.evaluate_run import evaluate_run
+from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate, row_probabilities
+from lptpp.outputs import Runner, evaluation_views
+
+EXPERTS = ["visual", "language"]
+
+
+@pytest.fixture(scope="module")
+def parts(pictures) -> Pictures:
+    return Pictures(Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3), 2**20)
+
+
+@pytest.fixture(scope="module")
+def said(trained, parts):
+    views = evaluation_views(trained.mixture, parts)
+    shown = [views[index, 0][0] for index in range(12)]
+    with torch.no_grad():
+        return trained.mixture.judge({name: torch.stack([view[name] for view in shown]) for name in EXPERTS})
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained.folder, tmp_path / "run"))
+
+
+def test_every_row_is_a_softmax_written_out(trained, said):
+    with torch.no_grad():
+        rows, weights = row_probabilities(trained.mixture, said)
+    softmax = {}
+    for name in EXPERTS:
+        for phase, cosines in ((1, said[name].phase1_cosines), (2, said[name].cosines)):
+            powers = np.exp(20.0 * cosines.double().numpy())
+            softmax[f"{name}, phase {phase}"] = powers / powers.sum(1, keepdims=True)
+    finished = [softmax[f"{name}, phase 2"] for name in EXPERTS]
+    softmax["plain average"] = (finished[0] + finished[1]) / 2
+    softmax["LPT++"] = weights[:, :1].numpy() * finished[0] + weights[:, 1:].numpy() * finished[1]
+    assert list(rows) == list(softmax)
+    for name, expected in softmax.items():
+        np.testing.assert_allclose(rows[name].numpy(), expected, rtol=1e-4)
+    assert not np.allclose(softmax["plain average"], softmax["visual, phase 2"])
+
+
+@pytest.mark.parametrize("batch_size", [1, 5, 12])
+def test_all_pictures_are_judged_in_order_whatever_the_batch(batch_size, trained, parts, said):
+    found = evaluate(trained.mixture, parts, Runner(torch.device("cpu"), batch_size=batch_size))
+    with torch.no_grad():
+        rows, weights = row_probabilities(trained.mixture, said)
+    assert found.labels.tolist() == parts.split.labels.tolist()
+    assert found.answer == "LPT++"
+    for name, ranking in found.rankings.items():
+        expected = rows[name].sort(1, descending=True)
+        assert ranking.classes.shape == (12, 4)
+        np.testing.assert_allclose(ranking.probabilities, expected.values.numpy(), rtol=1e-4)
+    np.testing.assert_allclose(found.weights, weights.numpy(), rtol=1e-4)
+
+
+def test_one_expert_alone_has_neither_average_nor_scorer(settings_of, tmp_path):
+    from lptpp.build import build_mixture
+
+    mixture = build_mixture(settings_of(tmp_path, "method=lpt"), 4)
+    with torch.no_grad():
+        rows, weights = row_probabilities(mixture, mixture.judge({"visual": torch.randn(3, 3, 8, 8)}))
+    assert list(rows) == ["visual, phase 1", "visual, phase 2"]
+    assert weights.tolist() == [[1.0]] * 3
+
+
+def test_the_metrics_of_each_row_are_its_own():
+    right = Ranking(np.array([[0], [1], [2]]), np.array([[0.9], [0.8], [0.7]]))
+    wrong = Ranking(np.array([[1], [1], [0]]), np.array([[0.9], [0.8], [0.7]]))
+    found = Evaluation(np.array([0, 1, 2]), {"wrong": wrong, "right": right}).metrics(np.array([200, 50, 2]), (20, 100))
+    assert [found["right"][key] for key in ("overall", "many", "medium", "few")] == [100, 100, 100, 100]
+    assert [found["wrong"][key] for key in ("many", "medium", "few")] == [0, 100, 0]
+    assert found["wrong"]["overall"] == pytest.approx(100 / 3)
+
+
+def test_evaluating_again_gives_the_metrics_of_the_run(run, trained):
+    for name in ("metrics.json", "predictions.csv", "per_class.csv", "confusion.csv"):
+        (run / name).unlink()
+    assert evaluate_run(run) == trained.metrics
+    for name in ("metrics.json", "predictions.csv", "per_class.csv", "confusion.csv"):
+        assert (run / name).read_text() == (trained.folder / name).read_text()
+
+
+def test_evaluation_settings_may_change_and_the_runs_own_stay(run):
+    before = (run / "config.yaml").read_text()
+    overrides = ["evaluation.borders=[4,7]", "evaluation.baselines=[]", "evaluation.batch_size=5", "workers=1"]
+    metrics = evaluate_run(run, overrides)
+    assert metrics["borders"] == [4, 7]
+    assert "linear probe, visual" not in metrics["rows"]
+    assert (run / "config.yaml").read_text() == before
+    with (run / "per_class.csv").open() as file:
+        assert [row["shot"] for row in csv.DictReader(file)] == ["many", "medium", "few", "few"]
+
+
+def test_overridden_batch_size_and_workers_reach_the_loader(run, monkeypatch):
+    runners = []
+    judgements = Runner.judgements
+    monkeypatch.setattr(Runner, "judgements", lambda self, *rest: (runners.append(self), judgements(self, *rest))[1])
+    evaluate_run(run, ["evaluation.batch_size=5", "evaluation.baselines=[]"])
+    assert [runner.batch_size for runner in runners] == [5]
+    assert saved_settings(run / "config.yaml").evaluation.batch_size == 256
+
+
+@pytest.mark.parametrize("override", ["seed=1", "phase1.epochs=3", "method=lpt", "run=x", "evaluatoin.split=test"])
+def test_what_training_depended_on_cannot_change(override, run):
+    with pytest.raises(UserError, match=rf"{override} cannot change after training: evaluate takes evaluation\.\*, "):
+        evaluate_run(run, [override])
+
+
+def test_a_part_that_the_data_lack_is_told(run):
+    with pytest.raises(UserError, match=r"evaluation\.split=validation: the data hold no validation part"):
+        evaluate_run(run, ["evaluation.split=validation"])
+
+
+def test_other_classes_are_refused(run, pictures, tmp_path):
+    other = Path(shutil.copytree(pictures, tmp_path / "other"))
+    for part in ("train", "test"):
+        (other / part / "dog").rename(other / part / "duck")
+    with pytest.raises(UserError, match=r"The classes under data\.root are not those .* was trained on"):
+        evaluate_run(run, [f"data.root={other}"])
+
+
+def test_the_confusion_and_the_classes_add_up(trained):
+    rows = {}
+    for name in ("confusion", "per_class", "predictions"):
+        with (trained.folder / f"{name}.csv").open() as file:
+            rows[name] = list(csv.DictReader(file))
+    assert sum(int(row["images"]) for row in rows["confusion"]) == 12
+    right = {row["true"]: int(row["images"]) for row in rows["confusion"] if row["true"] == row["predicted"]}
+    for row in rows["per_class"]:
+        assert float(row["LPT++"]) == pytest.approx(100 * right.get(row["class"], 0) / 3, abs=0.01)
+    assert [int(row["training_images"]) for row in rows["per_class"]] == [8, 5, 3, 1]
+    weights = [float(row["weight of visual"]) + float(row["weight of language"]) for row in rows["predictions"]]
+    assert weights == pytest.approx([1] * 12, abs=1e-5)

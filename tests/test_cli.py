@@ -1,0 +1,204 @@
+import csv
+import json
+import logging
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lptpp import cli
+from lptpp.training.checkpoint import latest_checkpoint
+
+VERBS = ["fit", "evaluate", "predict", "compare", "data"]
+LPTPP = Path(sys.executable).with_name("lptpp")
+
+
+@pytest.fixture
+def lptpp(monkeypatch, capsys) -> Iterator:
+    """Run a command line in this process: its exit status, standard output and standard error."""
+    monkeypatch.setenv("COLUMNS", "120")
+    handlers = list(logging.getLogger("lptpp").handlers)
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["lptpp", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        captured = capsys.readouterr()
+        return ended.value.code, captured.out, captured.err
+
+    yield run
+    logging.getLogger("lptpp").handlers[:] = handlers
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained.folder, tmp_path / "run"))
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_help_of_a_verb_shows_an_example(verb, lptpp):
+    status, out, _ = lptpp(verb, "--help")
+    assert status == 0
+    assert f"lptpp {verb} " in out.split("Example")[1]
+
+
+def test_without_a_verb_all_of_them_are_listed(lptpp):
+    out = "".join(lptpp()[1:])
+    assert all(verb in out for verb in VERBS)
+    assert "lptpp fit configs/emoji.yaml" in out
+
+
+def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_path):
+    folder = tmp_path / "run"
+    overrides = ["method=lpt", "phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
+    status, out, _ = lptpp("fit", config, f"run={folder}", *overrides)
+    assert status == 0
+    assert "lpt: accuracy in % on the test part (12 images, seed 0)" in out
+    assert "many: more than 6 training images, medium: 2 to 6, few: fewer than 2" in out
+    for text in ("visual, phase 2", "Overall", "Tuned: ", f"Run folder: {folder}"):
+        assert text in out
+    files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv"}
+    assert files | {"per_class.csv", "predictions.csv", "confusion.csv"} == {path.name for path in folder.iterdir()}
+    assert "visual/phase2 epoch 1 of 1: loss" in (folder / "log.txt").read_text()
+    assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings
+
+
+def test_evaluate_prints_the_table_again(lptpp, run):
+    status, out, _ = lptpp("evaluate", run, "evaluation.borders=[4,7]", "evaluation.baselines=[]")
+    assert status == 0
+    assert "many: more than 7 training images, medium: 4 to 7" in out
+    assert "The scorer's mean weights: many visual 0." in out
+    assert out.count("% sure (") == 3
+
+
+def test_predict_tells_what_it_wrote(lptpp, run, pictures, tmp_path):
+    images = [pictures / "test" / "apple" / "0.png", pictures / "test" / "dog"]
+    status, out, _ = lptpp("predict", run, *images, "--output", tmp_path / "out.csv", "--top-k", "2")
+    assert status == 0
+    with (tmp_path / "out.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 4
+    for row in rows:
+        assert f"{row['image']}: {row['label_1']} ({float(row['probability_1']):.0%})" in out
+    assert f"4 images, 0 of them unreadable; predictions are in {tmp_path / 'out.csv'}" in out
+
+
+def test_predict_ends_with_status_1_where_an_image_is_unreadable(lptpp, run, pictures, tmp_path):
+    (tmp_path / "bad.png").touch()
+    (tmp_path / "list.txt").write_text(f"{pictures / 'test' / 'car' / '0.png'}\n{tmp_path / 'bad.png'}\n")
+    status, out, _ = lptpp("predict", run, tmp_path / "list.txt", "-o", tmp_path / "out.parquet")
+    assert status == 1
+    assert f"{tmp_path / 'bad.png'}: cannot be read: the file is empty" in out
+    assert "2 images, 1 of them unreadable" in out
+    assert (tmp_path / "out.parquet").is_file()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json"])
+def test_compare_writes_all_rows_of_all_runs(suffix, lptpp, run, trained, tmp_path):
+    output = tmp_path / "new" / f"table.{suffix}"
+    status, out, _ = lptpp("compare", run, trained.folder, "-o", output)
+    assert status == 0
+    assert "Comparison of runs" in out
+    text = output.read_text()
+    rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))
+    assert [(row["run"], row["row"]) for row in rows] == [
+        (str(folder), row) for folder in (run, trained.folder) for row in trained.metrics["rows"]
+    ]
+    assert float(rows[-1]["overall"]) == pytest.approx(trained.metrics["rows"]["LPT++"]["overall"])
+
+
+def test_data_shows_counts_parts_and_unreadable_images(lptpp, config, pictures, tmp_path):
+    root = Path(shutil.copytree(pictures, tmp_path / "data"))
+    status, out, _ = lptpp("data", config, f"data.root={root}", "data.validation=0.3")
+    assert status == 0
+    assert "4 classes; images: train 12, validation 5, test 12" in out
+    assert "Every image can be read." in out
+    (root / "train" / "bear" / "1.png").write_bytes(b"no")
+    status, out, _ = lptpp("data", config, f"data.root={root}")
+    assert status == 1
+    assert f"{root}/train/bear/1.png: cannot be read: not a picture" in out
+    assert "imbalance factor 8.0" in out
+
+
+def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, pictures, tmp_path):
+    root = Path(shutil.copytree(pictures, tmp_path / "data"))
+    for part in ("train", "test"):
+        (root / part / "apple").rename(root / part / "a [red] :apple: [b]")
+    status, out, _ = lptpp("data", config, f"data.root={root}")
+    assert status == 0
+    assert "a [red] :apple: [b]" in out
+
+
+@pytest.mark.parametrize(
+    "arguments, told",
+    [
+        (["fit", "nowhere.yaml"], "Settings file nowhere.yaml does not exist"),
+        (["fit", "CONFIG", "phase1.epoch=3"], "there is no setting phase1.epoch: did you mean phase1.epochs?"),
+        (["fit", "CONFIG", "data.root=nowhere", "run=TMP/run"], "nowhere is not a folder: set data.root"),
+        (["fit", "RUN", "seed=1"], "holds a run with other settings (seed was 0, now 1)"),
+        (["evaluate", "nowhere"], "nowhere holds no config.yaml"),
+        (["evaluate", "RUN", "seed=1"], "seed=1 cannot change after training"),
+        (["predict", "nowhere", "PICTURES"], "nowhere holds no trained run"),
+        (["predict", "RUN", "nowhere.png"], "nowhere.png does not exist"),
+        (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt should end in .csv or .parquet"),
+        (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0: expected 1 or more"),
+        (["compare", "RUN", "nowhere"], "nowhere/metrics.json does not exist"),
+        (["compare", "RUN", "-o", "x.md"], "x.md should end in .csv or .json"),
+        (["data", "CONFIG", "data.source=foldr"], "Unknown data.source 'foldr': did you mean folder?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_a_user_can_mend_is_one_sentence_and_status_2(arguments, told, lptpp, config, run, pictures, tmp_path):
+    places = {"CONFIG": config, "RUN": run, "PICTURES": pictures}
+    given = [str(places.get(word, word)).replace("TMP", str(tmp_path)) for word in arguments]
+    status, out, err = lptpp(*given)
+    assert (status, out) == (2, "")
+    assert err.startswith("Error: ")
+    assert told in err
+    assert err.count("\n") == 1
+
+
+def test_the_module_runs_as_the_script_does(tmp_path):
+    command = [sys.executable, "-m", "lptpp.cli", "compare", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("Error: ")
+    assert "Traceback" not in ended.stderr
+
+
+def test_ctrl_c_saves_and_the_same_command_goes_on(lptpp, config, tmp_path):
+    folder = tmp_path / "a run"
+    command = ["fit", str(config), f"run={folder}", "method=lpt", "phase1.epochs=8", "evaluation.baselines=[]"]
+    command += ["experts.visual.backbone.image_size=32", "workers=1"]  # slow enough to be stopped
+    process = subprocess.Popen([LPTPP, *command], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        wait_for_checkpoint(folder, process)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the loader's workers get it too
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.count("Stopping after this step; once more to stop at once.") == 1
+    assert f"'run={folder}'" in shlex.join(command)
+    assert err.endswith(f"Stopped and saved. To go on: lptpp {shlex.join(command)}\n")
+    saved = latest_checkpoint(folder / "checkpoint").manifest
+    assert (saved["finished"], saved["position"]["stage"]) == (False, "visual/phase1")
+    assert lptpp(*command)[0] == 0
+    assert latest_checkpoint(folder / "checkpoint").manifest["finished"]
+    history = list(csv.DictReader((folder / "history.csv").open()))
+    assert [row["epoch"] for row in history] == [*map(str, range(1, 9)), "1", "2"]
+
+
+def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 120
+    while not list(folder.glob("checkpoint/step-*")):
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)

@@ -1,0 +1,296 @@
+from pathlib import Path
+
+import pytest
+
+from lptpp.config import load_settings, saved_settings, to_dictionary, to_yaml
+from lptpp.errors import UserError
+from lptpp.methods import METHODS
+
+OWN = ["visual", "language"]
+
+
+def written(tmp_path: Path, text: str = "") -> Path:
+    path = tmp_path / "settings.yaml"
+    path.write_text(text)
+    return path
+
+
+def refused(path: Path, *overrides: str) -> str:
+    with pytest.raises(UserError) as error:
+        load_settings(path, overrides)
+    told = str(error.value)
+    assert "\n" not in told
+    return told
+
+
+WRONG_KEYS = [
+    ("phse1: {epochs: 3}", "phse1", "did you mean phase1 or"),
+    ("phase1: {epoch: 3}", "phase1.epoch", "did you mean phase1.epochs?"),
+    ("phase2: {main: {samplr: class_balanced}}", "phase2.main.samplr", "did you mean phase2.main.sampler?"),
+    ("phase2: {main: {loss: {nam: a_gcl}}}", "phase2.main.loss.nam", "did you mean phase2.main.loss.name?"),
+    ("experts: {visual: {pol: 3}}", "experts.visual.pol", "did you mean experts.visual.pool?"),
+    (
+        "experts: {visual: {backbone: {weigths: x}}}",
+        "experts.visual.backbone.weigths",
+        "did you mean experts.visual.backbone.weights?",
+    ),
+    ("epochs: 3", "epochs", "did you mean phase1.epochs or phase2.epochs or phase3.epochs?"),
+    ("pool: 3", "pool", "did you mean experts.NAME.pool?"),
+    ("xyz: 3", "xyz", "known are run, method"),
+]
+
+
+@pytest.mark.parametrize("text, key, proposal", WRONG_KEYS, ids=[key for _, key, _ in WRONG_KEYS])
+def test_a_wrong_key_is_told_with_its_path_and_the_nearest_right_one(text, key, proposal, tmp_path):
+    path = written(tmp_path, text)
+    assert refused(path).startswith(f"{path}: there is no setting {key}: {proposal}")
+
+
+@pytest.mark.parametrize("key, proposal", [(key, proposal) for _, key, proposal in WRONG_KEYS])
+def test_so_it_is_on_the_command_line(key, proposal, tmp_path):
+    assert refused(written(tmp_path), f"{key}=3").startswith(f"command line: there is no setting {key}: {proposal}")
+
+
+@pytest.mark.parametrize(
+    "override, key",
+    [
+        ("phase1.epochs=many", "phase1.epochs"),
+        ("phase1.epochs=1.5", "phase1.epochs"),
+        ("data.memory_gb=[1]", "data.memory_gb"),
+        ("augmentation.flip=perhaps", "augmentation.flip"),
+        ("evaluation.borders=20", "evaluation.borders"),
+        ("experts.visual.pool=x", "experts.visual.pool"),
+        ("phase2.main.loss.options.margin=wide", "phase2.main.loss.options.margin"),
+        ("use_experts=visual", "use_experts"),
+        ("data=3", "data"),
+        ("phase2=", "phase2"),
+        ("experts=3", "experts"),
+        ("experts.visual=3", "experts.visual"),
+        ("experts.visual.pool=${nowhere}", "experts.visual.pool"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_key(override, key, tmp_path):
+    told = refused(written(tmp_path), override)
+    assert told.startswith(("command line: " + key + " ", "command line: " + key + "="))
+
+
+def test_a_wrong_type_in_a_file_names_the_file(tmp_path):
+    path = written(tmp_path, "phase1: {epochs: many}")
+    assert refused(path).startswith(f"{path}: phase1.epochs has a wrong value: ")
+
+
+OUT_OF_RANGE = [
+    "device=gpu",
+    "precision=fp16",
+    "workers=-1",
+    "data.on_error=ignore",
+    "data.profile=exp",
+    "data.validation=1",
+    "data.test=-0.1",
+    "data.factor=0.5",
+    "data.largest_megapixels=0",
+    "data.memory_gb=-1",
+    "data.memory_gb=.nan",
+    "augmentation.smallest_crop=0",
+    "augmentation.colour=2",
+    "experts.visual.backbone.kind=visio",
+    "experts.visual.head=txt",
+    "experts.visual.shared_prompts=-1",
+    "experts.visual.adapter_width=-1",
+    "experts.visual.group_prompts=-1",
+    "experts.visual.pool=0",
+    "experts.visual.chosen=0",
+    "experts.visual.chosen=21",
+    "experts.visual.group_blocks=0",
+    "experts.visual.scale=0",
+    "experts.visual.learning_rate_factor=-1",
+    "experts.visual.head=text",
+    "experts.language.templates=[]",
+    "experts.visual.tune_backbone=true",
+    "phase1.optimizer=adam",
+    "phase1.epochs=0",
+    "phase2.batch_size=0",
+    "phase1.learning_rate=-1",
+    "phase2.weight_decay=-1",
+    "phase1.warmup_epochs=-1",
+    "phase1.main.sampler=class",
+    "phase2.dual.sampler=balanced",
+    "phase1.main.loss.name=a-gcl",
+    "phase2.main.loss.options.gama=2",
+    "phase1.main.weight=-1",
+    "phase2.dual.weight=-1",
+    "phase3.optimizer=adam",
+    "phase3.epochs=0",
+    "phase3.sampler=class",
+    "phase3.views=0",
+    "phase3.hidden=0",
+    "evaluation.split=train",
+    "evaluation.batch_size=0",
+    "evaluation.baselines=[zero]",
+    "evaluation.borders=[100,20]",
+    "evaluation.borders=[20]",
+    "evaluation.borders=[0,5]",
+    "evaluation.borders=[1,2,3]",
+]
+
+
+@pytest.mark.parametrize("override", OUT_OF_RANGE)
+def test_a_value_out_of_range_is_refused_by_its_key(override, tmp_path):
+    key = override.split("=")[0].removesuffix(".name").removesuffix(".gama")
+    assert key in refused(written(tmp_path), override).split(" ")[0]
+
+
+@pytest.mark.parametrize(
+    "override, proposal",
+    [
+        ("phase1.optimizer=adam", "phase1.optimizer=adam: did you mean adamw?"),
+        ("phase1.main.loss.name=focl", "phase1.main.loss=focl: did you mean focal?"),
+        ("phase1.epochs=0", "phase1.epochs=0: expected 1 or more."),
+        ("experts.visual.chosen=21", "experts.visual.chosen=21: expected 1 to 20."),
+        ("phase2.main.loss.options.margn=1", "did you mean margin?"),
+        ("method=ltp", "method=ltp is unknown: did you mean lptpp or lpt?"),
+        ("use_experts=[visul]", "did you mean visual?"),
+    ],
+)
+def test_the_sentence_says_what_was_expected(override, proposal, tmp_path):
+    assert proposal in refused(written(tmp_path), override)
+
+
+@pytest.mark.parametrize("override", ["phase1", "=5", "", "phase1.epochs"])
+def test_an_override_must_be_key_value(override, tmp_path):
+    assert f"Setting {override!r} is not of the form key=value" in refused(written(tmp_path), override)
+
+
+def test_a_missing_file_is_told_with_its_nearest_neighbour(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert refused(Path("configs/emoij.yaml")).endswith("does not exist: give the path of a YAML file.")
+    (tmp_path / "configs").mkdir()
+    (tmp_path / "configs" / "emoji.yaml").touch()
+    assert refused(Path("configs/emoij.yaml")).endswith("does not exist: did you mean configs/emoji.yaml?")
+
+
+@pytest.mark.parametrize("text", ["phase1: {epochs: 3", "phase1:\n\tepochs: 3", "a: b: c", "run: x\nrun: y"])
+def test_broken_yaml_is_told_with_its_file(text, tmp_path):
+    path = written(tmp_path, text)
+    assert refused(path).startswith(f"Settings file {path} is not valid YAML: ")
+
+
+def test_a_list_is_no_settings_file(tmp_path):
+    assert "should hold 'key: value' lines" in refused(written(tmp_path, "- a\n- b"))
+
+
+def test_an_empty_file_is_all_defaults(tmp_path):
+    settings = load_settings(written(tmp_path))
+    assert (settings.method, list(settings.experts), settings.phase1.epochs) == ("lptpp", OWN, 10)
+
+
+def test_a_file_goes_over_the_one_that_it_extends(tmp_path):
+    (tmp_path / "parent.yaml").write_text("seed: 1\nphase1: {epochs: 3, batch_size: 4}")
+    settings = load_settings(written(tmp_path, "extends: parent.yaml\nphase1: {epochs: 5}"))
+    assert (settings.seed, settings.phase1.epochs, settings.phase1.batch_size) == (1, 5, 4)
+
+
+def test_a_file_that_extends_itself_is_refused(tmp_path):
+    assert "extends itself" in refused(written(tmp_path, "extends: settings.yaml"))
+
+
+def test_the_command_line_goes_over_the_method_over_the_file_over_the_defaults(tmp_path):
+    path = written(tmp_path, "seed: 3\nexperts: {visual: {adapter_width: 7, pool: 9}}\nmethod: lptpp")
+    default, given = load_settings(written(tmp_path)), load_settings(path)
+    assert (default.seed, default.experts["visual"].pool, default.experts["visual"].adapter_width) == (0, 20, 4)
+    path.write_text("seed: 3\nexperts: {visual: {adapter_width: 7, pool: 9}}")
+    given = load_settings(path)
+    assert (given.seed, given.experts["visual"].pool, given.experts["visual"].adapter_width) == (3, 9, 7)
+    method = load_settings(path, ["method=lpt"])
+    assert (method.seed, method.experts["visual"].pool, method.experts["visual"].adapter_width) == (3, 9, 0)
+    line = load_settings(path, ["method=lpt", "experts.visual.adapter_width=5", "seed=4"])
+    assert (line.seed, line.experts["visual"].pool, line.experts["visual"].adapter_width) == (4, 9, 5)
+
+
+def test_a_method_named_in_the_file_counts_as_one_on_the_command_line(tmp_path):
+    assert load_settings(written(tmp_path, "method: lpt")) == load_settings(written(tmp_path, ""), ["method=lpt"])
+
+
+@pytest.mark.parametrize("name", ["phase1.main", "phase2.main", "phase2.dual"])
+@pytest.mark.parametrize("layer", ["file", "command line"])
+def test_another_loss_does_not_inherit_the_options_of_the_one_before(name, layer, tmp_path):
+    phase, stream = name.split(".")
+    text = f"{phase}: {{{stream}: {{loss: {{name: focal}}}}}}"
+    path = written(tmp_path, text if layer == "file" else "")
+    settings = load_settings(path, [] if layer == "file" else [f"{name}.loss.name=focal"])
+    loss = getattr(getattr(settings, phase), stream).loss
+    assert (loss.name, loss.options) == ("focal", {})
+
+
+def test_options_go_over_those_of_the_same_loss(tmp_path):
+    settings = load_settings(written(tmp_path), ["phase2.dual.loss.options.margin=0.3"])
+    assert settings.phase2.dual.loss.options == {"positive_focus": 0.5, "negative_focus": 8.0, "margin": 0.3}
+    settings = load_settings(written(tmp_path), ["phase2.main.loss.name=focal", "phase2.main.loss.options.focus=1"])
+    assert settings.phase2.main.loss.options == {"focus": 1.0}
+
+
+def test_an_expert_that_does_not_exist_cannot_be_set(tmp_path):
+    told = refused(written(tmp_path), "experts.visul.pool=3")
+    assert told.startswith("command line: there is no expert visul: did you mean visual?")
+
+
+def test_an_expert_that_the_method_does_not_use_cannot_be_set(tmp_path):
+    told = refused(written(tmp_path), "method=lpt", "experts.language.pool=3")
+    assert "experts.language is set, but method=lpt uses only visual" in told
+    told = refused(written(tmp_path), "use_experts=[language]", "experts.visual.pool=3")
+    assert "method=lptpp uses only language" in told
+
+
+def test_a_file_may_name_experts_of_its_own(tmp_path):
+    path = written(tmp_path, "experts: {fine-grained_2: {pool: 7}, b: {}}")
+    settings = load_settings(path, ["experts.b.pool=8"])
+    assert {name: expert.pool for name, expert in settings.experts.items()} == {"fine-grained_2": 7, "b": 8}
+
+
+@pytest.mark.parametrize("name", ["a.b", "a/b", "two words", "é", "", "a:b", "[x]"])
+def test_the_name_of_an_expert_is_one_plain_word(name, tmp_path):
+    told = refused(written(tmp_path, f"experts: {{{name!r}: {{pool: 7}}}}"))
+    assert told == f"experts.{name}: the name of an expert is one word of letters, digits, _ and -."
+
+
+@pytest.mark.parametrize("name", ["train", "items", "keys", "training", "forward"])
+def test_the_name_of_an_expert_is_none_of_pytorchs_words(name, tmp_path):
+    assert f"PyTorch keeps the word {name} for itself" in refused(written(tmp_path, f"experts: {{{name}: {{}}}}"))
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        *([f"method={method}"] for method in METHODS),
+        ["method=lpt", "experts.visual.adapter_width=8"],
+        ["method=linear_probe", "phase1.main.loss.name=focal", "phase1.dual.weight=0.2"],
+        ["phase2.main.loss.name=focal", "phase2.main.loss.options.focus=3"],
+        ["use_experts=[language]", "data.root=a b", "evaluation.borders=[5,50]"],
+        ["experts.language.templates=['a {}: photo.', 'ein Foß \"{}\"']"],
+    ],
+    ids=" ".join,
+)
+def test_what_a_run_writes_down_is_read_back_the_same(overrides, tmp_path):
+    settings = load_settings(written(tmp_path), overrides)
+    saved = tmp_path / "config.yaml"
+    saved.write_text(to_yaml(settings), encoding="utf-8")
+    assert saved_settings(saved) == settings
+    assert to_dictionary(saved_settings(saved)) == to_dictionary(settings)
+    assert saved_settings(saved, ["seed=9"]).seed == 9
+
+
+def test_dropped_options_stay_dropped_in_what_a_run_writes_down(tmp_path):
+    path = written(tmp_path, "phase2: {dual: {loss: {name: focal}}}")
+    settings = load_settings(path, ["phase2.dual.loss.name=a_gcl"])
+    assert settings.phase2.dual.loss.options == {}
+    saved = tmp_path / "config.yaml"
+    saved.write_text(to_yaml(settings))
+    assert saved_settings(saved) == settings
+
+
+def test_the_settings_of_a_run_are_checked_as_others(tmp_path):
+    saved = tmp_path / "config.yaml"
+    saved.write_text(to_yaml(load_settings(written(tmp_path), ["method=lpt"])))
+    for override, told in (("experts.language.pool=3", "no expert language"), ("phase1.epoch=3", "no setting")):
+        with pytest.raises(UserError, match=told):
+            saved_settings(saved, [override])
