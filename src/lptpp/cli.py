@@ -4,6 +4,7 @@ import json
 import logging
 import shlex
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +30,21 @@ RunArgument = Annotated[Path, typer.Argument(help="A run folder that `lptpp fit`
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Settings as key=value, for example phase1.epochs=5.", show_default=False)
 ]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("lptpp"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Give every verb the options they share; the text of `--help` is above."""
 
 
 @app.command()

@@ -19,9 +19,10 @@ def shot_accuracy(
 ) -> dict[str, float | None]:
     """Return accuracy over all test images and over those of many-, medium- and few-shot classes, in percent.
 
-    predicted, confidence: (n,) best class and its probability; labels: (n,) true classes; counts: (C,) training images, which with `borders` make
-    the groups (`lptpp.data.statistics.shots`). Also "mean_class", the mean accuracy of the classes that have
-    test images, and "calibration_error". A value is None where there is no test image.
+    predicted, confidence: (n,) best class and its probability; labels: (n,) true classes; counts: (C,) training
+    images, which with `borders` make the groups (`lptpp.data.statistics.shots`). Also "mean_class", the mean
+    accuracy of the classes that have test images, and "calibration_error". A value is None where there is no test
+    image.
     """
     correct = predicted == labels
     shot = shots(counts, borders)[labels]  # (n,)

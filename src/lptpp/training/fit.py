@@ -108,9 +108,6 @@ class Training:
         if position.epoch >= epochs:
             return
         stage = self._stage(name)
-        if self.checkpoint is not None and optimiser_state is not None:
-            # a phase sets its own start; what was trained since goes over it
-            load_tuned(self.mixture, self.checkpoint)
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimiser_state)
 

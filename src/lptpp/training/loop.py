@@ -44,6 +44,7 @@ class Stage:
     optimisation: Optimisation
     epochs: int
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from a batch on
+    begin: Callable[[], object] = lambda: None  # done once, before the first step
 
 
 class Recorder(Protocol):
@@ -68,6 +69,8 @@ def train(
 
     Raises `UserError` for a loss that is not finite, naming stage, epoch, batch and images.
     """
+    if (position.epoch, position.batch) == (0, 0):
+        stage.begin()
     train_only(stage.task, stage.parameters)
     optimiser = stage.optimisation.build(stage.parameters)
     if optimiser_state is not None:

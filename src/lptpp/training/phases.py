@@ -1,7 +1,7 @@
 """The three phases of training (design 2.5): three short functions over one loop, each leaving all else frozen."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -37,9 +37,9 @@ def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseS
 
 def group_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
     """Phase 2: group prompts, their keys and a classifier that starts as phase 1 left its own."""
-    expert.heads[-1].load_state_dict(expert.heads[0].state_dict())
     task = ExpertTask(expert, expert.forward, data.counts, settings)
-    return _expert_stage(f"{name}/phase2", task, list(expert.phase_parameters(2)), data, settings, rate_factor)
+    stage = _expert_stage(f"{name}/phase2", task, list(expert.phase_parameters(2)), data, settings, rate_factor)
+    return replace(stage, begin=lambda: expert.heads[-1].load_state_dict(expert.heads[0].state_dict()))
 
 
 def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettings, seed: int) -> Stage:

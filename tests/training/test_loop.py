@@ -1,0 +1,94 @@
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import nn
+
+from lptpp.training.device import make_accelerator
+from lptpp.training.loop import Batch, Position, Stage, train, train_only
+from lptpp.training.optimisation import Optimisation
+
+EPOCHS, STEPS = 3, 4
+
+
+class Task(nn.Module):
+    """A weight and an offset that stays; every step's loss is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2))
+        self.fixed = nn.Parameter(torch.ones(2))
+        self.losses: list[float] = []
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
+        loss = (inputs * self.weight + self.fixed + 0.1 * torch.randn(2)).square().mean()
+        self.losses.append(loss.item())
+        return loss
+
+
+class Notes:
+    def __init__(self) -> None:
+        self.steps: list[tuple[int, int]] = []
+        self.summaries: list[dict[str, float]] = []
+        self.rates: list[float] = []
+
+    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+        self.steps.append((position.epoch, position.batch))
+        self.rates.append(optimiser.param_groups[0]["lr"])
+
+    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+        assert (position.batch, position.loss_sum) == (0, 0.0)
+        self.summaries.append(summary)
+
+
+def batches(epoch: int, first: int) -> Iterator[Batch]:
+    for number in range(first, STEPS):
+        yield Batch(torch.full((5, 2), epoch + number / STEPS), torch.zeros(5, dtype=torch.long), lambda: ["x"])
+
+
+def trained(position: Position) -> tuple[Task, Notes, Stage]:
+    task, notes = Task(), Notes()
+    optimisation = Optimisation("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
+    stage = Stage("a stage", task, [task.weight], optimisation, EPOCHS, batches)
+    train(stage, make_accelerator("cpu", "float32"), notes, 0, position, None)
+    return task, notes, stage
+
+
+def test_every_batch_of_every_epoch_is_one_step_at_its_rate():
+    _, notes, stage = trained(Position("a stage"))
+    assert notes.steps == [(epoch, batch + 1) for epoch in range(EPOCHS) for batch in range(STEPS)]
+    assert notes.rates == [stage.optimisation.rate(step) for step in range(EPOCHS * STEPS)]
+
+
+def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
+    task, notes, stage = trained(Position("a stage"))
+    for epoch, summary in enumerate(notes.summaries):
+        assert summary["loss"] == pytest.approx(sum(task.losses[epoch * STEPS : (epoch + 1) * STEPS]) / STEPS)
+        assert summary["learning_rate"] == stage.optimisation.rate((epoch + 1) * STEPS - 1)
+
+
+def test_an_epoch_begun_elsewhere_counts_what_was_lost_there():
+    task, notes, stage = trained(Position("a stage", epoch=1, batch=2, loss_sum=10.0))
+    assert notes.summaries[0]["loss"] == pytest.approx((10 + sum(task.losses[:2])) / STEPS)
+    assert len(notes.summaries) == EPOCHS - 1
+    _, notes, _ = trained(Position("a stage", epoch=1, batch=STEPS, loss_sum=10.0))  # stopped after its last step
+    assert notes.summaries[0]["loss"] == pytest.approx(10 / STEPS)
+    assert notes.summaries[0]["learning_rate"] == stage.optimisation.rate(2 * STEPS - 1)
+
+
+def test_only_the_parameters_of_a_stage_are_trained():
+    task, _, _ = trained(Position("a stage"))
+    assert task.fixed.tolist() == [1, 1]
+    assert task.fixed.grad is None
+    assert task.weight.tolist() != [1, 1]
+    train_only(task, [task.fixed])
+    assert (task.weight.requires_grad, task.fixed.requires_grad) == (False, True)
+
+
+def test_the_noise_of_a_step_belongs_to_the_step():
+    """Whatever was drawn before, the same step draws the same."""
+    torch.manual_seed(1)
+    first = trained(Position("a stage"))[0].losses
+    torch.manual_seed(2)
+    assert trained(Position("a stage"))[0].losses == first
+    assert len(set(first)) == len(first)

@@ -1,0 +1,50 @@
+import multiprocessing
+import os
+import signal
+import threading
+from types import SimpleNamespace
+
+import pytest
+
+from lptpp.training.recorder import stopping_softly
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_first_signal_asks_and_the_second_stops_at_once(number):
+    recorder = SimpleNamespace(stop_asked=False)
+    before = signal.getsignal(number)
+    with stopping_softly(recorder):
+        os.kill(os.getpid(), number)
+        assert recorder.stop_asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    assert signal.getsignal(number) is before
+
+
+def test_the_workers_of_a_loader_say_nothing():
+    """They inherit the handler, and a terminal's Ctrl-C reaches them too."""
+    recorder = SimpleNamespace(stop_asked=False)
+
+    def worker() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os._exit(recorder.stop_asked)
+
+    with stopping_softly(recorder):
+        process = multiprocessing.get_context("fork").Process(target=worker)
+        process.start()
+        process.join()
+    assert process.exitcode == 0
+
+
+def test_off_the_main_thread_signals_stay_as_they_are():
+    found = []
+
+    def enter() -> None:
+        with stopping_softly(SimpleNamespace(stop_asked=False)):
+            found.append(signal.getsignal(signal.SIGINT))
+
+    before = signal.getsignal(signal.SIGINT)
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert found == [before]
