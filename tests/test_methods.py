@@ -1,4 +1,4 @@
-"""The table of design section 3, and one short run of every method."""
+"""The table of methods in docs/method.md, and one short run of every method."""
 
 import csv
 import json

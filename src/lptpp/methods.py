@@ -1,4 +1,4 @@
-"""Named sets of parts: every method is the same code with some parts switched off (design 3)."""
+"""Named sets of parts: every method is the same code with some parts switched off (docs/method.md)."""
 
 from dataclasses import dataclass, field
 from typing import Any

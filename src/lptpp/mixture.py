@@ -1,4 +1,4 @@
-"""The mixture of long-tailed experts and the scorer that weighs them image by image (design 2.4)."""
+"""The mixture of long-tailed experts and the scorer that weighs them image by image (docs/method.md)."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple

@@ -1,4 +1,4 @@
-"""One frozen transformer block with prompts and an adapter (design 2.1).
+"""One frozen transformer block with prompts and an adapter (docs/method.md).
 
 The published form concatenates the prompts to the tokens, runs the block, and throws the prompts' outputs away.
 Nothing reads those outputs, so prompts matter only as keys and values: that is computed here, with the same result.

@@ -1,4 +1,4 @@
-"""The universal long-tailed adaptation of one frozen tower (design 2.1, 2.2)."""
+"""The universal long-tailed adaptation of one frozen tower (docs/method.md)."""
 
 from typing import NamedTuple
 

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class CosineHead(nn.Module):
-    """z_c = cos(f, w_c) (design 2.3)."""
+    """z_c = cos(f, w_c) (docs/method.md)."""
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()

@@ -31,7 +31,7 @@ class GroupPrompts(nn.Module):
     def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return each image's prompts (B, K, P, D) and match (B,) for queries (B, D).
 
-        The prompts are the mean of the k chosen; the match is the sum of their similarities (design 2.2).
+        The prompts are the mean of the k chosen; the match is the sum of their similarities (docs/method.md).
         """
         similarity = F.normalize(query, dim=-1) @ F.normalize(self.keys, dim=-1).T  # (B, m)
         best, index = similarity.topk(self.chosen, dim=-1)  # (B, k)

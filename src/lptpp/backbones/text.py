@@ -27,7 +27,7 @@ class TextTower:
         return torch.cat([self.model.encode_text(self.tokenizer(part), normalize=True) for part in parts])
 
     def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
-        """Return a unit vector (C, F) for each class: the mean over templates of the unit text features (CLIP, 2.3).
+        """Return a unit vector (C, F) for each class: the mean over templates of the unit text features (CLIP).
 
         Raises `UserError` for a template without `{}`.
         """

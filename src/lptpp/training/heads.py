@@ -1,4 +1,4 @@
-"""Where the classifiers of phase 1 start from (design 2.3)."""
+"""Where the classifiers of phase 1 start from (docs/method.md)."""
 
 from lptpp.adaptation.head import class_means
 from lptpp.config import ExpertSettings

@@ -10,7 +10,7 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Optimisation:
-    """An optimiser by name, and a cosine schedule with warm-up over the steps of a phase (design 2.5).
+    """An optimiser by name, and a cosine schedule with warm-up over the steps of a phase (docs/method.md).
 
     `learning_rate` holds at a batch of 256 and scales with the batch.
     """

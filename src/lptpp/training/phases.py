@@ -1,4 +1,4 @@
-"""The three phases of training (design 2.5): three short functions over one loop, each leaving all else frozen."""
+"""The three phases of training (docs/method.md): three short functions over one loop, each leaving all else frozen."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -57,7 +57,7 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
 
 
 class ExpertTask(nn.Module):
-    """The loss of phases 1 and 2 (design 2.3): A-GCL − 0.5 · match on each stream of batches, the second one decaying.
+    """The loss of phases 1 and 2 (docs/method.md): loss − 0.5 · match on each stream of batches, the second decaying.
 
     A batch holds as many images of each stream, one stream after the other.
     """
