@@ -20,8 +20,12 @@ TINY = {
     "phase2": {"epochs": 1},
     "phase3": {"epochs": 1, "views": 1},
     "experts": {
-        "visual": TINY_EXPERT,
-        "language": {"backbone": {"kind": "language", "name": "clip_tiny32"}, "head": "text", **TINY_EXPERT},
+        "visual": {"backbone": {"image_size": 8}, **TINY_EXPERT},
+        "language": {
+            "backbone": {"kind": "language", "name": "clip_tiny32", "image_size": 8},
+            "head": "text",
+            **TINY_EXPERT,
+        },
     },
 }
 
@@ -52,7 +56,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw(folder / "my_pictures" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
     draw(folder / "new_pictures" / "a.png", 20)
     draw(folder / "cat.png", 21)
-    emoji = OmegaConf.merge(OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}})
+    emoji = OmegaConf.merge(OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
     OmegaConf.save(emoji, folder / "configs/emoji.yaml")
     run("lptpp fit configs/emoji.yaml", folder)
     return folder

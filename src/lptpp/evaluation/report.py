@@ -1,5 +1,6 @@
 """The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,16 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     write_json(folder / "metrics.json", metrics)
     return metrics
+
+
+def evaluated(settings: Settings) -> dict[str, Any] | None:
+    """Return the metrics that a run folder holds, if they are of the split and the borders that the settings name."""
+    path = Path(settings.run) / "metrics.json"
+    if not path.is_file():
+        return None
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {"split": settings.evaluation.split, "borders": list(settings.evaluation.borders)}
+    return metrics if all(metrics.get(key) == value for key, value in wanted.items()) else None
 
 
 def summary(settings: Settings, mixture: Mixture, collection: Collection, evaluation: Evaluation) -> dict[str, Any]:

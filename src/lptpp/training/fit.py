@@ -14,7 +14,7 @@ from lptpp.data.collection import Collection
 from lptpp.data.loader import Views
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import training_transform
-from lptpp.evaluation.report import write_evaluation
+from lptpp.evaluation.report import evaluated, write_evaluation
 from lptpp.mixture import Mixture
 from lptpp.outputs import Runner
 from lptpp.prepare import checked, collection_of
@@ -51,6 +51,8 @@ def fit(settings: Settings) -> dict[str, Any]:
         check_backbones(checkpoint.manifest, mixture, folder)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
+    if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
+        return metrics
     Training(settings, collection, mixture, checkpoint).run()
     return write_evaluation(settings, mixture, collection, runner_of(settings))
 
