@@ -56,7 +56,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         draw(folder / "my_pictures" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
     draw(folder / "new_pictures" / "a.png", 20)
     draw(folder / "cat.png", 21)
-    emoji = OmegaConf.merge(OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
+    emoji = OmegaConf.merge(
+        OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}, "evaluation": {"baselines": []}}
+    )
     OmegaConf.save(emoji, folder / "configs/emoji.yaml")
     run("lptpp fit configs/emoji.yaml", folder)
     return folder

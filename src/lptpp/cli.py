@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may hold [brackets] and :colons:
 
+SHOWN = 10  # predictions printed; the file holds all
+
 ConfigArgument = Annotated[str, typer.Argument(help="A settings file (YAML).", show_default=False)]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder that `lptpp fit` made.", show_default=False)]
 Overrides = Annotated[
@@ -66,9 +68,7 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
     from lptpp.training import fit as training
 
     settings = _settings(config, overrides)
-    _log_to(Path(settings.run))
-    metrics = training.fit(settings)
-    show_result(console, Path(settings.run), metrics)
+    show_result(console, Path(settings.run), training.fit(settings))
 
 
 @app.command()
@@ -107,13 +107,13 @@ def predict(
     from lptpp.predict_paths import predict_paths
 
     rows, faults = predict_paths(run, paths, output, top_k)
-    for row in rows[:10]:
-        console.print(
-            f"{row['image']}: {row['label_1']} ({row['probability_1']:.0%})"
-            if not row["error"]
-            else row["image"] + ": " + row["error"]
-        )
-    console.print(f"{len(rows)} images, {faults} of them unreadable; predictions are in {output}")
+    for row in [row for row in rows if not row["error"]][:SHOWN]:
+        console.print(f"{row['image']}: {row['label_1']} ({row['probability_1']:.0%})")
+    if len(rows) - faults > SHOWN:
+        console.print(f"… and {len(rows) - faults - SHOWN:,} more")
+    for row in [row for row in rows if row["error"]]:
+        console.print(f"{row['image']}: {row['error']}")
+    console.print(f"{len(rows):,} images, {faults:,} of them unreadable; predictions are in {output}")
     if faults:
         raise typer.Exit(1)
 
@@ -173,6 +173,9 @@ def main() -> None:
     except Interrupted:
         print(f"Stopped and saved. To go on: {shlex.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        print(f"Error: {error}: see to the disk or the file; what the last checkpoint holds is kept.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("Stopped at once; what the last checkpoint holds is kept.", file=sys.stderr)
         sys.exit(130)
@@ -195,13 +198,6 @@ def _metrics(run: Path) -> dict[str, Any]:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise UserError(f"{path} is not valid JSON ({error}): write it again with `lptpp evaluate {run}`.") from error
-
-
-def _log_to(folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(folder / "log.txt", encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
-    logging.getLogger("lptpp").addHandler(handler)
 
 
 if __name__ == "__main__":

@@ -39,9 +39,9 @@ def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
     rows = comparison_rows(runs)
     differences = list(differing(runs))
     table = Table(title="Comparison of runs", caption=Text(" ".join(differences) or describe_runs(runs)))
-    table.add_column("Run")
-    table.add_column("Row")
-    table.add_column("Tuned parameters", justify="right")
+    table.add_column("Run", overflow="fold")
+    table.add_column("Row", min_width=14, overflow="fold")
+    table.add_column("Tuned", justify="right")
     add_metric_columns(table)
     best = {} if differences else best_cells(rows)
     for row in rows:

@@ -1,6 +1,8 @@
 """A whole run: data, experts, three phases, tables; goes on by itself from what its folder holds."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,8 +55,22 @@ def fit(settings: Settings) -> dict[str, Any]:
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         return metrics
-    Training(settings, collection, mixture, checkpoint).run()
+    with logging_to(folder / "log.txt"):
+        Training(settings, collection, mixture, checkpoint).run()
     return write_evaluation(settings, mixture, collection, runner_of(settings))
+
+
+@contextmanager
+def logging_to(path: Path) -> Iterator[None]:
+    """Write what the package logs into a file too."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        handler.close()
 
 
 def runner_of(settings: Settings) -> Runner:
