@@ -113,10 +113,10 @@ class PhaseSettings:
 class ScorerSettings:
     """Phase 3: the scorer, on the experts' outputs computed once."""
 
-    epochs: int = 10
+    epochs: int = 5
     batch_size: int = 256
     optimizer: str = "adamw"
-    learning_rate: float = 0.001
+    learning_rate: float = 0.0002  # gentle: the experts are surer of training images than they should be
     weight_decay: float = 0.01
     warmup_epochs: float = 1.0
     sampler: str = "class_balanced"

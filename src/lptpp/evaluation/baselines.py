@@ -35,7 +35,7 @@ def baseline_rankings(
         features = {part: runner.features(expert, pictures[part], f"{name}: {part} features") for part in pictures}
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield f"zero-shot, {name}", zero_shot(expert, features[split][0], class_names, templates[name])
-        if "linear_probe" in wanted:
+        if "linear_probe" in wanted and len(features["train"][1].unique()) > 1:
             yield f"linear probe, {name}", linear_probe(features, split, len(class_names), name)
 
 

@@ -3,7 +3,6 @@
 from lptpp.adaptation.head import class_means
 from lptpp.config import ExpertSettings
 from lptpp.data.pictures import Pictures
-from lptpp.errors import UserError
 from lptpp.expert import Expert
 from lptpp.outputs import Runner
 
@@ -19,8 +18,7 @@ def start_head(
     """Set the phase-1 classifier from the text tower, from class means, or leave it random."""
     head = expert.heads[0]
     if settings.head == "text":
-        if expert.backbone.text is None:
-            raise UserError(f"experts.{name}.head=text needs a backbone of kind language.")
+        assert expert.backbone.text is not None
         head.start_from(expert.backbone.text.class_vectors(class_names, settings.templates))
     if settings.head == "class_means":
         features, labels = runner.features(expert, pictures, f"{name}: class means")
