@@ -80,19 +80,11 @@ class ExpertTask(nn.Module):
     def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
         """Return the loss of images (S·B, 3, H, W) and labels (S·B,) of S streams."""
         said, parts = self.judge(images), len(self.losses)
-        weights = (
-            self.settings.main.weight,
-            dual_weight(epoch, self.settings.epochs, self.settings.dual.weight),
-        )
+        main, dual = self.settings.main.weight, self.settings.dual.weight
+        weights = (main, dual_weight(epoch, self.settings.epochs, dual))[:parts]
+        shares = (said.cosines.chunk(parts), said.match.chunk(parts), labels.chunk(parts))
         total = labels.new_zeros((), dtype=torch.float32)
-        for loss, weight, cosines, match, label in zip(
-            self.losses,
-            weights,
-            said.cosines.chunk(parts),
-            said.match.chunk(parts),
-            labels.chunk(parts),
-            strict=False,
-        ):
+        for loss, weight, cosines, match, label in zip(self.losses, weights, *shares, strict=True):
             total = total + weight * (loss(cosines, label) - self.settings.key_weight * match.float().mean())
         return total
 
