@@ -6,13 +6,16 @@ model = lptpp.load("runs/emoji")
 model.predict("cat.png", top_k=3)
 """
 
+from __future__ import annotations
+
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from lptpp.config import load_settings
 from lptpp.errors import UserError
-from lptpp.model import Image, Model, Prediction, load
-from lptpp.training.fit import fit as _fit
+
+if TYPE_CHECKING:
+    from lptpp.model import Image, Model, Prediction
 
 __version__ = version("lptpp")
 __all__ = ["Model", "Prediction", "UserError", "fit", "load", "predict"]
@@ -23,11 +26,33 @@ def fit(config: str | Path, *overrides: str) -> Model:
 
     Goes on by itself where the run folder holds a checkpoint. Raises `UserError` for whatever a user can mend.
     """
+    from lptpp.config import load_settings
+    from lptpp.training import fit as training
+
     settings = load_settings(config, overrides)
-    _fit(settings)
+    training.fit(settings)
     return load(settings.run)
+
+
+def load(run: str | Path, device: str = "auto") -> Model:
+    """Return the trained model of a run folder.
+
+    Raises `UserError` where the folder holds no finished run, or where its backbones are not those it was tuned on.
+    """
+    from lptpp import model
+
+    return model.load(run, device)
 
 
 def predict(run: str | Path, images: list[Image], top_k: int = 1) -> list[list[Prediction]]:
     """Return the `top_k` best classes of each image by the model of a run folder: `load` and predict in one."""
     return load(run).predict(images, top_k)
+
+
+def __getattr__(name: str) -> Any:
+    """Import the classes when they are asked for: PyTorch takes seconds, and `lptpp --help` needs none of it."""
+    if name in ("Model", "Prediction"):
+        from lptpp import model
+
+        return getattr(model, name)
+    raise AttributeError(f"module lptpp has no attribute {name}")

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from lptpp.errors import UserError
+from lptpp.errors import Interrupted, UserError
 from lptpp.progress import console as progress_console
 
 app = typer.Typer(
@@ -160,8 +160,6 @@ def data(config: ConfigArgument, overrides: Overrides = None) -> None:
 
 def main() -> None:
     """Run the command line; whatever a user can mend ends in one sentence and exit status 2."""
-    from lptpp.training.recorder import Interrupted
-
     handler = RichHandler(console=progress_console, show_path=False, show_level=False, markup=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", datefmt="[%X]", handlers=[handler])
     logging.getLogger("lptpp").setLevel(logging.INFO)

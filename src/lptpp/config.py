@@ -274,7 +274,7 @@ def _check_experts(from_line: Any, known: list[str], settings: Any) -> None:
     for name in from_line.get("experts", {}):
         if name not in known:
             raise UserError(
-                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} A settings file can add one."
+                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} (a settings file can add one)"
             )
         if name not in settings.experts:
             raise UserError(

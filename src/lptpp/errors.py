@@ -8,6 +8,10 @@ class UserError(ValueError):
     """Something a user wrote or gave: says which file or key, what was expected, what to do."""
 
 
+class Interrupted(Exception):
+    """The user asked the run to stop; everything is saved."""
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return a clause that proposes the known names nearest to `name`, after `prefix`, or lists up to twelve of all."""
     known = list(known)

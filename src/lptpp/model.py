@@ -51,7 +51,7 @@ class Model:
 
         An image is a path or a uint8 array (H, W, 3). Raises `UserError` for one that cannot be read.
         """
-        single = isinstance(images, str | Path | np.ndarray)
+        single = not isinstance(images, list | tuple)
         chosen: Sequence[Image] = [images] if single else images  # type: ignore[list-item, assignment]
         if not chosen:
             return []
@@ -121,7 +121,13 @@ def _reference(image: Image) -> ImageReference:
         if (reason := problem(image)) is not None:
             raise UserError(f"An image {reason}.")
         return image
+    if not isinstance(image, str | Path):
+        kind = type(image).__name__
+        raise UserError(
+            f"An image is a path or a uint8 array (H, W, 3), not {kind}: for Pillow's give numpy.asarray(image)."
+        )
     path = Path(image)
     if not path.is_file():
-        raise UserError(f"Image {path} does not exist: check the path.")
+        problem_with_it = "is a folder: give its files" if path.is_dir() else "does not exist: check the path"
+        raise UserError(f"Image {path} {problem_with_it}.")
     return path

@@ -1,5 +1,6 @@
 """The data of a run: loaded, checked picture by picture, and cleared of what cannot be read."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -12,6 +13,8 @@ from lptpp.data.pictures import check
 from lptpp.errors import UserError
 from lptpp.progress import progress_bar
 from lptpp.writing import write_csv
+
+log = logging.getLogger("lptpp")
 
 
 def collection_of(settings: Settings) -> Collection:
@@ -33,6 +36,7 @@ def checked(collection: Collection, settings: Settings, report: Path) -> Collect
     with fault_progress(sum(len(part) for part in parts.values())) as advance:
         good, faults = check(parts, settings.data.on_error, settings.data.largest_megapixels, advance)
     if faults:
+        log.warning("%d unreadable picture(s) are left out: see %s.", len(faults), report)
         report.parent.mkdir(parents=True, exist_ok=True)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in faults])
     return replace(collection, **good)  # type: ignore[arg-type]

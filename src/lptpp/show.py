@@ -22,6 +22,8 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     images, split = f"{metrics['images']:,}", metrics["split"]
     title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
     console.print(shot_table(metrics["rows"], title, (metrics["borders"][0], metrics["borders"][1])))
+    if metrics["classes_tested"] < metrics["classes"]:
+        console.print(f"{metrics['classes'] - metrics['classes_tested']} classes have no picture in the {split} part.")
     _show_tuned(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
@@ -89,5 +91,7 @@ def _show_faults(console: Console, collection: Collection, settings: Settings) -
         _, faults = check(parts, "skip", settings.data.largest_megapixels, advance)
     for name, reason in faults:
         console.print(f"{name}: {reason}")
-    console.print(f"{len(faults)} images cannot be used." if faults else "Every image can be read.")
-    return not faults
+    skips = settings.data.on_error == "skip"
+    told = "fit leaves them out" if skips else "mend or remove them, or leave them out with data.on_error=skip"
+    console.print(f"Images that cannot be used: {len(faults)}; {told}." if faults else "Every image can be read.")
+    return skips or not faults

@@ -27,8 +27,8 @@ def load_vision(name: str, weights: str | None = None, image_size: int | None = 
 
 def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None:
     if not timm.is_model(architecture):
-        proposal = did_you_mean(architecture, [BUNDLED["vision"], *timm.list_models()])
-        raise UserError(f"No vision backbone is named {name}: {proposal}")
+        usable = timm.list_models(module="vision_transformer", pretrained=True)  # with their tags
+        raise UserError(f"No vision backbone is named {name}: {did_you_mean(name, [BUNDLED['vision'], *usable])}")
     known = timm.list_pretrained(f"{architecture}.*")
     if name not in known and (tag or not from_file):
         said = "names no pretrained weights" if not tag else "has no such pretrained weights"

@@ -66,6 +66,7 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
         "split": settings.evaluation.split,
         "images": len(evaluation.labels),
         "classes": len(counts),
+        "classes_tested": len(set(evaluation.labels.tolist())),
         "training_images": int(counts.sum()),
         "borders": list(borders),
         "method": settings.method,

@@ -38,14 +38,15 @@ def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
     """
     rows = comparison_rows(runs)
     differences = list(differing(runs))
-    table = Table(title="Comparison of runs", caption=Text(" ".join(differences) or describe_runs(runs)))
+    tuned = [f"{run} {thousands(content.get('tuned_parameters'))}" for run, content in runs.items()]
+    told = f"{' '.join(differences) or describe_runs(runs)}\nTuned parameters: {'; '.join(tuned)}"
+    table = Table(title="Comparison of runs", caption=Text(told))
     table.add_column("Run", overflow="fold")
     table.add_column("Row", min_width=14, overflow="fold")
-    table.add_column("Tuned", justify="right")
     add_metric_columns(table)
     best = {} if differences else best_cells(rows)
     for row in rows:
-        table.add_row(Text(row["run"]), Text(row["row"]), thousands(row["tuned_parameters"]), *metric_cells(row, best))
+        table.add_row(Text(row["run"]), Text(row["row"]), *metric_cells(row, best))
     return table
 
 
@@ -69,10 +70,11 @@ def comparison_rows(runs: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any
 
 
 def differing(runs: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
-    """Yield a sentence for each of split and borders in which the runs differ: they are not comparable."""
+    """Yield a sentence for each of data, split and borders in which the runs differ: they are not comparable."""
     splits = distinct(content["split"] for content in runs.values())
     borders = distinct(map(border_range, runs.values()))
-    for what, values in (("splits", splits), ("shot borders", borders)):
+    data = distinct(map(data_size, runs.values()))
+    for what, values in (("data", data), ("splits", splits), ("shot borders", borders)):
         if len(values) > 1:
             yield f"Not comparable: the runs have different {what} ({', '.join(values)})."
 
@@ -86,6 +88,12 @@ def describe_runs(runs: Mapping[str, Mapping[str, Any]]) -> str:
     word = "seed" if len(seeds) == 1 else "seeds"
     borders = describe_borders(tuple(contents[0]["borders"]))
     return f"{contents[0]['split']} split; {borders}; {word} {', '.join(seeds)}"
+
+
+def data_size(content: Mapping[str, Any]) -> str:
+    """Return how many classes, training images and evaluated images a run has seen: other numbers are other data."""
+    sizes = (content.get(key, MISSING) for key in ("classes", "training_images", "images"))
+    return "{} classes, {} training and {} evaluated images".format(*sizes)
 
 
 def border_range(content: Mapping[str, Any]) -> str:

@@ -54,6 +54,7 @@ def fit(settings: Settings) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
+        log.info("%s is finished: nothing is left to train.", folder)
         return metrics
     with logging_to(folder / "log.txt"):
         Training(settings, collection, mixture, checkpoint).run()

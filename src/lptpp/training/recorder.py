@@ -15,7 +15,7 @@ import torch
 
 from lptpp.config import Settings, to_dictionary
 from lptpp.data.collection import Collection
-from lptpp.errors import UserError
+from lptpp.errors import Interrupted, UserError
 from lptpp.mixture import Mixture
 from lptpp.progress import Bar, progress_bar
 from lptpp.training.checkpoint import Checkpoint, write_checkpoint
@@ -27,10 +27,6 @@ log = logging.getLogger("lptpp")
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 FREE = {"run", "device", "workers", "evaluation"}  # settings that may differ when a run goes on
 FREE_DATA = {"root", "memory_gb"}
-
-
-class Interrupted(Exception):
-    """The user asked the run to stop; everything is saved."""
 
 
 class RunRecorder:
