@@ -167,3 +167,15 @@ def test_fit_and_predict_are_functions_of_the_package(trained, config, images, t
     folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
     model = lptpp.fit(config, f"run={folder}", "evaluation.baselines=[]")
     assert model.predict(images, top_k=2) == lptpp.predict(folder, images, top_k=2)
+
+
+def test_a_folder_or_a_pillow_image_is_refused_with_what_to_give(model, images):
+    with pytest.raises(UserError, match="is a folder: give its files"):
+        model.predict(images[0].parent)
+    with pytest.raises(UserError, match=r"not Image: for Pillow's give numpy\.asarray"):
+        model.predict(Image.new("RGB", (4, 4)))
+
+
+def test_the_package_is_imported_without_pytorch():
+    code = "import sys, lptpp, lptpp.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -72,8 +72,9 @@ def test_comparison_has_a_line_for_every_row_of_every_run():
     cells = [[str(cell) for cell in column.cells] for column in table.columns]
     assert cells[0] == ["runs/a", "runs/a", "runs/b"]
     assert cells[1] == ["mixture", "clip", "vit"]
-    assert cells[2] == ["1,234,567"] * 3
-    assert bold(table, 3) == [False, False, True]
+    assert cells[2] == ["60.0", "50.0", "70.0"]
+    assert "Tuned parameters: runs/a 1,234,567; runs/b 1,234,567" in str(table.caption)
+    assert bold(table, 2) == [False, False, True]
     assert "test split" in str(table.caption) and "seeds 0, 1" in str(table.caption)
 
 
@@ -87,7 +88,7 @@ def test_comparison_has_a_line_for_every_row_of_every_run():
 def test_runs_on_other_splits_or_borders_are_told_apart(change, words):
     table = comparison_table({"a": run({"x": metrics(60)}), "b": run({"y": metrics(50)}, **change)})
     assert words in str(table.caption)
-    assert bold(table, 3) == [False, False]
+    assert bold(table, 2) == [False, False]
 
 
 def test_comparison_rows_are_flat():
@@ -99,3 +100,10 @@ def test_comparison_rows_are_flat():
 
 def test_comparison_of_nothing_is_an_empty_table():
     assert comparison_table({}).row_count == 0
+
+
+def test_runs_on_other_data_are_not_called_comparable():
+    runs = {"a": run({"vit": metrics(60)}), "b": run({"vit": metrics(70)}) | {"classes": 7}}
+    caption = str(comparison_table(runs).caption)
+    assert "Not comparable: the runs have different data" in caption
+    assert "7 classes" in caption
