@@ -23,7 +23,8 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
     console.print(shot_table(metrics["rows"], title, (metrics["borders"][0], metrics["borders"][1])))
     if metrics["classes_tested"] < metrics["classes"]:
-        console.print(f"{metrics['classes'] - metrics['classes_tested']} classes have no picture in the {split} part.")
+        untested = metrics["classes"] - metrics["classes_tested"]
+        console.print(f"Classes without a picture in the {split} part: {untested} of {metrics['classes']}.")
     _show_tuned(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
