@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.data.collection import Collection, Split
+from lptpp.data.collection import Collection, Encoded, Split
 from lptpp.errors import UserError
 
 
@@ -28,6 +28,7 @@ def test_empty_subset_keeps_counts() -> None:
 def test_name() -> None:
     assert split([0, 1]).name(1) == "1.png"
     assert Split([np.zeros((2, 2, 3), np.uint8)] * 2, np.array([0, 1])).name(1) == "image 1"
+    assert Split([Encoded(b"", "a.parquet row 7")], np.array([0])).name(0) == "a.parquet row 7"
 
 
 def test_class_without_training_images_is_allowed() -> None:

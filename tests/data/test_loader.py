@@ -3,10 +3,11 @@ import pytest
 import torch
 
 from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.data.augment import Augmentation
 from lptpp.data.collection import Split
 from lptpp.data.loader import Draw, Views, batches
 from lptpp.data.pictures import Pictures
-from lptpp.data.transforms import evaluation_transform, training_transform
+from lptpp.data.transforms import each, evaluation_transform
 from lptpp.randomness import key
 
 SMALL = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear")
@@ -19,8 +20,8 @@ def views(memory_bytes: int = 0) -> Views:
     images = [rng.integers(0, 256, (20, 16, 3), dtype=np.uint8) for _ in range(7)]
     split = Split(list(images), np.arange(7) * 10)
     transforms = {
-        "small": training_transform(SMALL, 0.4, True, 0.3),
-        "large": training_transform(LARGE, 0.4, True, 0.3),
+        "small": Augmentation(SMALL, 0.4, True, 0.3),
+        "large": Augmentation(LARGE, 0.4, True, 0.3),
     }
     return Views(Pictures(split, memory_bytes), split.labels, transforms)
 
@@ -33,9 +34,9 @@ def rows(workers: int, memory_bytes: int = 0, batch_size: int = 4) -> list[tuple
     ]
 
 
-def same(first: list, second: list) -> bool:
+def same(first: list, second: list, tolerance: float = 0.0) -> bool:
     return len(first) == len(second) and all(
-        torch.equal(a[0], b[0]) and torch.equal(a[1], b[1]) and a[2:] == b[2:]
+        all(torch.allclose(a[i], b[i], rtol=0, atol=tolerance) for i in (0, 1)) and a[2:] == b[2:]
         for a, b in zip(first, second, strict=True)
     )
 
@@ -54,29 +55,37 @@ def test_batches_have_the_shapes_and_the_order_of_the_draws() -> None:
 
 @pytest.mark.parametrize("memory_bytes", [0, 3 * 960, 10**6])
 @pytest.mark.parametrize("workers", [1, 2])
-def test_workers_memory_and_batch_size_change_nothing(workers: int, memory_bytes: int) -> None:
+def test_workers_and_memory_change_nothing(workers: int, memory_bytes: int) -> None:
     torch.manual_seed(1)
     alone = rows(workers=0)
     torch.manual_seed(2)
-    assert same(alone, rows(workers, memory_bytes, batch_size=3))
+    assert same(alone, rows(workers, memory_bytes))
+
+
+def test_the_size_of_batches_changes_only_rounding() -> None:
+    assert same(rows(workers=0), rows(workers=0, batch_size=3), tolerance=1e-5)
 
 
 def test_a_view_depends_on_its_key_alone() -> None:
-    set_of_views = views()
-    first, again, other = (set_of_views[3, number][0]["small"] for number in (5, 5, 6))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    seen = views().of([(3, 5), (3, 5), (3, 6)])[0]["small"]
+    assert torch.equal(seen[0], seen[1])
+    assert not torch.equal(seen[0], seen[2])
 
 
-def test_all_transforms_start_from_the_same_key() -> None:
+def test_all_transforms_get_the_same_keys() -> None:
     set_of_views = views()
     transform = set_of_views.transforms["small"]
     set_of_views.transforms = {"one": transform, "two": transform}
-    for number in range(5):
-        seen, _, _ = set_of_views[0, number]
-        torch.manual_seed(number)
-        assert torch.equal(seen["one"], transform(set_of_views.pictures.load(0)))
-        assert torch.equal(seen["one"], seen["two"])
+    seen, _, _ = set_of_views.of(DRAWS)
+    pictures = [set_of_views.pictures.load(index) for index, _ in DRAWS]
+    assert torch.equal(seen["one"], transform(pictures, [key for _, key in DRAWS]))
+    assert torch.equal(seen["one"], seen["two"])
+
+
+def test_the_first_batches_can_be_left_out() -> None:
+    whole, rest = (list(batches(views(), DRAWS, 3, workers=0, first=first)) for first in (0, 2))
+    assert [part[2].tolist() for part in rest] == [part[2].tolist() for part in whole[2:]]
+    assert torch.equal(rest[0][0]["small"], whole[2][0]["small"])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -89,6 +98,7 @@ def test_the_global_generator_is_left_as_it_was(workers: int) -> None:
 
 def test_evaluation_views_and_no_draws() -> None:
     set_of_views = views()
-    set_of_views.transforms = {"eval": evaluation_transform(SMALL)}
-    assert torch.equal(set_of_views[2, 0][0]["eval"], set_of_views[2, 99][0]["eval"])
+    set_of_views.transforms = {"eval": each(evaluation_transform(SMALL))}
+    seen = set_of_views.of([(2, 0), (2, 99)])[0]["eval"]
+    assert torch.equal(seen[0], seen[1])
     assert list(batches(set_of_views, [], 4, workers=0)) == []

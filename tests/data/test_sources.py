@@ -1,9 +1,11 @@
 import inspect
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lptpp.config import DataSettings
 from lptpp.data import MEANINGS, SOURCES, load_collection
 from lptpp.errors import UserError
 
@@ -13,6 +15,10 @@ NOTHING: dict[str, Any] = {
     "train_list": None,
     "validation_list": None,
     "test_list": None,
+    "image_column": None,
+    "label_column": None,
+    "split_column": None,
+    "memory_gb": 1.0,
     "factor": 100.0,
     "profile": "exponential",
     "test": 0.2,
@@ -35,15 +41,34 @@ def test_refuses_an_unknown_source() -> None:
         load_collection("emojis", 0.0, **NOTHING)
 
 
-@pytest.mark.parametrize("source", [name for name in SOURCES if name != "emoji"])
+@pytest.mark.parametrize("source", [name for name in SOURCES if name not in ("emoji", "csv", "parquet")])
 def test_says_that_a_root_is_needed(source: str) -> None:
     with pytest.raises(UserError, match=rf"data\.root is needed by data\.source={source}: the folder"):
         load_collection(source, 0.0, **NOTHING)
 
 
-def test_says_that_a_list_is_needed(root: str) -> None:
-    with pytest.raises(UserError, match=r"data\.train_list is needed by data\.source=list"):
-        load_collection("list", 0.0, **NOTHING | {"root": root})
+@pytest.mark.parametrize("source", ["list", "csv", "parquet", "webdataset"])
+def test_says_that_a_list_is_needed(root: str, source: str) -> None:
+    with pytest.raises(UserError, match=rf"data\.train_list is needed by data\.source={source}: what lists"):
+        load_collection(source, 0.0, **NOTHING | {"root": root})
+
+
+def test_the_settings_of_data_are_the_arguments_of_sources() -> None:
+    known = {field.name for field in fields(DataSettings)}
+    assert NOTHING.keys() <= known
+
+
+def test_a_table_has_a_validation_part_drawn_like_any_other(tmp_path: Path) -> None:
+    for i in range(8):
+        (tmp_path / f"{i}.png").touch()
+    rows = [f"{i}.png,{'ab'[i % 2]}" for i in range(8)]
+    (tmp_path / "table.csv").write_text("\n".join(["image,label", *rows]))
+    whole = load_collection("csv", 0.25, **NOTHING | {"train_list": str(tmp_path / "table.csv"), "test": 0.25})
+    assert {part: split.counts(2).tolist() for part, split in whole.parts().items()} == {
+        "train": [2, 2],
+        "validation": [1, 1],
+        "test": [1, 1],
+    }
 
 
 def test_every_argument_a_source_cannot_do_without_is_explained() -> None:

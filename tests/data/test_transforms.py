@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.data.transforms import evaluation_transform, training_transform
+from lptpp.data.transforms import each, evaluation_transform
 from lptpp.errors import UserError
 
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
@@ -67,53 +67,15 @@ def test_squash_keeps_everything() -> None:
     assert cropped[0, 0, 0] > 0.2
 
 
-def test_training_without_any_change_is_evaluation() -> None:
-    pixels = picture(50, 40)
-    plain = training_transform(PLAIN, smallest_crop=1.0, flip=False, colour=0.0)
-    assert torch.equal(plain(pixels), evaluation_transform(PLAIN)(pixels))
-
-
-def test_flip_gives_the_picture_or_its_mirror() -> None:
-    pixels = picture(32, 32)
-    transform = training_transform(PLAIN, smallest_crop=1.0, flip=True, colour=0.0)
-    straight = evaluation_transform(PLAIN)(pixels)
-    torch.manual_seed(0)
-    results = [transform(pixels) for _ in range(20)]
-    mirrored = [torch.equal(result, straight.flip(-1)) for result in results]
-    assert all(mirror or torch.equal(result, straight) for mirror, result in zip(mirrored, results, strict=True))
-    assert 0 < sum(mirrored) < 20
-
-
-def test_crop_and_colour_change_the_picture_and_follow_the_seed() -> None:
-    pixels = smooth(64, 64)
-    for options in ({"smallest_crop": 0.3, "colour": 0.0}, {"smallest_crop": 1.0, "colour": 0.4}):
-        transform = training_transform(PLAIN, flip=False, **options)
-        results = []
-        for seed in (0, 0, 1):
-            torch.manual_seed(seed)
-            results.append(transform(pixels))
-        assert results[0].shape == (3, 32, 32)
-        assert torch.equal(results[0], results[1])
-        assert not torch.equal(results[0], results[2])
-        assert not torch.equal(results[0], evaluation_transform(PLAIN)(pixels))
-
-
-def test_a_crop_keeps_the_smallest_share_of_the_area() -> None:
-    transform = training_transform(PLAIN, smallest_crop=0.5, flip=False, colour=0.0)
-    torch.manual_seed(0)
-    for _ in range(50):
-        crop = transform(smooth(256, 256))
-        wide, high = (crop[0, 0, -1] - crop[0, 0, 0]).item(), (crop[1, -1, 0] - crop[1, 0, 0]).item()
-        assert 0.4 < wide * high < 1.01
+def test_a_batch_is_its_pictures_one_by_one() -> None:
+    transform = evaluation_transform(PLAIN)
+    pictures = [picture(40, 50), picture(33, 32)]
+    assert torch.equal(each(transform)(pictures, [0, 1]), torch.stack([transform(one) for one in pictures]))
 
 
 def test_refusals() -> None:
     with pytest.raises(UserError, match="did you mean bicubic"):
         evaluation_transform(replace(PLAIN, interpolation="bicubi"))
-    with pytest.raises(UserError, match="smallest crop"):
-        training_transform(PLAIN, smallest_crop=0.0, flip=True, colour=0.0)
-    with pytest.raises(UserError, match="at least 0"):
-        training_transform(PLAIN, smallest_crop=0.5, flip=True, colour=-1.0)
 
 
 @pytest.mark.parametrize("name", ["bilinear", "bicubic", "nearest", "nearest-exact"])

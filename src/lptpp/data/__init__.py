@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from lptpp.data import cifar, emoji, folder, inat, lists
+from lptpp.data import cifar, emoji, folder, huggingface, inat, lists, shards, tables
 from lptpp.data.collection import Collection
 from lptpp.data.split import draw_part
 from lptpp.errors import UserError, did_you_mean
@@ -13,17 +13,22 @@ SOURCES: dict[str, Callable[..., Collection]] = {
     "emoji": emoji.emoji,
     "folder": folder.folder,
     "list": lists.image_list,
+    "csv": tables.table,
+    "parquet": tables.table,
+    "huggingface": huggingface.huggingface,
+    "webdataset": shards.webdataset,
     "inat2018": inat.inat2018,
     "cifar10_lt": cifar.cifar10_lt,
     "cifar100_lt": cifar.cifar100_lt,
 }
 MEANINGS = {
-    "root": "the folder that holds the images",
-    "train_list": "the text file that lists the training images, one `path label` a line",
+    "root": "the folder that holds the images, or for huggingface a saved data set or a name at the hub",
+    "train_list": "what lists the training images: lines of `path label`, a table, or tar shards",
     "test": "the share of every class that becomes the test part, such as 0.2",
     "split_seed": "the seed of the parts drawn, a whole number",
     "factor": "the largest class over the smallest, such as 100",
     "profile": "exponential or step",
+    "memory_gb": "how much memory pictures may take, in gigabytes",
 }
 
 

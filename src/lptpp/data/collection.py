@@ -1,13 +1,38 @@
 """Labelled images and the parts of a data set, with every check that holds for all sources."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from lptpp.errors import UserError
 
-ImageReference = Path | np.ndarray  # a file, or a picture in memory: uint8 (H, W, 3)
+
+class Stored(Protocol):
+    """An encoded picture inside something larger, read when it is wanted; its `str` names it before a user."""
+
+    def read_bytes(self) -> bytes:
+        """Return the bytes of the image file."""
+        ...
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The bytes of an image file, in memory; `name` says where they come from."""
+
+    data: bytes = field(repr=False)
+    name: str
+
+    def read_bytes(self) -> bytes:
+        """Return the bytes of the image file."""
+        return self.data
+
+    def __str__(self) -> str:
+        return self.name
+
+
+ImageReference = Path | np.ndarray | Stored  # a file, a picture in memory as uint8 (H, W, 3), or a stored file
 
 
 @dataclass
@@ -33,9 +58,9 @@ class Split:
         return np.bincount(self.labels, minlength=classes)
 
     def name(self, i: int) -> str:
-        """Return what to call image `i` before a user: its path, or its place for a picture in memory."""
+        """Return what to call image `i` before a user: its path or name, or its place for an array."""
         image = self.images[i]
-        return str(image) if isinstance(image, Path) else f"image {i}"
+        return f"image {i}" if isinstance(image, np.ndarray) else str(image)
 
 
 @dataclass

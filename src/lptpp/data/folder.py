@@ -4,26 +4,20 @@ Sub-folders of a class folder count as part of it. Hidden files and folders are 
 file whose suffix is not one of `SUFFIXES` (in any letter case).
 """
 
-import re
 import unicodedata
 from pathlib import Path
 
 import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
-from lptpp.data.split import draw_part
+from lptpp.data.files import natural
+from lptpp.data.labels import twins
+from lptpp.data.split import PARTS, draw_part
 from lptpp.errors import UserError
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".tif", ".tiff")
 DRAWINGS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
 SUFFIXES = PHOTOGRAPHS + DRAWINGS
-PARTS = {
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-}
 
 
 def folder(root: str, test: float, split_seed: int) -> Collection:
@@ -36,7 +30,7 @@ def folder(root: str, test: float, split_seed: int) -> Collection:
     """
     parts = _part_folders(_existing(root))
     folders = {part: _class_folders(path) for part, path in parts.items()}
-    names = sorted({path.name for part in folders.values() for path in part}, key=_natural)
+    names = sorted({path.name for part in folders.values() for path in part}, key=natural)
     _refuse_twins(names, root)
     _refuse_few(names, root)
     images = {path: images_below(path) for part in folders.values() for path in part}
@@ -51,7 +45,7 @@ def images_below(path: Path) -> list[Path]:
     """Return the image files at any depth below a folder, hidden ones left out, in natural order."""
     files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
     visible = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    return sorted(visible, key=lambda file: _natural(str(file)))
+    return sorted(visible, key=lambda file: natural(str(file)))
 
 
 def _existing(root: str) -> Path:
@@ -105,22 +99,12 @@ def _refuse_few(names: list[str], root: str) -> None:
 
 
 def _refuse_twins(names: list[str], root: str) -> None:
-    """Refuse names that differ only in letter case or Unicode form: some file systems take them for one."""
-    seen: dict[str, str] = {}
-    for name in names:
-        folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
-        if folded in seen:
-            raise UserError(
-                f"{root} holds class folders {seen[folded]!r} and {name!r}, which differ only in letter "
-                "case or Unicode form: rename or join them."
-            )
-        seen[folded] = name
-
-
-def _natural(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts "class 2" before "class 10"."""
-    pieces = re.findall(r"(\d+)|(\D+)", name.casefold())
-    return [(int(digits), "") if digits else (-1, text) for digits, text in pieces], name
+    pair = twins(names)
+    if pair is not None:
+        raise UserError(
+            f"{root} holds class folders {pair[0]!r} and {pair[1]!r}, which differ only in letter "
+            "case or Unicode form: rename or join them."
+        )
 
 
 def _listed(paths: list[Path]) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from lptpp.data.collection import ImageReference
+from lptpp.data.collection import ImageReference, Stored
 
 LARGEST_MEGAPIXELS = 25
 ORIENTATION = 0x0112  # the EXIF tag
@@ -42,22 +42,27 @@ def decode(reference: ImageReference) -> Image.Image:
 
 def problem(reference: ImageReference, largest_megapixels: float = LARGEST_MEGAPIXELS) -> str | None:
     """Return in words why a picture cannot be used, None if it can: its size is read first, then the rest."""
+    found = examine(reference, largest_megapixels)
+    return found if isinstance(found, str) else None
+
+
+def examine(reference: ImageReference, largest_megapixels: float = LARGEST_MEGAPIXELS) -> Image.Image | str:
+    """Return the picture as `decode` does, or in words why it cannot be used."""
     if isinstance(reference, np.ndarray):
-        return _array_problem(reference)
+        return _array_problem(reference) or Image.fromarray(reference)
     try:
         with _open(reference) as image:
             megapixels = image.width * image.height / 1e6
             if megapixels > largest_megapixels:
                 return f"has {megapixels:.1f} megapixels, more than {largest_megapixels:g}"
-            _decoded(image)
+            return _decoded(image)
     except Exception as error:  # a broken file makes Pillow's readers raise nearly anything
         return f"cannot be read: {why(reference, error)}"
-    return None
 
 
-def _open(path: Path) -> Image.Image:
-    """Open a file without Pillow's limit on the size, which is the process's: `problem` has its own."""
-    data = io.BytesIO(path.read_bytes())
+def _open(file: Path | Stored) -> Image.Image:
+    """Open a file without Pillow's limit on the size, which is the process's: `examine` has its own."""
+    data = io.BytesIO(file.read_bytes())
     with _opening:
         limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
         try:
@@ -111,6 +116,6 @@ def why(reference: ImageReference, error: Exception) -> str:
     """Return in words why `decode` raised this error."""
     if isinstance(error, FileNotFoundError):
         return "there is no such file"
-    if isinstance(error, UnidentifiedImageError) and isinstance(reference, Path):
-        return "not a picture in a format that Pillow knows" if reference.stat().st_size else "the file is empty"
+    if isinstance(error, UnidentifiedImageError) and not isinstance(reference, np.ndarray):
+        return "not a picture in a format that Pillow knows" if reference.read_bytes() else "the file is empty"
     return str(error) or type(error).__name__

@@ -6,6 +6,7 @@ import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
 from lptpp.data.files import located, read_text, refuse_missing
+from lptpp.data.labels import read_names
 from lptpp.data.split import draw_part
 from lptpp.errors import UserError
 
@@ -34,7 +35,7 @@ def image_list(
     named = {"train": train_list, "validation": validation_list, "test": test_list}
     files = {part: located(name, folder) for part, name in named.items() if name is not None}
     lists = {part: _read(file, folder) for part, file in files.items()}
-    names = _names(located(class_names, folder)) if class_names is not None else _numbered(lists)
+    names = read_names(located(class_names, folder)) if class_names is not None else _numbered(lists)
     for part, lines in lists.items():
         _check(str(files[part]), lines, len(names))
     refuse_missing((f"{files[part]} line {line}", path) for part in lists for line, path, _ in lists[part])
@@ -59,19 +60,6 @@ def _line(file: Path, number: int, row: str, root: Path) -> Line:
             f"{file} line {number} is {row!r}, expected a path, a space and the label (0, 1, …): correct the line."
         )
     return number, root / path[0], int(label)
-
-
-def _names(file: Path) -> list[str]:
-    text = read_text(file, "the class names, one a line").rstrip()
-    names = [name.strip() for name in text.split("\n")]
-    first: dict[str, int] = {}
-    for number, name in enumerate(names, 1):
-        if not name:
-            raise UserError(f"{file} line {number} is empty, expected the name of class {number - 1}: fill it in.")
-        if name in first:
-            raise UserError(f"{file} lines {first[name]} and {number} both say {name!r}: class names must differ.")
-        first[name] = number
-    return names
 
 
 def _numbered(lists: dict[str, list[Line]]) -> list[str]:

@@ -1,25 +1,22 @@
 """Batches of transformed pictures, the same whatever the number of workers."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from lptpp.data.pictures import Pictures
+from lptpp.data.transforms import BatchTransform
 
 Draw = tuple[int, int]  # index of an image, key of its randomness (see lptpp.randomness.key)
+ViewBatch = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]
 
 
-class Views(Dataset):
+class Views:
     """Pictures seen through named transforms, one for each backbone of a mixture."""
 
-    def __init__(
-        self,
-        pictures: Pictures,
-        labels: np.ndarray,
-        transforms: dict[str, Callable[[torch.Tensor], torch.Tensor]],
-    ) -> None:
+    def __init__(self, pictures: Pictures, labels: np.ndarray, transforms: dict[str, BatchTransform]) -> None:
         self.pictures = pictures
         self.labels = labels  # (N,) int64
         self.transforms = transforms
@@ -27,36 +24,43 @@ class Views(Dataset):
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, draw: Draw) -> tuple[dict[str, torch.Tensor], int, int]:
-        """Return the views of one image by name, float32 (3, H, W) each, its label and its index.
+    def of(self, draws: Sequence[Draw]) -> ViewBatch:
+        """Return the views of B images by name, float32 (B, 3, H, W) each, labels (B,) and indices (B,), int64.
 
-        Every transform starts from the same key, so that experts see the same crop, each at its own size.
+        Every transform gets the same keys, so that experts see the same crop, each at its own size.
         """
-        index, key = draw
-        picture = self.pictures.load(index)
-        views = {name: _seeded(transform, picture, key) for name, transform in self.transforms.items()}
-        return views, int(self.labels[index]), index
+        indices, keys = zip(*draws, strict=True)
+        pictures = [self.pictures.load(index) for index in indices]
+        views = {name: transform(pictures, keys) for name, transform in self.transforms.items()}
+        return views, torch.from_numpy(self.labels[list(indices)]), torch.tensor(indices)
 
 
-def batches(views: Views, draws: list[Draw], batch_size: int, workers: int, pin_memory: bool = False) -> DataLoader:
+def batches(views: Views, draws: Sequence[Draw], batch_size: int, workers: int, first: int = 0) -> DataLoader:
     """Return an iterable of (views by name, each (B, 3, H, W); labels (B,) int64; indices (B,) int64).
 
-    The batches follow `draws` in order; the last may be smaller. With workers the pictures that fit in memory
-    are decoded first, so that all workers share them.
+    The batches follow `draws` in order, from number `first` on; the last may be smaller. With workers the pictures that
+    fit in memory are decoded first, so that all workers share them.
     """
     if workers:
         views.pictures.fill()
     return DataLoader(
-        views,
-        batch_sampler=[draws[start : start + batch_size] for start in range(0, len(draws), batch_size)],
+        Batches(views, draws, batch_size, first),
+        batch_size=None,  # an item is a batch already
         num_workers=workers,
-        pin_memory=pin_memory,
         generator=torch.Generator(),  # its own, so that making a loader draws nothing from the global one
     )
 
 
-def _seeded(transform: Callable[[torch.Tensor], torch.Tensor], picture: torch.Tensor, key: int) -> torch.Tensor:
-    # transforms draw from the global CPU generator; it is put back, and those of GPUs are never touched
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(key)
-        return transform(picture)
+class Batches(Dataset):
+    """The batches that views of `draws` make, from number `first` on, each made when it is asked for."""
+
+    def __init__(self, views: Views, draws: Sequence[Draw], size: int, first: int) -> None:
+        self.views, self.draws, self.size = views, draws, size
+        self.starts = range(0, len(draws), size)[first:]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    def __getitem__(self, number: int) -> ViewBatch:
+        start = self.starts[number]
+        return self.views.of(self.draws[start : start + self.size])

@@ -1,17 +1,17 @@
 """Decoded pictures, kept in memory while they fit, and the check of all of them before a run starts."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 import numpy as np
 import torch
+from PIL import Image
 
-from lptpp.data.collection import ImageReference, Split
+from lptpp.data.collection import Split
 from lptpp.data.images import LARGEST_MEGAPIXELS, decode, problem, why
+from lptpp.data.threads import Progress, in_threads
 from lptpp.errors import UserError
 
-Progress = Callable[[int, int], None]  # how many are done, how many there are
 Fault = tuple[str, str]  # name of an image, what is wrong with it
 
 
@@ -55,11 +55,10 @@ class Pictures:
 
     def _decode(self, i: int) -> torch.Tensor:
         try:
-            pixels = np.array(decode(self.split.images[i]))  # (H, W, 3)
+            return pixels(decode(self.split.images[i]))
         except Exception as error:
             reason = why(self.split.images[i], error)
             raise UserError(f"{self.split.name(i)} cannot be read ({reason}): mend it or leave it out.") from error
-        return torch.from_numpy(pixels).permute(2, 0, 1).contiguous()
 
     def _keep(self, i: int, picture: torch.Tensor) -> None:
         if picture.nbytes <= self._room:
@@ -67,6 +66,11 @@ class Pictures:
             self._room -= picture.nbytes
         else:
             self._room = 0  # full: small pictures that come later would still fit, but which ones is chance
+
+
+def pixels(picture: Image.Image) -> torch.Tensor:
+    """Return an RGB picture as uint8 (3, H, W)."""
+    return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
 
 
 def check(
@@ -84,21 +88,11 @@ def check(
     """
     images = [image for split in splits.values() for image in split.images]
     names = [split.name(i) for split in splits.values() for i in range(len(split))]
-    reasons = _examine(images, largest_megapixels, progress)
+    reasons = list(in_threads(partial(problem, largest_megapixels=largest_megapixels), images, progress))
     faults = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
     if faults and on_error == "stop":
         raise UserError(_told(faults))
     return _without(splits, np.array([reason is None for reason in reasons])), faults
-
-
-def _examine(images: list[ImageReference], largest: float, progress: Progress | None) -> list[str | None]:
-    reasons = []
-    with ThreadPoolExecutor() as threads:
-        for reason in threads.map(partial(problem, largest_megapixels=largest), images):
-            reasons.append(reason)
-            if progress is not None:
-                progress(len(reasons), len(images))
-    return reasons
 
 
 def _told(faults: list[Fault], most: int = 50) -> str:

@@ -9,6 +9,14 @@ from lptpp.data.collection import Collection
 from lptpp.errors import UserError
 from lptpp.randomness import generator
 
+PARTS = {  # what people call the parts, in any letter case
+    "train": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+}
+
 
 def stratified_part(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Draw a share of every class and return (kept, drawn) indices, each sorted, int64.

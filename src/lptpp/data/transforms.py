@@ -1,6 +1,7 @@
-"""From uint8 pictures (3, H, W) of any size to float32 (3, height, width) as a backbone wants them."""
+"""From uint8 pictures (3, H, W) of any size to float32 (3, height, width) as a backbone wants to look at them."""
 
 import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -10,6 +11,9 @@ from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.errors import UserError, did_you_mean
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact")
+
+# B pictures uint8 (3, H, W), a key of randomness for each -> float32 (B, 3, height, width)
+BatchTransform = Callable[[Sequence[torch.Tensor], Sequence[int]], torch.Tensor]
 
 
 class Cover(torch.nn.Module):
@@ -36,49 +40,27 @@ def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
     Raises:
         UserError: the interpolation is not one of `INTERPOLATIONS`.
     """
-    return v2.Compose([*_centre(preprocessing), *_normalised(preprocessing)])
+    normalise = v2.Normalize(list(preprocessing.mean), list(preprocessing.std))
+    return v2.Compose([*centre(preprocessing), v2.ToDtype(torch.float32, scale=True), normalise])
 
 
-def training_transform(preprocessing: Preprocessing, smallest_crop: float, flip: bool, colour: float) -> v2.Compose:
-    """Return the random transform of training images; it draws from torch's global generator only.
-
-    `smallest_crop` is the smallest share of the area that a random crop keeps (1 = no random crop but the
-    geometry of evaluation); `flip` mirrors half of the images; `colour` is the strength of changes to
-    brightness, contrast and saturation (0 = none).
-
-    Raises:
-        UserError: `smallest_crop` is not in (0, 1], `colour` is negative, the interpolation is unknown.
-    """
-    if not 0 < smallest_crop <= 1:
-        raise UserError(f"The smallest crop is a share of the image, above 0 and at most 1, not {smallest_crop}.")
-    if colour < 0:
-        raise UserError(f"The strength of colour changes must be at least 0, not {colour}.")
-    geometry = _centre(preprocessing) if smallest_crop == 1 else _random_crop(preprocessing, smallest_crop)
-    mirror = [v2.RandomHorizontalFlip()] if flip else []
-    colours = [v2.ColorJitter(brightness=colour, contrast=colour, saturation=colour)] if colour else []
-    return v2.Compose([*geometry, *mirror, *colours, *_normalised(preprocessing)])
+def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> BatchTransform:
+    """Return the transform of a batch that takes picture by picture and no randomness."""
+    return lambda pictures, keys: torch.stack([transform(picture) for picture in pictures])
 
 
-def _centre(preprocessing: Preprocessing) -> list[Any]:
+def centre(preprocessing: Preprocessing) -> list[Any]:
+    """Return the steps that resize a picture and cut out its middle, (3, H, W) -> (3, height, width)."""
     height, width = preprocessing.size
     around = (math.floor(height / preprocessing.crop_share), math.floor(width / preprocessing.crop_share))
-    mode = _mode(preprocessing)
+    mode = interpolation_mode(preprocessing)
     resize = v2.Resize(around, mode, antialias=True) if preprocessing.squash else Cover(around, mode)
     return [resize, v2.CenterCrop(preprocessing.size)]
 
 
-def _random_crop(preprocessing: Preprocessing, smallest: float) -> list[Any]:
-    mode = _mode(preprocessing)
-    return [v2.RandomResizedCrop(preprocessing.size, (smallest, 1.0), interpolation=mode, antialias=True)]
-
-
-def _mode(preprocessing: Preprocessing) -> InterpolationMode:
+def interpolation_mode(preprocessing: Preprocessing) -> InterpolationMode:
+    """Return torchvision's name of the interpolation; raises `UserError` where it is not one of `INTERPOLATIONS`."""
     name = preprocessing.interpolation
     if name not in INTERPOLATIONS:
         raise UserError(f"Unknown interpolation {name!r}: {did_you_mean(name, INTERPOLATIONS)}")
     return InterpolationMode(name)
-
-
-def _normalised(preprocessing: Preprocessing) -> list[Any]:
-    mean, std = list(preprocessing.mean), list(preprocessing.std)
-    return [v2.ToDtype(torch.float32, scale=True), v2.Normalize(mean, std)]

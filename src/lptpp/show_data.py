@@ -1,0 +1,74 @@
+"""What the command line prints of a data set."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from lptpp.config import Settings
+from lptpp.data.chart import chart
+from lptpp.data.survey import Look
+from lptpp.inspect_data import Inspection, inspect_data, write_inspection
+
+NAMED = 5  # of classes without training images and of pictures that are there twice; the files hold all
+
+
+def show_data(console: Console, settings: Settings, folder: Path, pictures: bool) -> bool:
+    """Print a data set's class counts and what is wrong with its pictures, write all of it; return whether it can be
+    used as it is.
+    """
+    inspection = inspect_data(settings, pictures)
+    _show_counts(console, inspection)
+    if inspection.looks:
+        _show_sizes(console, inspection)
+        _show_repeated(console, inspection)
+        _show_faults(console, inspection.faults, settings.data.on_error == "skip")
+    console.print(f"Files in {folder}: {', '.join(write_inspection(inspection, folder))}")
+    return not inspection.faults or settings.data.on_error == "skip"
+
+
+def _show_counts(console: Console, inspection: Inspection) -> None:
+    found, collection = inspection.summary(), inspection.collection
+    console.print(chart(collection.class_names, collection.counts(), inspection.borders))
+    parts = ", ".join(f"{part} {count:,}" for part, count in found["images"].items())
+    console.print(f"{found['classes']:,} classes; images: {parts}")
+    console.print(f"imbalance factor {found['imbalance_factor']:.1f}, Gini {found['gini']:.2f}; {found['borders']}")
+    if empty := found["without_training_images"]:
+        more = f" and {len(empty) - NAMED:,} more" if len(empty) > NAMED else ""
+        console.print(f"Without a training image: {', '.join(empty[:NAMED])}{more}")
+
+
+def _show_sizes(console: Console, inspection: Inspection) -> None:
+    found = inspection.summary()["pictures"]
+    for kind in ("smallest", "largest"):
+        for one in found[kind][:1]:
+            console.print(f"{kind.capitalize()} picture: {one['width']:,} × {one['height']:,} pixels, {one['image']}")
+
+
+def _show_repeated(console: Console, inspection: Inspection) -> None:
+    groups, names = inspection.groups, inspection.collection.class_names
+    _show_pairs(console, "parts, where the test part tells too much", groups, lambda look: look.part)
+    _show_pairs(console, "classes, of which one at most is right", groups, lambda look: names[look.label])
+    if groups:
+        console.print(f"Pictures that are there more than once: {len(groups):,}, listed in duplicates.csv.")
+    else:
+        console.print("No picture is there more than once.")
+
+
+def _show_pairs(console: Console, apart: str, groups: list[list[Look]], place: Callable[[Look], str]) -> None:
+    """Print the first groups of the same picture at several places."""
+    several = [group for group in groups if len({place(look) for look in group}) > 1]
+    if several:
+        console.print(f"The same picture in several {apart}: {len(several):,}")
+    for one, *others in several[:NAMED]:
+        other = next(look for look in others if place(look) != place(one))
+        console.print(f"  {one.image} ({place(one)}) = {other.image} ({place(other)})")
+    if len(several) > NAMED:
+        console.print(f"  and {len(several) - NAMED:,} more")
+
+
+def _show_faults(console: Console, faults: list[Look], skips: bool) -> None:
+    for look in faults:
+        console.print(f"{look.image}: {look.problem}")
+    told = "fit leaves them out" if skips else "mend or remove them, or leave them out with data.on_error=skip"
+    console.print(f"Images that cannot be used: {len(faults):,}; {told}." if faults else "Every image can be read.")

@@ -1,0 +1,117 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torchvision.transforms import v2
+
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.data import augment
+from lptpp.data.augment import Augmentation, coloured, random_boxes
+from lptpp.data.transforms import evaluation_transform
+from lptpp.errors import UserError
+
+PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
+
+
+def picture(height: int, width: int) -> torch.Tensor:
+    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def smooth(height: int, width: int) -> torch.Tensor:
+    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
+    return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)
+
+
+def boxes(shapes: list[tuple[int, int]], smallest: float, times: int) -> np.ndarray:
+    rng = np.random.default_rng(0)
+    repeated = np.repeat(np.array(shapes), times, axis=0)
+    numbers = rng.random((len(repeated), 2 + 2 * augment.TRIES))
+    return random_boxes(repeated, smallest, numbers[:, :2], numbers[:, 2:])
+
+
+def test_without_any_change_it_is_evaluation() -> None:
+    pixels = [picture(50, 40), picture(32, 99)]
+    for wanted in (replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0)), replace(PLAIN, size=(16, 48))):
+        found = Augmentation(wanted, smallest_crop=1.0, flip=False, colour=0.0)(pixels, [1, 2])
+        torch.testing.assert_close(found, torch.stack([evaluation_transform(wanted)(one) for one in pixels]))
+
+
+def test_flip_gives_the_picture_or_its_mirror() -> None:
+    pixels = picture(32, 32)
+    straight = evaluation_transform(PLAIN)(pixels)
+    results = Augmentation(PLAIN, smallest_crop=1.0, flip=True, colour=0.0)([pixels] * 200, range(200))
+    mirrored = [torch.allclose(result, straight.flip(-1)) for result in results]
+    assert all(mirror or torch.allclose(result, straight) for mirror, result in zip(mirrored, results, strict=True))
+    assert 70 < sum(mirrored) < 130
+
+
+@pytest.mark.parametrize("options", [{"smallest_crop": 0.3, "colour": 0.0}, {"smallest_crop": 1.0, "colour": 0.4}])
+def test_crop_and_colour_change_the_picture_and_follow_the_key(options: dict[str, float]) -> None:
+    pixels = smooth(64, 64)
+    results = Augmentation(PLAIN, flip=False, **options)([pixels] * 3, [0, 0, 1])
+    assert results.shape == (3, 3, 32, 32)
+    assert torch.equal(results[0], results[1])
+    assert not torch.equal(results[0], results[2])
+    assert not torch.equal(results[0], evaluation_transform(PLAIN)(pixels))
+
+
+def test_a_picture_is_seen_the_same_in_any_company() -> None:
+    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.2)
+    pictures, keys = [picture(40, 40), picture(50, 60), picture(40, 40), picture(300, 200)], [5, 6, 7, 8]
+    together = transform(pictures, keys)
+    for place, (pixels, key) in enumerate(zip(pictures, keys, strict=True)):
+        torch.testing.assert_close(transform([pixels], [key])[0], together[place], atol=1e-6, rtol=1e-5)
+
+
+def test_large_pictures_go_another_way_to_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.0)
+    pictures = [picture(90, 70)] * 8
+    small = transform(pictures, range(8))
+    monkeypatch.setattr(augment, "LARGEST", 10)
+    torch.testing.assert_close(transform(pictures, range(8)), small, atol=1e-5, rtol=1e-5)
+
+
+def test_boxes_lie_in_the_picture_and_keep_the_smallest_share() -> None:
+    found = boxes([(64, 64), (48, 80)], 0.4, 500)
+    assert (found[:, :2] >= 0).all()
+    shapes = np.repeat([(64, 64), (48, 80)], 500, axis=0)
+    assert (found[:, :2] + found[:, 2:] <= shapes).all()
+    shares = found[:, 2:].prod(1) / shapes.prod(1)
+    assert shares.min() > 0.4 * 0.95  # sides are rounded to pixels
+    assert shares.max() > 0.9
+    ratios = found[:, 3] / found[:, 2]
+    assert 3 / 4 * 0.9 < ratios.min() < ratios.max() < 4 / 3 * 1.1
+
+
+def test_boxes_are_spread_as_torchvisions() -> None:
+    ours = boxes([(60, 90)], 0.2, 4000)
+    torch.manual_seed(0)
+    crop = v2.RandomResizedCrop(32, (0.2, 1.0))
+    drawn = [crop.make_params([torch.empty(3, 60, 90)]) for _ in range(4000)]
+    theirs = np.array([[one[name] for name in ("top", "left", "height", "width")] for one in drawn])
+    assert ours.mean(0) == pytest.approx(theirs.mean(0), rel=0.05)
+    assert ours.std(0) == pytest.approx(theirs.std(0), rel=0.05)
+
+
+def test_where_no_box_fits_the_largest_of_an_allowed_ratio_in_the_middle_is_taken() -> None:
+    found = boxes([(10, 1000), (1000, 10), (1, 1)], 1.0, 1)
+    assert found.tolist() == [[0, 493, 10, 13], [493, 0, 13, 10], [0, 0, 1, 1]]
+
+
+def test_colours_are_changed_as_torchvision_changes_them() -> None:
+    images, factors = torch.rand(4, 3, 6, 5), torch.tensor([[0.6, 1.3, 0.0], [1.4, 0.7, 1.9], [1, 1, 1], [0, 2, 2]])
+    for image, (brightness, contrast, saturation), result in zip(images, factors.tolist(), coloured(images, factors), strict=True):
+        expected = v2.functional.adjust_brightness(image, brightness)
+        expected = v2.functional.adjust_contrast(expected, contrast)
+        expected = v2.functional.adjust_saturation(expected, saturation)
+        torch.testing.assert_close(result, expected)
+
+
+def test_refusals() -> None:
+    with pytest.raises(UserError, match="smallest crop"):
+        Augmentation(PLAIN, smallest_crop=0.0, flip=True, colour=0.0)
+    with pytest.raises(UserError, match="at least 0"):
+        Augmentation(PLAIN, smallest_crop=0.5, flip=True, colour=-1.0)
+    with pytest.raises(UserError, match="did you mean bicubic"):
+        Augmentation(replace(PLAIN, interpolation="bicubi"), smallest_crop=0.5, flip=True, colour=0.0)

@@ -1,0 +1,65 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lptpp.data.cells import LABEL_COLUMNS, pick, reference
+from lptpp.data.collection import Encoded
+from lptpp.errors import UserError
+
+
+def chosen(header: list[str], given: str | None = None) -> str:
+    return pick(header, given, LABEL_COLUMNS, "data.label_column", "a.csv")
+
+
+def test_a_column_that_is_named_is_taken_as_it_is_written() -> None:
+    assert chosen(["Species", "label"], "Species") == "Species"
+
+
+@pytest.mark.parametrize("name", ["label", "Label", "CLASS", "category"])
+def test_a_column_with_a_usual_name_is_found(name: str) -> None:
+    assert chosen(["image", name]) == name
+    assert chosen(["image", name], "") == name
+
+
+@pytest.mark.parametrize(
+    ("header", "given", "told"),
+    [
+        (["image", "specie"], "species", " has no column 'species' (data.label_column): did you mean specie?"),
+        (["image", "Species"], "species", " has no column 'species' (data.label_column): did you mean Species?"),
+        (
+            ["image", "kind"],
+            None,
+            ": data.label_column may be one of the columns image, kind: give it, as data.label_column=NAME.",
+        ),
+        (["class", "label"], None, ": data.label_column may be any of the columns class, label: give it"),
+        (["a", "a"], "a", " has 2 columns 'a' (data.label_column): rename all but one."),
+        ([], None, ": data.label_column may be one of the columns (none)"),
+    ],
+)
+def test_a_column_that_is_not_there_once_is_refused(header: list[str], given: str | None, told: str) -> None:
+    with pytest.raises(UserError) as error:
+        chosen(header, given)
+    assert str(error.value).startswith(f"a.csv{told}")
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("cats/1.png", Path("/root/cats/1.png")),
+        (" 1.png ", Path("/root/1.png")),
+        ("/elsewhere/1.png", Path("/elsewhere/1.png")),
+        (b"bytes", Encoded(b"bytes", "row 3")),
+        ({"bytes": b"bytes", "path": "1.png"}, Encoded(b"bytes", "row 3")),
+        ({"bytes": None, "path": "1.png"}, Path("/root/1.png")),
+        ({"path": "1.png"}, Path("/root/1.png")),
+    ],
+)
+def test_a_cell_holds_a_path_or_bytes(value: Any, found: object) -> None:
+    assert reference(value, "row 3", Path("/root")) == found
+
+
+@pytest.mark.parametrize("value", [None, "", " ", b"", 7, float("nan"), {}, {"bytes": None, "path": None}, [1]])
+def test_a_cell_without_a_picture_is_told_with_its_place(value: Any) -> None:
+    with pytest.raises(UserError, match=r"^row 3 holds no picture, expected a path or the bytes of an image file"):
+        reference(value, "row 3", Path())
