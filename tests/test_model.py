@@ -1,3 +1,4 @@
+import csv
 import shutil
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from PIL import Image
 
 import lptpp
 from lptpp.backbones import bundled
+from lptpp.data.transforms import evaluation_transform
 from lptpp.errors import UserError
 from lptpp.training.fit import fit
 
@@ -69,8 +71,9 @@ def test_an_array_is_predicted_as_the_file_it_came_from(model, images):
 
 
 def test_the_api_predicts_what_the_run_wrote_down(trained, model, images):
-    lines = (trained.folder / "predictions.csv").read_text().splitlines()[1:]
-    assert [best[0].label for best in model.predict(images)] == [line.split(",")[2] for line in lines]
+    with (trained.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [best[0].label for best in model.predict(images)] == [row["label_1"] for row in rows]
 
 
 def test_top_k_ends_at_the_number_of_classes(model, images):
@@ -99,6 +102,44 @@ def test_a_broken_image_and_a_top_k_of_zero_are_refused(model, images, tmp_path)
         model.predict(tmp_path / "broken.png")
     with pytest.raises(UserError, match="top_k=0: expected 1 or more"):
         model.predict(images[0], top_k=0)
+
+
+def test_a_batch_is_judged_with_all_that_is_said_of_it(model, images):
+    found = model.judge([images[0], str(images[5]), np.asarray(Image.open(images[9]))])
+    transforms = {name: evaluation_transform(e.backbone.preprocessing) for name, e in model.mixture.experts.items()}
+    seen = [torch.from_numpy(np.array(Image.open(images[i]))).permute(2, 0, 1) for i in (0, 5, 9)]
+    views = {name: torch.stack([transform(one) for one in seen]) for name, transform in transforms.items()}
+    with torch.no_grad():
+        said, opinion = model.mixture.judge(views), model.mixture(views)
+    assert torch.equal(found.probabilities, opinion.probabilities)
+    assert torch.equal(found.weights, opinion.weights)
+    assert found.of_views.shape == (3, 1, 4)
+    for name, one in said.items():
+        powers = (model.mixture.experts[name].scale * one.cosines).exp()
+        torch.testing.assert_close(found.experts[name], powers / powers.sum(1, keepdim=True))
+        torch.testing.assert_close(found.features[name].norm(dim=1), torch.ones(3))
+        torch.testing.assert_close(found.features[name] * one.feature.norm(dim=1, keepdim=True), one.feature)
+        assert torch.equal(found.groups[name], one.chosen)
+
+
+def test_several_views_are_told_beside_the_plain_one(model, images):
+    plain, found = model.judge(images[:2]), model.judge(images[:2], "five_crops")
+    assert found.of_views.shape == (2, 5, 4)
+    for key in ("probabilities", "weights"):
+        torch.testing.assert_close(getattr(found, key), getattr(plain, key))
+    torch.testing.assert_close(found.of_views[:, 0], plain.probabilities)
+    for name in model.mixture.experts:
+        torch.testing.assert_close(found.features[name], plain.features[name])
+    assert found.of_views.flatten(0, 1).unique(dim=0).shape[0] == 10
+
+
+def test_views_that_there_are_not_are_refused(model, images):
+    with pytest.raises(UserError, match=r"views=flips: did you mean flip\?"):
+        model.judge(images[:1], "flips")
+
+
+def test_the_model_knows_how_many_images_each_class_had(model):
+    assert model.counts.tolist() == [8, 5, 3, 1]
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):

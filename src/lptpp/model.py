@@ -1,27 +1,32 @@
 """A trained run, ready to predict."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
+import PIL.Image
 import torch
 
+from lptpp.answer import Answer, answer
 from lptpp.build import build_mixture
 from lptpp.config import Settings, saved_settings
-from lptpp.data.collection import ImageReference, Split
-from lptpp.data.images import problem
-from lptpp.data.pictures import Pictures
-from lptpp.errors import UserError
+from lptpp.data.images import examine, problem
+from lptpp.data.pictures import pixels
+from lptpp.errors import UserError, did_you_mean
+from lptpp.evaluation.views import VIEWS
+from lptpp.export.shared import shared_folder, shared_run
 from lptpp.mixture import Mixture
-from lptpp.outputs import Runner, each_once, evaluation_views
+from lptpp.outputs import Runner
+from lptpp.progress import progress_bar
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
 from lptpp.training.recorder import check_backbones
 from lptpp.training.state import load_tuned
 
 Image = str | Path | np.ndarray
+Seen = dict[str, torch.Tensor]  # one picture as each expert sees it, by name: V views, (V, 3, height, width)
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,14 @@ class Prediction:
 
 
 class Model:
-    """A trained mixture with its class names."""
+    """A trained mixture with its class names and the training images of each class."""
 
-    def __init__(self, mixture: Mixture, class_names: list[str], settings: Settings, runner: Runner) -> None:
-        self.mixture = mixture
+    def __init__(
+        self, mixture: Mixture, class_names: list[str], counts: np.ndarray, settings: Settings, runner: Runner
+    ) -> None:
+        self.mixture = mixture.to(runner.device)
         self.class_names = class_names
+        self.counts = counts  # (C,)
         self.settings = settings
         self.runner = runner
 
@@ -51,32 +59,57 @@ class Model:
 
         An image is a path or a uint8 array (H, W, 3). Raises `UserError` for one that cannot be read.
         """
-        single = not isinstance(images, list | tuple)
-        chosen: Sequence[Image] = [images] if single else images  # type: ignore[list-item, assignment]
-        if not chosen:
-            return []
-        found = self.rank([_reference(image) for image in chosen], top_k)
-        predictions = [
-            [Prediction(self.class_names[c], p) for c, p in zip(classes.tolist(), probabilities.tolist(), strict=True)]
-            for classes, probabilities in zip(*found, strict=True)
-        ]
-        return predictions[0] if single else predictions
-
-    @torch.no_grad()
-    def rank(self, images: Sequence[ImageReference], top_k: int) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the best classes (n, k) and their probabilities (n, k), best first."""
         if top_k < 1:
             raise UserError(f"top_k={top_k}: expected 1 or more.")
-        pictures = Pictures(Split(list(images), np.zeros(len(images), dtype=np.int64)), memory_bytes=0)
-        views, draws = evaluation_views(self.mixture, pictures), each_once(pictures)
-        classes, probabilities = [], []
-        for said, _, _ in self.runner.judgements(self.mixture, views, draws, "Predicting"):
-            features = [judgement.feature for judgement in said.values()]
-            opinion = self.mixture.combine(features, self.mixture.confidences(said))
-            best = opinion.probabilities.topk(min(top_k, len(self.class_names)), dim=-1)
-            classes.append(best.indices.cpu())
-            probabilities.append(best.values.cpu())
-        return torch.cat(classes), torch.cat(probabilities)
+        single = not isinstance(images, list | tuple)
+        given: Sequence[Image] = [images] if single else images  # type: ignore[list-item, assignment]
+        references = [_reference(image) for image in given]  # what is no image is told before any is judged
+        predictions: list[list[Prediction]] = []
+        with progress_bar("Predicting", len(references)) as bar:
+            for start in range(0, len(references), self.runner.batch_size):
+                batch = references[start : start + self.runner.batch_size]
+                predictions += self._best(self.judge(batch).probabilities, top_k)
+                bar.advance(len(batch))
+        return predictions[0] if single else predictions
+
+    def judge(self, images: Sequence[Image], views: str = "one") -> Answer:
+        """Return all that is said of one batch of B images; B is at least 1 and at most what memory holds.
+
+        `views` is `one`, `flip` or `five_crops`. Raises `UserError` for an image that cannot be read.
+        """
+        look = self.looking(views)
+        return self.answer([look(_picture(image)) for image in images])
+
+    def looking(self, views: str = "one") -> Callable[[PIL.Image.Image], Seen]:
+        """Return the function from an RGB picture to what `answer` takes: its views as each expert wants them.
+
+        Raises `UserError` for views that there are not.
+        """
+        if views not in VIEWS:
+            raise UserError(f"views={views}: {did_you_mean(views, VIEWS)}")
+        transforms = {
+            name: VIEWS[views].transform(expert.backbone.preprocessing) for name, expert in self.mixture.experts.items()
+        }
+
+        def look(picture: PIL.Image.Image) -> Seen:
+            seen = pixels(picture)  # (3, H, W)
+            return {name: transform(seen) for name, transform in transforms.items()}
+
+        return look
+
+    def answer(self, seen: Sequence[Seen]) -> Answer:
+        """Return all that is said of one batch of B pictures, at least 1, as `looking` makes them."""
+        views = {name: torch.cat([one[name] for one in seen]).to(self.runner.device) for name in seen[0]}
+        with torch.no_grad(), self.runner.autocast():
+            said = self.mixture.judge(views)  # of B·V views
+        return answer(self.mixture, said, len(next(iter(seen[0].values()))))
+
+    def _best(self, probabilities: torch.Tensor, top_k: int) -> list[list[Prediction]]:
+        best = probabilities.topk(min(top_k, len(self.class_names)), dim=-1)  # (B, k)
+        return [
+            [Prediction(self.class_names[c], p) for c, p in zip(classes, found, strict=True)]
+            for classes, found in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
 
 
 def load(run: str | Path, device: str = "auto") -> Model:
@@ -91,11 +124,14 @@ def load(run: str | Path, device: str = "auto") -> Model:
     load_tuned(mixture, checkpoint)
     accelerator = make_accelerator(device, settings.precision)
     runner = Runner(accelerator.device, accelerator.autocast, settings.evaluation.batch_size, settings.workers)
-    return Model(mixture.requires_grad_(False), class_names, settings, runner)
+    counts = np.array(checkpoint.manifest["counts"], dtype=np.int64)
+    return Model(mixture.requires_grad_(False), class_names, counts, settings, runner)
 
 
 def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
     """Return the settings and the last checkpoint of a run; `UserError` unless its training is finished."""
+    if (shared := shared_folder(run)) is not None:  # what `lptpp export --to huggingface` wrote, or hf://owner/name
+        return shared_run(shared)
     folder = Path(run)
     checkpoint = latest_checkpoint(folder / "checkpoint")
     if checkpoint is None:
@@ -116,7 +152,15 @@ def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
     return saved_settings(path, [*overrides, f"run={folder}"])
 
 
-def _reference(image: Image) -> ImageReference:
+def _picture(image: Image) -> PIL.Image.Image:
+    reference = _reference(image)
+    found = examine(reference, largest_megapixels=float("inf"))
+    if isinstance(found, str):
+        raise UserError(f"{reference} {found}: mend it or leave it out.")
+    return found
+
+
+def _reference(image: Image) -> Path | np.ndarray:
     if isinstance(image, np.ndarray):
         if (reason := problem(image)) is not None:
             raise UserError(f"An image {reason}.")

@@ -32,8 +32,8 @@ class Bar:
 
 
 @contextmanager
-def progress_bar(description: str, total: int, done: int = 0) -> Iterator[Bar]:
-    """Show progress with time left while the block runs; silent where nobody watches."""
+def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
+    """Show progress with time left (without a total, a count) while the block runs; silent where nobody watches."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

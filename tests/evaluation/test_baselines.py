@@ -7,7 +7,7 @@ from lptpp.data.collection import Split
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation import baselines
-from lptpp.evaluation.baselines import baseline_rankings, linear_probe, zero_shot
+from lptpp.evaluation.baselines import baseline_rankings, linear_probe, nearest_mean, zero_shot
 from lptpp.outputs import Runner
 
 NAMES = ["apple", "polar bear", "car", "dog", "cloud", "chair"]
@@ -38,6 +38,23 @@ def test_zero_shot_is_clip_written_out(trained):
         found = zero_shot(expert, features, NAMES, TEMPLATES)
     assert found.classes.tolist() == expected.indices[:, :5].tolist()
     np.testing.assert_allclose(found.probabilities, expected.values[:, :5].numpy(), rtol=1e-4)
+
+
+def test_nearest_mean_is_the_cosine_to_the_mean_unit_feature():
+    features = {"train": clusters([0, 0, 0, 2, 4, 4], 1), "test": clusters([0, 2, 4], 2)}
+    train, labels = features["train"]
+    rows = []
+    for image in features["test"][0]:
+        cosines = []
+        for c in range(6):
+            units = [one / one.norm() for one, label in zip(train, labels, strict=True) if label == c]
+            mean = sum(units, torch.zeros(6))
+            cosines.append(float(image @ mean) / float(image.norm() * mean.norm()) if mean.any() else 0.0)
+        powers = np.exp(7.0 * np.array(cosines))
+        rows.append(np.sort(powers / powers.sum())[::-1][:5])
+    found = nearest_mean(features, "test", 6, 7.0)
+    np.testing.assert_allclose(found.probabilities, np.stack(rows), rtol=1e-4)
+    assert found.classes[:, 0].tolist() == [0, 2, 4]
 
 
 class Probe:

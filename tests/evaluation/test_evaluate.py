@@ -12,7 +12,7 @@ from lptpp.data.pictures import Pictures
 from lptpp.errors import UserError
 from lptpp.evaluate_run import evaluate_run
 from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate, row_probabilities
-from lptpp.outputs import Runner, evaluation_views
+from lptpp.outputs import Runner, each_once, evaluation_views
 
 EXPERTS = ["visual", "language"]
 
@@ -25,9 +25,9 @@ def parts(pictures) -> Pictures:
 @pytest.fixture(scope="module")
 def said(trained, parts):
     views = evaluation_views(trained.mixture, parts)
-    shown = [views[index, 0][0] for index in range(12)]
+    shown = views.of(each_once(parts))[0]
     with torch.no_grad():
-        return trained.mixture.judge({name: torch.stack([view[name] for view in shown]) for name in EXPERTS})
+        return trained.mixture.judge(shown)
 
 
 @pytest.fixture
@@ -79,7 +79,8 @@ def test_one_expert_alone_has_neither_average_nor_scorer(settings_of, tmp_path):
 def test_the_metrics_of_each_row_are_its_own():
     right = Ranking(np.array([[0], [1], [2]]), np.array([[0.9], [0.8], [0.7]]))
     wrong = Ranking(np.array([[1], [1], [0]]), np.array([[0.9], [0.8], [0.7]]))
-    found = Evaluation(np.array([0, 1, 2]), {"wrong": wrong, "right": right}).metrics(np.array([200, 50, 2]), (20, 100))
+    evaluation = Evaluation(np.array([0, 1, 2]), {"wrong": wrong, "right": right}, "right")
+    found = evaluation.metrics(np.array([200, 50, 2]), (20, 100))
     assert [found["right"][key] for key in ("overall", "many", "medium", "few")] == [100, 100, 100, 100]
     assert [found["wrong"][key] for key in ("many", "medium", "few")] == [0, 100, 0]
     assert found["wrong"]["overall"] == pytest.approx(100 / 3)

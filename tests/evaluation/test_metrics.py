@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from lptpp.evaluation.metrics import calibration_error, class_accuracy, confusion, shot_accuracy
+from lptpp.evaluation.metrics import calibration_bins, calibration_error, class_accuracy, confusion, shot_accuracy
 
 COUNTS = np.array([500, 101, 100, 20, 19, 1, 0])
 CLASSES = len(COUNTS)
@@ -89,6 +89,12 @@ def test_calibration_error_of_certain_predictions_is_the_share_of_wrong_ones():
 def test_a_confidence_on_the_border_of_two_bins_counts_for_the_lower():
     found = calibration_error(np.array([0.5, 0.75]), np.array([True, False]), bins=2)
     assert found == 100 * (0.5 + 0.75) / 2
+
+
+def test_the_bins_hold_images_correct_ones_and_confidences():
+    images, right, sure = calibration_bins(np.array([0.2, 0.25, 0.9]), np.array([True, False, True]), bins=4)
+    assert (images.tolist(), right.tolist()) == ([2, 0, 0, 1], [1, 0, 0, 1])
+    assert sure == pytest.approx([0.45, 0, 0, 0.9])
 
 
 def test_confusion_holds_the_nonzero_cells_of_the_confusion_matrix_sorted_by_count():

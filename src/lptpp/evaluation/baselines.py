@@ -1,4 +1,4 @@
-"""Rows to compare with that need no training of ours: zero-shot CLIP and a linear probe on the frozen features."""
+"""Rows to compare with that need no training of ours: zero-shot CLIP, class means and linear probe, on frozen features."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
+from lptpp.adaptation.head import class_means
 from lptpp.data.pictures import Pictures
-from lptpp.evaluation.evaluate import KEPT, Ranking
+from lptpp.evaluation.evaluate import Ranking, best_classes
 from lptpp.expert import Expert
 from lptpp.mixture import Mixture
 from lptpp.outputs import Runner
@@ -28,13 +29,15 @@ def baseline_rankings(
     wanted: list[str],
     runner: Runner,
 ) -> Iterator[tuple[str, Ranking]]:
-    """Yield (row, ranking) of zero-shot and linear probe for every expert whose backbone is frozen and can do it."""
+    """Yield (row, ranking) of each baseline for every expert whose backbone is frozen and can do it."""
     for name, expert in mixture.experts.items():
         if expert.tune_backbone or not wanted:
             continue
         features = {part: runner.features(expert, pictures[part], f"{name}: {part} features") for part in pictures}
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield f"zero-shot, {name}", zero_shot(expert, features[split][0], class_names, templates[name])
+        if "class_means" in wanted:
+            yield f"class means, {name}", nearest_mean(features, split, len(class_names), expert.scale)
         if "linear_probe" in wanted and len(features["train"][1].unique()) > 1:
             yield f"linear probe, {name}", linear_probe(features, split, len(class_names), name)
 
@@ -45,6 +48,15 @@ def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], te
     vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
     logits = expert.backbone.text.logit_scale * F.normalize(features, dim=-1) @ vectors.T
     return rank(logits.softmax(-1).numpy())
+
+
+def nearest_mean(
+    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, scale: float
+) -> Ranking:
+    """Rank classes by softmax(scale · cosine to the mean unit feature of their training images)."""
+    train, labels = features["train"]
+    means = class_means(train, labels, torch.zeros(classes, train.shape[1]))
+    return rank((scale * F.normalize(features[split][0], dim=-1) @ means.T).softmax(-1).numpy())
 
 
 def linear_probe(
@@ -72,5 +84,4 @@ def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticR
 
 def rank(probabilities: np.ndarray) -> Ranking:
     """Return the best classes of probabilities (n, C)."""
-    best = torch.from_numpy(probabilities).topk(min(KEPT, probabilities.shape[1]), dim=-1)
-    return Ranking(best.indices.numpy(), best.values.numpy())
+    return best_classes(torch.from_numpy(probabilities))

@@ -10,7 +10,7 @@ import torch
 from lptpp.data.pictures import Pictures
 from lptpp.evaluation.metrics import shot_accuracy
 from lptpp.expert import Judgement
-from lptpp.mixture import Mixture, weighted_average
+from lptpp.mixture import Mixture
 from lptpp.outputs import Runner, each_once, evaluation_views
 
 KEPT = 5  # best classes kept of every prediction
@@ -27,16 +27,14 @@ class Ranking:
 
 @dataclass
 class Evaluation:
-    """What the rows of the shot table say of each image; the last row is the run's answer."""
+    """What the rows of the shot table say of each image; `answer` names the row that is the run's result."""
 
     labels: np.ndarray  # (n,)
-    rankings: dict[str, Ranking] = field(default_factory=dict)
+    rankings: dict[str, Ranking]
+    answer: str
     weights: np.ndarray | None = None  # (n, E) the scorer's weight for every expert
-
-    @property
-    def answer(self) -> str:
-        """Name of the row that is the run's result."""
-        return list(self.rankings)[-1]
+    truth: np.ndarray | None = None  # (n,) the answer's probability of the true class
+    chosen: dict[str, np.ndarray] = field(default_factory=dict)  # (n, k) group prompts, by expert that has some
 
     def metrics(self, counts: np.ndarray, borders: tuple[int, int]) -> dict[str, dict[str, Any]]:
         """Return the shot accuracies of every row, in percent."""
@@ -49,18 +47,23 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(mixture: Mixture, pictures: Pictures, runner: Runner) -> Evaluation:
     """Judge every picture once; rows for each expert after each phase, the plain average and the mixture."""
-    found: dict[str, list[tuple[torch.Tensor, torch.Tensor]]] = {}
-    weights, all_labels = [], []
     judged = runner.judgements(mixture, evaluation_views(mixture, pictures), each_once(pictures), "Evaluating")
-    for said, labels, _ in judged:
-        rows, weight = row_probabilities(mixture, said)
-        for name, probabilities in rows.items():
-            best = probabilities.topk(min(KEPT, probabilities.shape[1]), dim=-1)
-            found.setdefault(name, []).append((best.indices.cpu(), best.values.cpu()))
-        weights.append(weight.cpu())
-        all_labels.append(labels)
-    rankings = {name: _ranking(parts) for name, parts in found.items()}
-    return Evaluation(torch.cat(all_labels).numpy(), rankings, torch.cat(weights).numpy())
+    parts = [_of_batch(mixture, said, labels) for said, labels, _ in judged]
+    labels, weights, truth = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "weights", "truth")
+    )
+    rankings = {name: joined([part.rankings[name] for part in parts]) for name in parts[0].rankings}
+    chosen = {name: np.concatenate([part.chosen[name] for part in parts]) for name in parts[0].chosen}
+    return Evaluation(labels, rankings, parts[0].answer, weights, truth, chosen)
+
+
+def _of_batch(mixture: Mixture, said: Mapping[str, Judgement], labels: torch.Tensor) -> Evaluation:
+    rows, weights = row_probabilities(mixture, said)
+    answer = list(rows)[-1]
+    truth = rows[answer].cpu().gather(1, labels[:, None])[:, 0]
+    chosen = {name: groups.cpu().numpy() for name, groups in chosen_groups(said).items()}
+    rankings = {name: best_classes(probabilities) for name, probabilities in rows.items()}
+    return Evaluation(labels.numpy(), rankings, answer, weights.cpu().numpy(), truth.numpy(), chosen)
 
 
 def row_probabilities(mixture: Mixture, said: Mapping[str, Judgement]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
@@ -75,11 +78,23 @@ def row_probabilities(mixture: Mixture, said: Mapping[str, Judgement]) -> tuple[
     opinion = mixture.combine([judgement.feature for judgement in said.values()], confidences)
     if mixture.scorer is not None:
         equal = torch.full_like(opinion.weights, 1 / len(said))
-        rows[AVERAGE] = weighted_average(confidences, equal)
+        rows[AVERAGE] = mixture.mix(confidences, equal)
         rows[MIXTURE] = opinion.probabilities
     return rows, opinion.weights
 
 
-def _ranking(parts: Sequence[tuple[torch.Tensor, torch.Tensor]]) -> Ranking:
-    classes, probabilities = zip(*parts, strict=True)
-    return Ranking(torch.cat(classes).numpy(), torch.cat(probabilities).numpy())
+def chosen_groups(said: Mapping[str, Judgement]) -> dict[str, torch.Tensor]:
+    """Return the groups (B, k) that each image uses, best first, of every expert that has group prompts."""
+    return {name: one.chosen for name, one in said.items() if one.chosen is not None}
+
+
+def best_classes(probabilities: torch.Tensor) -> Ranking:
+    """Return the best classes of probabilities (B, C)."""
+    best = probabilities.topk(min(KEPT, probabilities.shape[1]), dim=-1)
+    return Ranking(best.indices.cpu().numpy(), best.values.cpu().numpy())
+
+
+def joined(parts: Sequence[Ranking]) -> Ranking:
+    """Return the ranking of all images from that of each batch."""
+    classes, probabilities = [part.classes for part in parts], [part.probabilities for part in parts]
+    return Ranking(np.concatenate(classes), np.concatenate(probabilities))

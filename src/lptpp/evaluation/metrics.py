@@ -53,10 +53,19 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 1
     Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| (Guo et al. 2017, arXiv 1706.04599, equation 3), for
     confidences (n,) and whether each is correct (n,), n > 0.
     """
+    _, right, sure = calibration_bins(confidence, correct, bins)
+    return 100 * float(np.abs(right - sure).sum()) / len(confidence)
+
+
+def calibration_bins(
+    confidence: np.ndarray, correct: np.ndarray, bins: int = 15
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return of each bin the images, how many of them are correct, and the sum of their confidences, (bins,) each."""
     confidence = confidence.astype(np.float64)
     edges = np.linspace(0, 1, bins + 1)[1:-1]
-    gaps = np.bincount(np.digitize(confidence, edges, right=True), weights=correct - confidence)
-    return 100 * float(np.abs(gaps).sum()) / len(confidence)
+    place = np.digitize(confidence, edges, right=True)  # (n,)
+    images, right, sure = (np.bincount(place, weights, bins) for weights in (None, correct, confidence))
+    return images, right, sure
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray) -> list[tuple[int, int, int]]:

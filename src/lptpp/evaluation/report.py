@@ -1,15 +1,17 @@
-"""The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv."""
+"""The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv, groups.csv."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from lptpp.config import Settings
+from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.collection import Collection
 from lptpp.data.pictures import Pictures
+from lptpp.evaluation.adjustment import Adjustment, adjustment, options, rows_of
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.evaluate import Evaluation, evaluate
-from lptpp.evaluation.rows import class_rows, confusion_rows, mean_weights, prediction_rows
+from lptpp.evaluation.rows import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
+from lptpp.evaluation.test_time import adjusted_rankings, fit_on_validation
 from lptpp.mixture import Mixture
 from lptpp.outputs import Runner
 from lptpp.writing import write_csv, write_json
@@ -19,6 +21,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
     """Evaluate on the split the settings name, write the files into the run folder, return the metrics."""
     folder, split = Path(settings.run), settings.evaluation.split
     pictures = _pictures(settings, collection, split)
+    adjusted = _adjusted(settings, mixture, collection, runner)
     evaluation = evaluate(mixture, pictures[split], runner)
     baselines = baseline_rankings(
         mixture,
@@ -30,6 +33,8 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
         runner,
     )
     evaluation.rankings = dict(baselines) | evaluation.rankings
+    for name, ranking in adjusted_rankings(mixture, pictures[split], adjusted, runner).items():
+        evaluation.rankings[f"{evaluation.answer}, {name}"] = ranking
     names, counts = collection.class_names, collection.train.counts(len(collection.class_names))
     borders = _borders(settings)
     metrics = summary(settings, mixture, collection, evaluation)
@@ -39,6 +44,8 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
         prediction_rows(evaluation, pictures[split].split, names, list(mixture.experts)),
     )
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    if evaluation.chosen:
+        write_csv(folder / "groups.csv", group_rows(evaluation, names))
     write_json(folder / "metrics.json", metrics)
     return metrics
 
@@ -49,7 +56,12 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     metrics = json.loads(path.read_text(encoding="utf-8"))
-    wanted = {"split": settings.evaluation.split, "borders": list(settings.evaluation.borders)}
+    wanted = {
+        "split": settings.evaluation.split,
+        "borders": list(settings.evaluation.borders),
+        "test_time": options(settings.evaluation),
+    }
+    metrics.setdefault("test_time", options(EvaluationSettings()))
     return metrics if all(metrics.get(key) == value for key, value in wanted.items()) else None
 
 
@@ -69,6 +81,7 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
         "classes_tested": len(set(evaluation.labels.tolist())),
         "training_images": int(counts.sum()),
         "borders": list(borders),
+        "test_time": options(settings.evaluation),
         "method": settings.method,
         "seed": settings.seed,
         "tuned_parameters": tuned,
@@ -86,10 +99,22 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
 
 
 def _pictures(settings: Settings, collection: Collection, split: str) -> dict[str, Pictures]:
-    needed = ["train", "validation", split] if "linear_probe" in settings.evaluation.baselines else [split]
+    learned = {"linear_probe", "class_means"} & set(settings.evaluation.baselines)
+    needed = ["train", "validation", split] if learned else [split]
     memory = int(settings.data.memory_gb * 2**30)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
     return {name: Pictures(part, memory) for name, part in found.items() if part is not None and len(part)}
+
+
+def _adjusted(settings: Settings, mixture: Mixture, collection: Collection, runner: Runner) -> dict[str, Adjustment]:
+    """Return the test-time rows that the settings ask for."""
+
+    def fitted() -> float:
+        assert collection.validation is not None, "lptpp.prepare.checked asks for it"
+        return fit_on_validation(mixture, Pictures(collection.validation, 0), runner, Path(settings.run))
+
+    whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
+    return rows_of(settings.evaluation, whole)
 
 
 def _borders(settings: Settings) -> tuple[int, int]:

@@ -42,6 +42,8 @@ def prediction_rows(
     answer = evaluation.rankings[evaluation.answer]
     for index, label in enumerate(evaluation.labels):
         row: Row = {"image": split.name(index), "true": class_names[label]}
+        if evaluation.truth is not None:
+            row["true_probability"] = round(float(evaluation.truth[index]), 6)
         row |= ranked(answer.classes[index], answer.probabilities[index], class_names)
         for name, ranking in evaluation.rankings.items():
             row[f"{name}: label"] = class_names[ranking.classes[index, 0]]
@@ -65,6 +67,15 @@ def confusion_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterat
     """Yield one dictionary a pair of true and predicted class that occurs, most frequent first."""
     for true, predicted, count in confusion(evaluation.rankings[evaluation.answer].classes[:, 0], evaluation.labels):
         yield {"true": class_names[true], "predicted": class_names[predicted], "images": count}
+
+
+def group_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[Row]:
+    """Yield one dictionary for each expert, class and group of prompts that meet: groups count from 1."""
+    for expert, chosen in evaluation.chosen.items():  # (n, k)
+        pairs = np.stack([evaluation.labels.repeat(chosen.shape[1]), chosen.ravel()], axis=1)
+        met, images = np.unique(pairs, axis=0, return_counts=True)
+        for (label, group), count in zip(met.tolist(), images.tolist(), strict=True):
+            yield {"expert": expert, "class": class_names[label], "group": group + 1, "images": count}
 
 
 def mean_weights(

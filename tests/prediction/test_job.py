@@ -1,0 +1,114 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from lptpp.errors import UserError
+from lptpp.prediction.job import INPUTS, JOB, NEW_INPUTS, ROWS, alone, begin, finish, note, partial, summary_of
+
+IDENTITY = {"model": "m", "inputs": {"count": 2, "sha256": "i"}, "options": {"top_k": 5, "views": "one"}}
+OTHERS = {
+    "another model": IDENTITY | {"model": "n"},
+    "other inputs, or of files that have changed since": IDENTITY | {"inputs": {"count": 2, "sha256": "j"}},
+    r"other options \(top_k was 5, now 3\)": IDENTITY | {"options": {"top_k": 3, "views": "one"}},
+}
+
+
+@pytest.fixture
+def output(tmp_path) -> Path:
+    return tmp_path / "out.csv"
+
+
+def started(output: Path, identity: dict = IDENTITY, overwrite: bool = False, embeddings: Path | None = None) -> bool:
+    outputs = [output] if embeddings is None else [output, embeddings]
+    with alone(output) as folder:
+        (folder / NEW_INPUTS).write_text(identity["inputs"]["sha256"])
+        return begin(outputs, identity, overwrite)
+
+
+def finished(output: Path, identity: dict = IDENTITY) -> None:
+    started(output, identity)
+    output.write_text("old")
+    with alone(output):
+        finish(output, identity, {"rows": 2})
+
+
+def test_a_new_job_keeps_its_inputs_and_the_same_job_goes_on(output):
+    assert started(output)
+    (partial(output) / ROWS).write_text("row\n")
+    assert started(output)
+    assert {path.name for path in partial(output).iterdir()} >= {JOB, INPUTS, ROWS}
+    assert not (partial(output) / NEW_INPUTS).exists()
+    assert json.loads((partial(output) / JOB).read_text()) == IDENTITY
+    assert (partial(output) / INPUTS).read_text() == "i"
+
+
+def test_a_finished_job_leaves_the_output_and_its_note_alone(output):
+    finished(output)
+    assert {path.name for path in output.parent.iterdir()} == {"out.csv", "out.csv.json"}
+    assert summary_of(output) == {"rows": 2}
+    assert not started(output)
+    assert not partial(output).exists()
+
+
+@pytest.mark.parametrize("told, identity", OTHERS.items())
+def test_another_job_is_refused_whether_the_first_is_finished_or_not(told, identity, output):
+    started(output)
+    with pytest.raises(UserError, match=rf"out\.csv\.partial holds predictions (of|with) {told.removeprefix('of ')}"):
+        started(output, identity)
+    assert (partial(output) / INPUTS).read_text() == "i"
+    output.write_text("")
+    with alone(output):
+        finish(output, IDENTITY, {})
+    with pytest.raises(UserError, match=rf"out\.csv holds .*{told}.*: give another --output, or .* --overwrite"):
+        started(output, identity)
+
+
+def test_overwriting_begins_anew_and_keeps_the_old_output_until_the_end(output):
+    finished(output)
+    (output.parent / "x").mkdir()
+    assert started(output, overwrite=True)  # also of the same job
+    (partial(output) / ROWS).write_text("row\n")
+    other = OTHERS["another model"]
+    assert started(output, other, overwrite=True)
+    assert not (partial(output) / ROWS).exists()
+    (partial(output) / ROWS).write_text("row\n")
+    assert started(output, other, overwrite=True)  # after a stop the same command goes on
+    assert (partial(output) / ROWS).exists()
+    assert output.read_text() == "old"
+
+
+def test_a_file_of_somebody_else_is_refused(output):
+    output.write_text("mine")
+    with pytest.raises(UserError, match=r"out\.csv is there already: give another --output"):
+        started(output)
+    note(output).write_text("{broken")
+    with pytest.raises(UserError, match=r"out\.csv is there already"):
+        started(output)
+    assert output.read_text() == "mine"
+    assert not partial(output).exists()
+
+
+def test_features_of_somebody_else_are_refused_too(output):
+    embeddings = output.with_name("features.npy")
+    embeddings.write_text("mine")
+    with pytest.raises(UserError, match=r"features\.npy is there already"):
+        started(output, embeddings=embeddings)
+    assert started(output, embeddings=embeddings, overwrite=True)
+
+
+def test_one_process_at_a_time_predicts_into_an_output(output):
+    with (
+        alone(output),
+        pytest.raises(UserError, match=r"Another lptpp is predicting into .*out\.csv: wait for it"),
+        alone(output),
+    ):
+        pass
+    assert started(output)
+
+
+def test_a_folder_with_files_of_somebody_else_is_left_there(output):
+    partial(output).mkdir()
+    (partial(output) / "mine.txt").touch()
+    finished(output)
+    assert [path.name for path in partial(output).iterdir()] == ["mine.txt"]

@@ -1,0 +1,82 @@
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from lptpp.errors import Interrupted
+from lptpp.prediction import run as prediction
+from lptpp.prediction.store import Store
+
+
+def test_a_stop_asked_for_keeps_what_is_computed(predict, listed, tmp_path, monkeypatch):
+    append = Store.append
+
+    def stop_after_the_second(store, *chunk) -> None:
+        append(store, *chunk)
+        if store.done == 8:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Store, "append", stop_after_the_second)
+        predict("out.csv", listed, batch_size=4)
+    assert len((tmp_path / "out.csv.partial" / "rows.jsonl").read_text().splitlines()) == 8
+    done = []
+    monkeypatch.setattr(Store, "append", lambda store, *chunk: (done.append(len(chunk[0])), append(store, *chunk)))
+    predict("out.csv", listed, batch_size=4)
+    assert done == [4, 2]
+
+
+def killed(target: Callable[[], object]) -> None:
+    """Run in a process of its own that kills itself by SIGKILL: nothing of it is written or tidied any more."""
+    process = multiprocessing.get_context("fork").Process(target=target)
+    process.start()
+    process.join(timeout=60)
+    assert process.exitcode == -signal.SIGKILL
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl", ".parquet"])
+def test_killed_at_different_places_it_ends_with_the_bytes_of_an_unbroken_run(suffix, predict, listed, tmp_path):
+    options = {"batch_size": 3, "threshold": 0.3}
+    predict(f"whole{suffix}", listed, embeddings=tmp_path / "whole.npy", **options)
+    append = Store.append
+
+    def half_a_chunk(store, rows, features) -> None:
+        append(store, rows, features)
+        if store.done == 6:
+            for path, size in ((store._rows, 10), (store._features, 7)):
+                with path.open("ab") as file:
+                    file.write(b"x" * size)
+            die()
+
+    def before_the_rows(store, rows, features) -> None:
+        if store.done == 9:
+            with store._features.open("ab") as file:
+                file.write(features.tobytes())
+            die()
+        append(store, rows, features)
+
+    places = [
+        (Store, "append", half_a_chunk),
+        (Store, "append", before_the_rows),
+        (prediction, "write_rows", die),
+        (prediction, "finish", die),
+    ]
+    for owner, name, replacement in places:
+
+        def broken(owner=owner, name=name, replacement=replacement) -> None:
+            setattr(owner, name, replacement)  # in the other process alone
+            predict(f"killed{suffix}", listed, embeddings=tmp_path / "killed.npy", **options)
+
+        killed(broken)
+        assert (tmp_path / f"killed{suffix}.partial").is_dir()
+    summary = predict(f"killed{suffix}", listed, embeddings=tmp_path / "killed.npy", **options)
+    assert (summary.rows, summary.unreadable) == (14, 1)
+    for name in (suffix, ".npy"):
+        assert (tmp_path / f"killed{name}").read_bytes() == (tmp_path / f"whole{name}").read_bytes()
+    assert not (tmp_path / f"killed{suffix}.partial").exists()
