@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 
 from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.backbones.backbone import Backbone
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.expert import Expert
-from lptpp.mixture import Mixture, Scorer, weighted_average
+from lptpp.mixture import Mixture
+from lptpp.scorer import Scorer
 
 CLASSES, IMAGES = 5, 4
 EXPERTS = {  # name: (width, image size, scale, sizes)
@@ -115,42 +115,6 @@ def test_one_expert_needs_no_scorer() -> None:
         opinion.probabilities.tolist(), literal_confidences(mixture.experts["middle"], images["middle"]), strict=True
     ):
         assert found == pytest.approx(expected, abs=1e-6)
-
-
-def test_the_weighted_average_equals_a_loop() -> None:
-    generator = torch.Generator().manual_seed(2)
-    probabilities = torch.rand(3, 4, 6, generator=generator, dtype=torch.float64)
-    weights = torch.rand(3, 4, generator=generator, dtype=torch.float64)
-    found = weighted_average(probabilities, weights)
-    for b in range(3):
-        for c in range(6):
-            assert float(found[b, c]) == pytest.approx(
-                sum(float(weights[b, e] * probabilities[b, e, c]) for e in range(4))
-            )
-
-
-def test_the_scorer_looks_at_directions_alone() -> None:
-    mixture = make_mixture("small", "wide", trained=True)
-    first, second = torch.randn(IMAGES, 12), torch.randn(IMAGES, 36)
-    weights = mixture.scorer([first, second])
-    torch.testing.assert_close(mixture.scorer([7 * first, 0.1 * second]), weights)
-    assert not torch.allclose(mixture.scorer([-first, second]), weights, atol=1e-3)
-
-
-def test_the_scorer_learns_which_expert_to_trust() -> None:
-    torch.manual_seed(3)
-    scorer = Scorer([4, 4], hidden=8)
-    features = [F.normalize(torch.randn(64, 4), dim=-1), torch.randn(64, 4)]
-    first_is_right = features[0][:, 0] > 0
-    confidences = torch.stack([first_is_right.float(), (~first_is_right).float()], 1) * 0.8 + 0.1
-    optimiser = torch.optim.Adam(scorer.parameters(), lr=0.05)
-    for _ in range(60):
-        loss = -weighted_average(confidences[:, :, None], scorer(features)).log().mean()
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-    trusted = scorer(features)[:, 0] > 0.5
-    assert (trusted == first_is_right).float().mean() > 0.9
 
 
 def test_experts_judge_their_own_views_in_order() -> None:

@@ -20,7 +20,8 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
         torch.manual_seed(key(settings.seed, "start", name))
         experts[name] = build_expert(expert, classes)
     torch.manual_seed(key(settings.seed, "start", "scorer"))
-    return Mixture(experts, settings.phase3.hidden)
+    scorer = settings.phase3
+    return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
 
 
 def build_expert(settings: ExpertSettings, classes: int) -> Expert:

@@ -18,6 +18,7 @@ class Judgement(NamedTuple):
     cosines: torch.Tensor  # (B, C)
     match: torch.Tensor  # (B,) of the chosen keys with the query
     phase1_cosines: torch.Tensor  # (B, C) what the expert would say without its group prompts
+    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
 
 
 class Expert(nn.Module):
@@ -58,7 +59,7 @@ class Expert(nn.Module):
         encoding = self.encoder(images)
         phase1 = self.heads[0](encoding.query_feature)
         cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature)
-        return Judgement(encoding.feature, cosines, encoding.match, phase1)
+        return Judgement(encoding.feature, cosines, encoding.match, phase1, encoding.chosen)
 
     def phase_parameters(self, phase: int) -> Iterator[nn.Parameter]:
         """Yield the parameters that phase 1 or phase 2 trains: nothing else gets a gradient."""

@@ -1,13 +1,15 @@
 """The mixture of long-tailed experts and the scorer that weighs them image by image (docs/method.md)."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
+from lptpp.backbones.backbone import weights_digest
 from lptpp.expert import Expert, Judgement
+from lptpp.scorer import MIXES, Scorer
 
 
 class Opinion(NamedTuple):
@@ -17,52 +19,36 @@ class Opinion(NamedTuple):
     weights: torch.Tensor  # (B, E) the scorer's weight for every expert
 
 
-class Scorer(nn.Module):
-    """A small MLP on the experts' unit features, concatenated; softmax gives a weight for every expert and image.
-
-    The last layer starts at zero, so that an untrained mixture is the plain average.
-    """
-
-    def __init__(self, widths: Sequence[int], hidden: int = 256) -> None:
-        super().__init__()
-        self.hidden = nn.Linear(sum(widths), hidden)
-        self.last = nn.Linear(hidden, len(widths))
-        nn.init.zeros_(self.last.weight)
-        nn.init.zeros_(self.last.bias)
-
-    def forward(self, features: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Map E features (B, F_e) to weights (B, E) that sum to 1."""
-        unit = torch.cat([F.normalize(feature.float(), dim=-1) for feature in features], dim=-1)
-        return self.last(torch.relu(self.hidden(unit))).softmax(dim=-1)
-
-
-def weighted_average(probabilities: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return Σ_e w_e p_e (B, C) for confidence scores (B, E, C) and weights (B, E)."""
-    return (weights.unsqueeze(-1) * probabilities).sum(1)
-
-
 class Mixture(nn.Module):
     """Any number of experts and, where there are two or more, a scorer. One expert alone is LPT."""
 
     experts: Mapping[str, Expert]
     scorer: Scorer | None
 
-    def __init__(self, experts: Mapping[str, Expert], scorer_width: int = 256) -> None:
+    def __init__(
+        self,
+        experts: Mapping[str, Expert],
+        scorer_width: int = 256,
+        scorer_reads: str = "features",
+        mixes: str = "probabilities",
+    ) -> None:
         super().__init__()
         self.experts = nn.ModuleDict(experts)  # type: ignore[assignment]
+        self.mix = MIXES[mixes]
         widths = [expert.backbone.feature_width for expert in experts.values()]
-        self.scorer = Scorer(widths, scorer_width) if len(widths) > 1 else None
+        classes = len(next(iter(experts.values())).heads[-1].weight)
+        self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if len(widths) > 1 else None
 
     def judge(self, images: Mapping[str, torch.Tensor]) -> dict[str, Judgement]:
         """Return what each expert says of its own view (B, 3, H, W) of the same images."""
         return {name: expert(images[name]) for name, expert in self.experts.items()}
 
     def combine(self, features: Sequence[torch.Tensor], probabilities: torch.Tensor) -> Opinion:
-        """Weigh confidence scores (B, E, C) by what the scorer makes of the features, E of (B, F_e)."""
+        """Weigh confidence scores (B, E, C) by what the scorer makes of them and of the features, E of (B, F_e)."""
         if self.scorer is None:
             return Opinion(probabilities[:, 0], torch.ones_like(probabilities[:, :, 0]))
-        weights = self.scorer(features)
-        return Opinion(weighted_average(probabilities, weights), weights)
+        weights = self.scorer(features, probabilities)
+        return Opinion(self.mix(probabilities, weights), weights)
 
     def forward(self, images: Mapping[str, torch.Tensor]) -> Opinion:
         """Judge images given as one view (B, 3, H, W) for each expert's name."""
@@ -92,6 +78,11 @@ class Mixture(nn.Module):
         if self.scorer is not None:
             parts["scorer"] = {"scorer": sum(parameter.numel() for parameter in self.scorer.parameters())}
         return parts
+
+    def fingerprint(self) -> str:
+        """Return a sha256 of all that decides what the mixture says: the tuned weights, and those of the backbones."""
+        backbones = "".join(expert.backbone.fingerprint for expert in self.experts.values())
+        return hashlib.sha256((weights_digest(self.tuned_state()) + backbones).encode()).hexdigest()
 
     def backbone_parameters(self) -> int:
         """Return the number of parameters of all image towers."""

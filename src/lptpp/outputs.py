@@ -9,7 +9,7 @@ import torch
 from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.data.loader import Draw, Views, batches
 from lptpp.data.pictures import Pictures
-from lptpp.data.transforms import evaluation_transform
+from lptpp.data.transforms import each, evaluation_transform
 from lptpp.expert import Expert, Judgement
 from lptpp.mixture import Mixture
 from lptpp.progress import progress_bar
@@ -37,7 +37,8 @@ class Runner:
     @torch.no_grad()
     def features(self, expert: Expert, pictures: Pictures, description: str) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the features (n, F) of an expert's backbone as it came, nothing added, and the labels (n,)."""
-        views = Views(pictures, pictures.split.labels, {"all": evaluation_transform(expert.backbone.preprocessing)})
+        looks = {"all": each(evaluation_transform(expert.backbone.preprocessing))}
+        views = Views(pictures, pictures.split.labels, looks)
         frozen = AdaptedEncoder(expert.encoder.tower).to(self.device)
         found, all_labels = [], []
         for images, labels, _ in self._batches(views, each_once(pictures), description):
@@ -60,5 +61,5 @@ def each_once(pictures: Pictures) -> list[Draw]:
 
 def evaluation_views(mixture: Mixture, pictures: Pictures) -> Views:
     """Return pictures as every expert wants them for looking, without augmentation."""
-    transforms = {name: evaluation_transform(e.backbone.preprocessing) for name, e in mixture.experts.items()}
+    transforms = {name: each(evaluation_transform(e.backbone.preprocessing)) for name, e in mixture.experts.items()}
     return Views(pictures, pictures.split.labels, transforms)

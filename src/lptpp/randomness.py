@@ -18,3 +18,8 @@ def key(seed: int, *parts: str | int) -> int:
 def generator(seed: int, *parts: str | int) -> np.random.Generator:
     """Return a NumPy generator that starts from `key(seed, *parts)`."""
     return np.random.default_rng(key(seed, *parts))
+
+
+def uniforms(key: int, count: int) -> np.ndarray:
+    """Return `count` numbers, uniform in [0, 1), that depend on the key alone."""
+    return np.random.Generator(np.random.Philox(key=key)).random(count)

@@ -7,6 +7,7 @@ import numpy as np
 from lptpp.errors import UserError, did_you_mean
 
 BETA = 0.9999
+CHUNK = 2**20  # draws made at once: what is beside the order stays small
 
 
 def effective_number(counts: np.ndarray) -> np.ndarray:
@@ -49,15 +50,19 @@ class Sampler:
         assert len(self.counts) == classes, "a label is not below the number of classes"
         self.cumulative = np.cumsum(class_shares(self.counts, kind))
         self.cumulative /= self.cumulative[-1]  # ends at exactly 1, so that no draw falls behind the last class
-        self.images = np.argsort(labels, kind="stable")  # (N,) image indices, class after class
+        self.images = np.argsort(labels, kind="stable").astype(np.int32)  # (N,) image indices, class after class
         self.offsets = np.cumsum(self.counts) - self.counts  # (C,) where each class starts in them
 
     def order(self, generator: np.random.Generator) -> np.ndarray:
         """Return the image index of each of the N draws of an epoch, (N,)."""
         if self.kind == "instance_balanced":
-            return generator.permutation(len(self.images))
-        drawn = np.searchsorted(self.cumulative, generator.random(len(self.images)), side="right")
-        return self.images[self.offsets[drawn] + generator.integers(self.counts[drawn])]
+            return generator.permutation(len(self.images)).astype(np.int32)
+        order = np.empty_like(self.images)
+        for start in range(0, len(order), CHUNK):
+            part = order[start : start + CHUNK]
+            drawn = np.searchsorted(self.cumulative, generator.random(len(part)), side="right")
+            part[:] = self.images[self.offsets[drawn] + generator.integers(self.counts[drawn])]
+        return order
 
 
 def dual_weight(epoch: int, epochs: int, start: float = 0.5) -> float:

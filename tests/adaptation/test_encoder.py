@@ -9,7 +9,7 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from lptpp.adaptation.encoder import AdaptedEncoder
+from lptpp.adaptation.encoder import AdaptedEncoder, Encoding
 from lptpp.backbones import load_backbone
 from lptpp.backbones.convert import image_tower
 from lptpp.backbones.language import build_clip
@@ -128,18 +128,20 @@ def literal_choice(encoder: AdaptedEncoder, query: torch.Tensor) -> tuple[list[i
     return entries, sum(tokens[e] for e in entries) / len(entries), sum(cosines[e] for e in entries)
 
 
-def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    query_features, features, matches = [], [], []
+def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> Encoding:
+    query_features, features, matches, chosen = [], [], [], []
     for image in images:
         query, query_feature = literal_pass(encoder, image, None)
         feature, match = query_feature, torch.zeros((), dtype=image.dtype)
         if encoder.groups is not None:
-            _, prompts, match = literal_choice(encoder, query)
+            entries, prompts, match = literal_choice(encoder, query)
+            chosen.append(entries)
             _, feature = literal_pass(encoder, image, prompts)
         query_features.append(query_feature)
         features.append(feature)
         matches.append(match)
-    return torch.stack(query_features), torch.stack(features), torch.stack(matches)
+    told = torch.tensor(chosen) if chosen else None
+    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), told)
 
 
 @pytest.mark.parametrize("adapters", [False, True], ids=["", "adapters"])
@@ -180,7 +182,7 @@ def test_gradients_equal_those_of_the_literal_version(name: str) -> None:
     encoder, images = make_encoder(name, "both", True, torch.float64), make_images(torch.float64)
     own = [parameter for parameter in encoder.parameters() if parameter.requires_grad]
     gradients = []
-    for query_feature, feature, match in (encoder(images), literal_encoding(encoder, images)):
+    for query_feature, feature, match, _ in (encoder(images), literal_encoding(encoder, images)):
         loss = query_feature.sin().sum() + feature.cos().sum() - 0.5 * match.mean()
         gradients.append(torch.autograd.grad(loss, own))
     for found, expected in zip(*gradients, strict=True):

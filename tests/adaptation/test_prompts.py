@@ -47,11 +47,12 @@ def test_shared_prompts_are_those_of_the_block() -> None:
 @pytest.mark.parametrize("chosen", [1, 2, 3, POOL])
 def test_selection_equals_a_loop(chosen: int) -> None:
     groups, queries = make_groups(chosen), make_queries()
-    prompts, match = groups(queries)
+    prompts, match, entries = groups(queries)
     expected_prompts, expected_match = by_loop(groups, queries)
     assert prompts.shape == (4, BLOCKS, LENGTH, WIDTH)
     torch.testing.assert_close(prompts, expected_prompts, atol=1e-12, rtol=0)
     torch.testing.assert_close(match, expected_match, atol=1e-12, rtol=0)
+    assert entries.tolist() == [chosen_by_loop(groups, query)[0] for query in queries]
 
 
 @pytest.mark.parametrize("chosen", [1, 2, 3])
@@ -61,7 +62,7 @@ def test_gradients_equal_those_of_the_loop(chosen: int) -> None:
     direction = torch.randn(4, BLOCKS, LENGTH, WIDTH, dtype=torch.float64)
     gradients = []
     for form in (groups, lambda given: by_loop(groups, given)):
-        prompts, match = form(queries)
+        prompts, match = form(queries)[:2]
         gradients.append(torch.autograd.grad((prompts * direction).sum() - 0.5 * match.mean(), leaves))
     for found, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
@@ -71,7 +72,7 @@ def test_only_what_was_chosen_gets_gradients() -> None:
     groups, queries = make_groups(chosen=2), make_queries(2)
     used = {entry for query in queries for entry in chosen_by_loop(groups, query)[0]}
     assert 2 <= len(used) < POOL
-    prompts, match = groups(queries)
+    prompts, match, _ = groups(queries)
     (prompts.pow(2).sum() - match.mean()).backward()
     for entry in range(POOL):
         assert (groups.keys.grad[entry].abs().sum() > 0) == (entry in used)
@@ -80,7 +81,7 @@ def test_only_what_was_chosen_gets_gradients() -> None:
 
 def test_the_match_alone_reaches_the_keys_and_raises_their_cosine() -> None:
     groups, queries = make_groups(chosen=2), make_queries()
-    _, before = groups(queries)
+    before = groups(queries)[1]
     (-before.mean()).backward()
     assert groups.tokens.grad is None
     assert groups.keys.grad.abs().sum() > 0

@@ -8,14 +8,22 @@ from torch import nn
 
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import LossSettings, PhaseSettings, StreamSettings
+from lptpp.data.augment import Augmentation
 from lptpp.data.collection import Split
 from lptpp.data.loader import Views
 from lptpp.data.pictures import Pictures
-from lptpp.data.transforms import training_transform
 from lptpp.expert import Judgement
 from lptpp.losses import AGCL
-from lptpp.mixture import Scorer
-from lptpp.training.phases import ExpertTask, ScorerTask, TrainingData, _image_batches, epoch_draws, streams
+from lptpp.scorer import MIXES, READS, Scorer
+from lptpp.training.phases import (
+    ExpertTask,
+    ScorerTask,
+    TrainingData,
+    _image_batches,
+    epoch_draws,
+    samplers_of,
+    streams,
+)
 
 COUNTS = [60, 20, 7, 1]
 EPOCHS = 4
@@ -37,7 +45,7 @@ def data() -> TrainingData:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(COUNTS)), COUNTS)
     images = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in labels]
-    transform = training_transform(Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear"), 0.3, True, 0.0)
+    transform = Augmentation(Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear"), 0.3, True, 0.0)
     views = Views(Pictures(Split(list(images), labels), 2**20), labels, {"visual": transform})
     return TrainingData(views, torch.tensor(COUNTS), seed=3, workers=0)
 
@@ -81,12 +89,16 @@ def test_without_a_dual_stream_the_loss_is_the_main_one_alone():
     assert len(streams(alone)) == 1
 
 
+def draws_of(training: TrainingData, name: str, epoch: int):
+    return epoch_draws(name, samplers_of(training, settings()), SIZE, training.seed, epoch)
+
+
 def test_a_batch_holds_class_balanced_and_then_as_many_instance_balanced_images():
     training = data()
     drawn = [[], []]  # labels of the main, of the dual stream
     natural = []
     for epoch in range(30):
-        images = np.array([image for image, _ in epoch_draws("visual/phase2", training, settings(), epoch)])
+        images = np.array([image for image, _ in draws_of(training, "visual/phase2", epoch)])
         assert len(images) == 2 * sum(COUNTS)
         for start in range(0, len(images), 2 * SIZE):
             batch = images[start : start + 2 * SIZE]
@@ -101,25 +113,31 @@ def test_a_batch_holds_class_balanced_and_then_as_many_instance_balanced_images(
 
 def test_an_image_drawn_twice_is_seen_in_two_ways():
     training = data()
-    draws = epoch_draws("visual/phase2", training, settings(), 0)
+    draws = draws_of(training, "visual/phase2", 0)
     keys = [key for _, key in draws]
     assert len(set(keys)) == len(keys)
     rare = [draw for draw in draws if draw[0] == sum(COUNTS) - 1]  # the only image of its class
     assert len(rare) > 5
-    seen = [training.views[draw][0]["visual"] for draw in rare]
+    seen = training.views.of(rare)[0]["visual"]
     assert not any(torch.equal(one, other) for i, one in enumerate(seen) for other in seen[:i])
 
 
 def test_draws_differ_between_epochs_and_stages_and_not_between_calls():
     training = data()
-    first = epoch_draws("visual/phase2", training, settings(), 0)
-    assert first == epoch_draws("visual/phase2", training, settings(), 0)
-    assert first != epoch_draws("visual/phase2", training, settings(), 1)
-    assert first != epoch_draws("visual/phase1", training, settings(), 0)
+    first = list(draws_of(training, "visual/phase2", 0))
+    assert first == list(draws_of(training, "visual/phase2", 0))
+    assert first != list(draws_of(training, "visual/phase2", 1))
+    assert first != list(draws_of(training, "visual/phase1", 0))
+
+
+def test_a_slice_of_the_draws_holds_the_same_draws():
+    draws = draws_of(data(), "visual/phase2", 0)
+    assert draws[3:9] == list(draws)[3:9]
+    assert draws[-1] == list(draws)[-1]
 
 
 def test_batches_from_the_middle_of_an_epoch_are_the_rest_of_it():
-    batches = partial(_image_batches, "visual/phase2", data(), settings(), 1)
+    batches = partial(_image_batches, "visual/phase2", data(), settings(), samplers_of(data(), settings()), 1)
     whole, rest = list(batches(0)), list(batches(4))
     assert len(whole) == -(-sum(COUNTS) // SIZE)
     assert len(whole[0].inputs) == 2 * SIZE
@@ -131,19 +149,34 @@ def test_batches_from_the_middle_of_an_epoch_are_the_rest_of_it():
     assert list(batches(len(whole))) == []
 
 
+class Two:
+    """A mixture of two experts of which only the scorer is there."""
+
+    def __init__(self, reads: str, mixes: str, classes: int) -> None:
+        torch.manual_seed(2)
+        self.scorer = Scorer([6, 3], 5, classes, reads)
+        nn.init.normal_(self.scorer.last.weight)
+        self.mix = MIXES[mixes]
+
+
 def test_the_scorers_loss_is_minus_log_of_the_weighted_confidence_of_the_truth():
-    torch.manual_seed(2)
-    scorer = Scorer([6, 3], hidden=5)
-    nn.init.normal_(scorer.last.weight)
+    mixture = Two("features", "probabilities", 1)
     features = [F.normalize(torch.randn(7, width), dim=-1) for width in (6, 3)]
     confidences = torch.rand(7, 2)
     inputs = torch.cat([*features, confidences], dim=1)
-    found = ScorerTask(scorer, [6, 3])(inputs, torch.zeros(7, dtype=torch.long), 0)
-    hidden = np.maximum(torch.cat(features, 1).numpy() @ scorer.hidden.weight.detach().numpy().T
-                        + scorer.hidden.bias.detach().numpy(), 0)  # fmt: skip
-    scores = hidden @ scorer.last.weight.detach().numpy().T
-    total = 0.0
-    for image in range(7):
-        weights = np.exp(scores[image]) / np.exp(scores[image]).sum()
-        total -= np.log(weights[0] * confidences[image, 0].item() + weights[1] * confidences[image, 1].item())
+    found = ScorerTask(mixture, [6, 3])(inputs, torch.zeros(7, dtype=torch.long), 0)
+    weights = mixture.scorer(features, confidences[:, :, None]).detach()
+    total = sum(-np.log(float((weights[image] * confidences[image]).sum())) for image in range(7))
+    assert found.item() == pytest.approx(total / 7, rel=1e-5)
+
+
+@pytest.mark.parametrize("mixes", list(MIXES))
+@pytest.mark.parametrize("reads", READS)
+def test_with_whole_scores_the_loss_is_the_cross_entropy_of_the_mixture(reads, mixes):
+    mixture = Two(reads, mixes, 4)
+    features = [F.normalize(torch.randn(7, width), dim=-1) for width in (6, 3)]
+    scores, labels = torch.rand(7, 2, 4).softmax(-1), torch.tensor([0, 1, 2, 3, 3, 2, 1])
+    found = ScorerTask(mixture, [6, 3])(torch.cat([*features, scores.flatten(1)], dim=1), labels, 0)
+    probabilities = mixture.mix(scores, mixture.scorer(features, scores)).detach()
+    total = sum(-np.log(float(probabilities[image, label])) for image, label in enumerate(labels))
     assert found.item() == pytest.approx(total / 7, rel=1e-5)

@@ -1,6 +1,7 @@
 """Bottleneck MLPs beside the frozen MLPs (AdaptFormer, arXiv 2205.13535)."""
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 
@@ -19,4 +20,5 @@ class Adapter(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Map (B, N, D) to (B, N, D)."""
-        return self.scale * self.up(torch.relu(self.down(hidden)))
+        squeezed = self.scale * torch.relu(self.down(hidden))  # (B, N, r): scaled where it is small
+        return F.linear(squeezed, self.up.weight, self.scale * self.up.bias)

@@ -18,6 +18,7 @@ class Encoding(NamedTuple):
     query_feature: torch.Tensor  # (B, F) without group prompts: the phase-1 model's feature
     feature: torch.Tensor  # (B, F) with them; the same where there are none
     match: torch.Tensor  # (B,) how well the chosen keys match the query
+    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
 
 
 class AdaptedEncoder(nn.Module):
@@ -61,9 +62,9 @@ class AdaptedEncoder(nn.Module):
         query_feature = self.tower.head(query)
         if self.groups is None:
             return Encoding(query_feature, query_feature, query.new_zeros(len(query)))
-        prompts, match = self.groups(query)  # (B, K, P, D)
+        prompts, match, chosen = self.groups(query)  # (B, K, P, D)
         late = self._blocks(early, self.first_group_block, depth, prompts)
-        return Encoding(query_feature, self.tower.head(self._pool(late)), match)
+        return Encoding(query_feature, self.tower.head(self._pool(late)), match, chosen)
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
         tower = self.tower

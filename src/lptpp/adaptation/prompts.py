@@ -28,8 +28,8 @@ class GroupPrompts(nn.Module):
         self.keys = nn.Parameter(torch.randn(pool, width))  # (m, D); only their directions matter
         self.tokens = nn.Parameter(torch.randn(pool, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
-    def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return each image's prompts (B, K, P, D) and match (B,) for queries (B, D).
+    def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return each image's prompts (B, K, P, D), match (B,) and chosen groups (B, k) for queries (B, D).
 
         The prompts are the mean of the k chosen; the match is the sum of their similarities (docs/method.md).
         """
@@ -37,4 +37,4 @@ class GroupPrompts(nn.Module):
         best, index = similarity.topk(self.chosen, dim=-1)  # (B, k)
         share = torch.zeros_like(similarity).scatter(1, index, 1 / self.chosen)  # (B, m)
         prompts = share @ self.tokens.flatten(1).to(share.dtype)  # the mean as one product
-        return prompts.view(len(query), *self.tokens.shape[1:]), best.sum(1)
+        return prompts.view(len(query), *self.tokens.shape[1:]), best.sum(1), index

@@ -3,16 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from lptpp.config import PhaseSettings, ScorerSettings, StreamSettings
-from lptpp.data.loader import Views, batches
+from lptpp.data.loader import Draw, Views, batches
 from lptpp.expert import Expert, Judgement
 from lptpp.losses import build_loss
-from lptpp.mixture import Mixture, weighted_average
+from lptpp.mixture import Mixture
 from lptpp.randomness import generator, key
 from lptpp.samplers import Sampler, dual_weight
 from lptpp.training.loop import Batch, Stage
@@ -48,7 +49,7 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
     steps = -(-len(outputs.labels) // settings.batch_size)
     return Stage(
         name="mixture/phase3",
-        task=ScorerTask(mixture.scorer, [feature.shape[1] for feature in outputs.features]),
+        task=ScorerTask(mixture, [feature.shape[1] for feature in outputs.features]),
         parameters=list(mixture.scorer.parameters()),
         optimisation=_optimisation(settings, steps),
         epochs=settings.epochs,
@@ -94,6 +95,11 @@ def streams(settings: PhaseSettings) -> list[StreamSettings]:
     return [settings.main, settings.dual] if settings.dual.weight else [settings.main]
 
 
+def samplers_of(data: TrainingData, settings: PhaseSettings) -> list[Sampler]:
+    """Return the sampler of each stream."""
+    return [Sampler(data.views.labels, len(data.counts), stream.sampler) for stream in streams(settings)]
+
+
 def _expert_stage(
     name: str,
     task: ExpertTask,
@@ -109,7 +115,7 @@ def _expert_stage(
         parameters=parameters,
         optimisation=_optimisation(settings, steps, rate_factor),
         epochs=settings.epochs,
-        batches=partial(_image_batches, name, data, settings),
+        batches=partial(_image_batches, name, data, settings, samplers_of(data, settings)),
     )
 
 
@@ -124,30 +130,46 @@ def _optimisation(settings: PhaseSettings | ScorerSettings, steps: int, rate_fac
     )
 
 
-def _image_batches(name: str, data: TrainingData, settings: PhaseSettings, epoch: int, first: int) -> Iterable[Batch]:
-    draws = epoch_draws(name, data, settings, epoch)
-    size = settings.batch_size * len(streams(settings))
-    for views, labels, indices in batches(data.views, draws[first * size :], size, data.workers):
+def _image_batches(
+    name: str, data: TrainingData, settings: PhaseSettings, samplers: Sequence[Sampler], epoch: int, first: int
+) -> Iterable[Batch]:
+    draws = epoch_draws(name, samplers, settings.batch_size, data.seed, epoch)
+    size = settings.batch_size * len(samplers)
+    for views, labels, indices in batches(data.views, draws, size, data.workers, first):
         (images,) = views.values()
         yield Batch(images, labels, partial(_names, data, indices))
 
 
-def epoch_draws(name: str, data: TrainingData, settings: PhaseSettings, epoch: int) -> list[tuple[int, int]]:
-    """Return the (image, random key) of every draw of an epoch: B of each stream in turn.
+class Draws(Sequence[Draw]):
+    """The (image, random key) of every draw of an epoch, each key made when it is asked for."""
+
+    def __init__(self, images: np.ndarray, seed: int, *key_parts: int | str) -> None:
+        self.images = images  # (draws,) int
+        self.seed, self.key_parts = seed, key_parts
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, at: Any) -> Any:
+        """Return the draw at a place, or the list of those in a slice."""
+        numbers = range(len(self))[at]
+        if isinstance(numbers, range):
+            return [self._draw(number) for number in numbers]
+        return self._draw(numbers)
+
+    def _draw(self, number: int) -> Draw:
+        return int(self.images[number]), key(self.seed, *self.key_parts, "draw", number)
+
+
+def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> Draws:
+    """Return the draws of an epoch: `batch_size` of each stream's sampler in turn.
 
     The key belongs to the draw, not to the image: an image that is drawn ten times is augmented in ten ways.
     """
-    orders = [
-        Sampler(data.views.labels, len(data.counts), stream.sampler).order(generator(data.seed, name, epoch, position))
-        for position, stream in enumerate(streams(settings))
-    ]
-    turns = [
-        order[start : start + settings.batch_size]
-        for start in range(0, len(orders[0]), settings.batch_size)
-        for order in orders
-    ]
-    drawn = np.concatenate(turns).tolist()
-    return [(image, key(data.seed, name, epoch, "draw", number)) for number, image in enumerate(drawn)]
+    orders = [sampler.order(generator(seed, name, epoch, place)) for place, sampler in enumerate(samplers)]
+    starts = range(0, len(orders[0]), batch_size)
+    turns = np.concatenate([order[start : start + batch_size] for start in starts for order in orders])
+    return Draws(turns, seed, name, epoch)
 
 
 def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
@@ -156,26 +178,33 @@ def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
 
 @dataclass(frozen=True)
 class ScorerData:
-    """What phase 3 needs of the experts, computed once: n views of training images."""
+    """What phase 3 needs of the experts, computed once: n views of images.
+
+    Where the weights are laid on probabilities, and read off features, only the true class's probability counts:
+    C' is 1 then, and the targets are 0. Else C' is C, and the targets are the labels.
+    """
 
     features: Sequence[torch.Tensor]  # of each expert, unit length, (n, F_e)
-    confidences: torch.Tensor  # (n, E) each expert's probability of the true class
+    confidences: torch.Tensor  # (n, E, C')
+    targets: torch.Tensor  # (n,)
     labels: torch.Tensor  # (n,)
 
 
 class ScorerTask(nn.Module):
-    """−log Σ_e w_e p_e[y]: cross-entropy of the mixture's scores, which needs of them only the true class's."""
+    """Cross-entropy of the mixture's scores: −log Σ_e w_e p_e[y] where it mixes probabilities."""
 
-    def __init__(self, scorer: nn.Module, widths: Sequence[int]) -> None:
+    def __init__(self, mixture: Mixture, widths: Sequence[int]) -> None:
         super().__init__()
-        self.scorer = scorer
+        assert mixture.scorer is not None
+        self.scorer, self.mix = mixture.scorer, mixture.mix
         self.widths = list(widths)
 
-    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
-        """Return the loss of inputs (B, ΣF_e + E): features, then the confidences of the true class."""
-        *features, confidences = inputs.split([*self.widths, inputs.shape[1] - sum(self.widths)], dim=1)
-        mixed = weighted_average(confidences.unsqueeze(-1), self.scorer(features))  # (B, 1)
-        return -mixed.clamp(min=1e-6).log().mean()
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, epoch: int) -> torch.Tensor:
+        """Return the loss of inputs (B, ΣF_e + E·C'): features, then confidence scores."""
+        *features, flat = inputs.split([*self.widths, inputs.shape[1] - sum(self.widths)], dim=1)
+        confidences = flat.unflatten(1, (len(self.widths), -1))  # (B, E, C')
+        mixed = self.mix(confidences, self.scorer(features, confidences))  # (B, C')
+        return -mixed.gather(1, targets[:, None]).clamp(min=1e-6).log().mean()
 
 
 def _scorer_batches(
@@ -185,5 +214,5 @@ def _scorer_batches(
     sampler = Sampler(labels.numpy(), int(labels.max()) + 1, settings.sampler)
     order = torch.from_numpy(sampler.order(generator(seed, "mixture/phase3", epoch)))
     for part in order.split(settings.batch_size)[first:]:
-        inputs = torch.cat([*(feature[part] for feature in outputs.features), outputs.confidences[part]], dim=1)
-        yield Batch(inputs, labels[part], lambda: ["outputs of the experts"])
+        inputs = [*(feature[part] for feature in outputs.features), outputs.confidences[part].flatten(1)]
+        yield Batch(torch.cat(inputs, dim=1), outputs.targets[part], lambda: ["outputs of the experts"])

@@ -1,0 +1,62 @@
+"""What the scorer learns from: views of training images, or images that the experts never saw."""
+
+import numpy as np
+import pytest
+import torch
+
+from lptpp.build import build_mixture
+from lptpp.data.collection import Split
+from lptpp.errors import UserError
+from lptpp.prepare import collection_of
+from lptpp.training.fit import Training, held_back
+
+
+def training(settings) -> Training:
+    collection = collection_of(settings)
+    return Training(settings, collection, build_mixture(settings, len(collection.class_names)), None)
+
+
+def test_what_is_held_back_is_of_every_class_and_never_its_last_image():
+    labels = np.repeat([0, 1, 2, 3], [8, 5, 2, 1])
+    kept, drawn = held_back(Split([np.zeros((1, 1, 3), np.uint8)] * 16, labels), 0.3, seed=1)
+    assert kept.counts(4).tolist() == [6, 3, 1, 1]
+    assert drawn.counts(4).tolist() == [2, 2, 1, 0]
+
+
+def test_a_share_of_nothing_leaves_all_to_both():
+    split = Split([np.zeros((1, 1, 3), np.uint8)], np.array([0]))
+    assert held_back(split, 0.0, seed=1) == (split, split)
+    with pytest.raises(UserError, match=r"phase3\.held_back=0\.3: no class has images enough"):
+        held_back(split, 0.3, seed=1)
+
+
+def test_the_experts_do_not_see_what_is_held_back(settings_of, tmp_path):
+    made = training(settings_of(tmp_path, "phase3.held_back=0.3"))
+    kept, held = made.pictures.split, made.scorer_pictures.split
+    assert len(kept) + len(held) == 17
+    assert not set(kept.images) & set(held.images)
+    data = made._training_data("visual")
+    assert len(data.views) == len(kept)
+    assert data.counts.tolist() == kept.counts(4).tolist()
+    assert made._scorer_data().labels.tolist() == held.labels.tolist()
+
+
+@pytest.mark.parametrize(("views", "images"), [(0, 17), (1, 17), (2, 34)])
+def test_views_are_plain_or_augmented(views, images, settings_of, tmp_path):
+    data = training(settings_of(tmp_path, f"phase3.views={views}"))._scorer_data()
+    assert data.confidences.shape == (images, 2, 1)
+    assert not data.targets.any()
+    features = data.features[0]
+    assert len(features) == images
+    if views == 2:  # each view is another one
+        assert not torch.allclose(features[:17], features[17:])
+
+
+@pytest.mark.parametrize("wanted", ["phase3.reads=logits", "phase3.mixes=logits"])
+def test_whole_scores_are_kept_only_where_they_are_needed(wanted, settings_of, tmp_path):
+    whole = training(settings_of(tmp_path, wanted, "phase3.views=0"))._scorer_data()
+    truth = training(settings_of(tmp_path, "phase3.views=0"))._scorer_data()
+    assert whole.confidences.shape == (17, 2, 4)
+    assert torch.equal(whole.targets, whole.labels)
+    of_truth = whole.confidences.gather(2, whole.labels[:, None, None].expand(-1, 2, 1))
+    torch.testing.assert_close(of_truth, truth.confidences)
