@@ -1,0 +1,114 @@
+"""What each part of LPT++ is worth: one part changed at a time, judged on a validation part of the training set.
+
+    python benchmarks/ablation.py cifar100_lt --root FOLDER      (train/ and test/ with a folder for each class)
+
+Variants of phase 1 are runs of their own; those of phase 2 go on from the same phase-1 model; those of phase 3 learn
+from the same experts' outputs. What varies stands in ablation.yaml. A run that is there is not trained again.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from accuracy import MEASURES
+from fork import fork
+from lptpp.config import Settings, load_settings
+from lptpp.training.fit import fit
+from machine import stamp
+from scorers import scorer_rows
+
+PLAN = Path(__file__).with_name("ablation.yaml")
+
+
+class Ablation:
+    """The variants of one data set and where their runs lie."""
+
+    def __init__(self, plan: dict[str, Any], out: Path, root: str | None) -> None:
+        self.plan, self.out = plan, out
+        self.common = [*plan["common"], *([f"data.root={root}"] if root else [])]
+
+    def settings(self, name: str, overrides: list[str]) -> Settings:
+        """Return the settings of a variant's run."""
+        return load_settings(self.plan["config"], [*self.common, *overrides, f"run={self.out / name}"])
+
+    def phase1(self) -> Iterator[dict[str, Any]]:
+        """Train the variants of phase 1."""
+        for title, overrides in self.plan["phase1"].items():
+            settings = self.settings(f"phase1-{slug(title)}", [*self.plan["one_expert"], *NO_GROUPS, *overrides])
+            yield self._row("phase 1", title, fit(settings))
+
+    def phase2(self) -> Iterator[dict[str, Any]]:
+        """Train the variants of phase 2 on the phase-1 model of the first variant above."""
+        base = self.out / f"phase1-{slug(next(iter(self.plan['phase1'])))}"
+        for title, overrides in self.plan["phase2"].items():
+            settings = self.settings(f"phase2-{slug(title)}", [*self.plan["one_expert"], *overrides])
+            fork(base, settings)
+            yield self._row("phase 2", title, fit(settings))
+
+    def phase3(self) -> Iterator[dict[str, Any]]:
+        """Train two experts, then scorers on what they say."""
+        settings = self.settings("mixture", [])
+        fit(settings)
+        for row in scorer_rows(Path(settings.run)):
+            yield {"phase": "phase 3", **row}
+
+    def _row(self, phase: str, title: str, metrics: dict[str, Any]) -> dict[str, Any]:
+        found = next(row for name, row in metrics["rows"].items() if name.endswith(f", {phase}"))
+        return {"phase": phase, "row": title} | {key: found[key] for key in MEASURES}
+
+
+NO_GROUPS = ["experts.visual.group_prompts=0"]
+
+
+def slug(title: str) -> str:
+    """Return a folder's name for a title."""
+    return "".join(letter if letter.isalnum() else "_" for letter in title)
+
+
+def show(rows: list[dict[str, Any]], console: Console) -> None:
+    """Print the table."""
+    table = Table("Phase", "Variant", *(key.replace("_", " ") for key in MEASURES))
+    for row in rows:
+        table.add_row(row["phase"], row["row"], *(f"{row[key]:.1f}" for key in MEASURES))
+    console.print(table)
+
+
+def main() -> None:
+    """Train, print, write after every row."""
+    arguments = parser().parse_args()
+    plan = yaml.safe_load(PLAN.read_text(encoding="utf-8"))[arguments.data]
+    ablation = Ablation(plan, arguments.out / arguments.data, arguments.root)
+    rows: list[dict[str, Any]] = []
+    for phase in arguments.phases:
+        for row in getattr(ablation, f"phase{phase}")():
+            rows.append(row)
+            print(f"{row['phase']}, {row['row']}: {row['overall']:.1f}", file=sys.stderr)
+    show(rows, Console(width=None if sys.stdout.isatty() else 200))
+    result = {"command": " ".join(sys.argv), **stamp(torch.device("cpu")), "rows": rows}
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_text(json.dumps(result, indent=1), encoding="utf-8")
+    print(f"The table is in {arguments.json}")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    content = yaml.safe_load(PLAN.read_text(encoding="utf-8"))
+    made.add_argument("data", choices=list(content), help="the data set, as ablation.yaml names it")
+    made.add_argument("--root", help="folder of the pictures, where the data set needs one")
+    made.add_argument("--phases", nargs="+", type=int, choices=(1, 2, 3), default=[1, 2, 3])
+    made.add_argument("--out", type=Path, default=Path("runs/ablation"), help="where the run folders lie")
+    made.add_argument("--json", type=Path, default=Path("runs/ablation.json"), help="the table for programs")
+    return made
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The training loop on real pictures, drawn and augmented, against the same steps on a batch in memory."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+
+from goals import Finding
+from lptpp.config import PhaseSettings
+from lptpp.data.augment import Augmentation
+from lptpp.data.collection import Split
+from lptpp.data.loader import Views
+from lptpp.data.pictures import Pictures
+from lptpp.prepare import collection_of
+from lptpp.training.device import make_accelerator
+from lptpp.training.loop import Position, Stage, train
+from lptpp.training.phases import TrainingData, group_phase, shared_phase, streams
+from model_speed import step
+from subject import Subject, demo_settings, precisions
+from timing import Case, Measured, measure, times
+
+
+class Silent:
+    """A recorder that nobody reads."""
+
+    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+        """Forget a step."""
+
+    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+        """Forget an epoch."""
+
+
+def emoji_pictures(count: int) -> Pictures:
+    """Return `count` training pictures of the demo, spread over all classes, decoded."""
+    train_part = collection_of(demo_settings()).train
+    part = train_part.subset(np.linspace(0, len(train_part) - 1, min(count, len(train_part))).astype(int))
+    return decoded(part)
+
+
+def decoded(split: Split) -> Pictures:
+    """Return the pictures of a split, in memory before anything is measured."""
+    pictures = Pictures(split, memory_bytes=2**31)
+    pictures.fill()
+    return pictures
+
+
+def training_loop(
+    subject: Subject, phase: int, pictures: Pictures, rounds: int, workers: int = 0
+) -> dict[str, Measured]:
+    """Measure an epoch of `lptpp.training.loop.train` at the default precision, and as many bare steps.
+
+    A step takes as many images as the subject's batch in both; the pictures that would not fill one are left out.
+    """
+    settings, images = _phase(phase, len(subject.images)), len(subject.images)
+    steps = len(pictures) // images
+    data = _data(subject, pictures.split.subset(np.arange(steps * settings.batch_size)), workers)
+    make = partial({1: shared_phase, 2: group_phase}[phase], "expert", subject.expert, data, settings, 1.0)
+    cases = [
+        Case("loop", lambda: _epoch(make(), subject.device), steps * images),
+        Case("bare steps", _bare(subject, phase, settings, make(), steps), steps * images),
+    ]
+    return measure(f"{subject.label}: training loop, phase {phase}", cases, subject.device, rounds)
+
+
+def findings(subject: Subject, by_phase: dict[str, dict[str, Measured]]) -> Iterator[Finding]:
+    """Yield how near the loop comes to the bare step."""
+    shares = {phase: times(measured["bare steps"], measured["loop"]) for phase, measured in by_phase.items()}
+    yield Finding("loop", subject.label, shares)
+
+
+def _phase(phase: int, images: int) -> PhaseSettings:
+    """Return one epoch of a phase of the demo, so many images in a step."""
+    chosen = {1: demo_settings().phase1, 2: demo_settings().phase2}[phase]
+    return replace(chosen, epochs=1, batch_size=images // len(streams(chosen)))
+
+
+def _data(subject: Subject, split: Split, workers: int) -> TrainingData:
+    preprocessing, augmentation = subject.expert.backbone.preprocessing, demo_settings().augmentation
+    views = Views(decoded(split), split.labels, {"expert": Augmentation(preprocessing, **vars(augmentation))})
+    return TrainingData(views, subject.counts.cpu(), seed=0, workers=workers)
+
+
+def _epoch(stage: Stage, device: torch.device) -> None:
+    train(stage, make_accelerator(device.type), Silent(), 0, Position(stage.name), None)
+
+
+def _bare(subject: Subject, phase: int, settings: PhaseSettings, stage: Stage, steps: int) -> Callable[[], None]:
+    batch = next(iter(stage.batches(0, 0)))
+    in_memory = replace(subject, images=batch.inputs.to(subject.device), labels=batch.labels.to(subject.device))
+    judge = {1: subject.expert.phase1, 2: subject.expert.forward}[phase]
+    take = step(in_memory, settings, phase, judge, list(precisions(subject.device).values())[-1])
+
+    def all_steps() -> None:
+        for _ in range(steps):
+            take()
+
+    return all_steps

@@ -1,0 +1,70 @@
+"""The published form of an expert, written literally: what the speed of `lptpp` is compared with.
+
+Prompts are concatenated to the tokens before each block, the block runs on all of them, and the prompts' outputs are
+dropped. A full pass with shared prompts gives the query, another full pass the feature. Each stream of a dual step is
+a forward of its own. Only the parameters are those of an `lptpp` expert: outputs, losses and gradients are the same.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from timm.models.vision_transformer import Block
+
+from lptpp.expert import Expert, Judgement
+
+
+@dataclass(frozen=True)
+class Published:
+    """The published form with the parameters of an expert that has all its parts: prompts, groups, adapters."""
+
+    expert: Expert
+
+    def phase1(self, images: torch.Tensor) -> Judgement:
+        """Judge images (B, 3, H, W) with shared prompts and adapters alone."""
+        feature = self.expert.encoder.tower.head(self._pass(images))  # (B, F)
+        cosines = _cosines(feature, self.expert.heads[0].weight)
+        return Judgement(feature, cosines, feature.new_zeros(len(feature)), cosines)
+
+    def phase2(self, images: torch.Tensor) -> Judgement:
+        """Judge images (B, 3, H, W) with all that the expert has."""
+        tower, groups = self.expert.encoder.tower, self.expert.encoder.groups
+        assert groups is not None
+        query = self._pass(images)  # (B, D)
+        best, chosen = _cosines(query, groups.keys).topk(groups.chosen)  # (B, k)
+        prompts = groups.tokens[chosen].mean(1)  # (B, K, P, D)
+        feature = tower.head(self._pass(images, prompts))  # (B, F)
+        cosines = _cosines(feature, self.expert.heads[1].weight)  # (B, C)
+        phase1_cosines = _cosines(tower.head(query), self.expert.heads[0].weight)
+        return Judgement(feature, cosines, best.sum(1), phase1_cosines, chosen)
+
+    def phase2_streams(self, images: torch.Tensor) -> Judgement:
+        """Judge the two streams of a dual step, (2·B, 3, H, W), by one forward each."""
+        said = [self.phase2(stream) for stream in images.chunk(2)]
+        return Judgement(*(torch.cat(parts) for parts in zip(*said, strict=True)))
+
+    def _pass(self, images: torch.Tensor, group_prompts: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the pooled token (B, D) after all blocks."""
+        encoder, tower = self.expert.encoder, self.expert.encoder.tower
+        assert encoder.shared is not None and encoder.adapters is not None
+        x = tower.norm_pre(tower._pos_embed(tower.patch_embed(images)))  # (B, 1+N, D)
+        for index, block in enumerate(tower.blocks):
+            prompts = [encoder.shared.tokens[index].expand(len(x), -1, -1)]  # (B, P, D)
+            if group_prompts is not None and index >= encoder.first_group_block:
+                prompts.append(group_prompts[:, index - encoder.first_group_block])
+            together = torch.cat([x, *prompts], dim=1)  # (B, 1+N+P, D)
+            x = _block(block, together, encoder.adapters[index])[:, : x.shape[1]]
+        return tower.forward_head(tower.norm(x), pre_logits=True)
+
+
+def _block(block: Block, x: torch.Tensor, adapter: Any) -> torch.Tensor:
+    """Run timm's block as it is on tokens (B, T, D), an adapter beside its MLP."""
+    x = x + block.drop_path1(block.ls1(block.attn(block.norm1(x))))
+    hidden = block.norm2(x)
+    beside = adapter.scale * adapter.up(F.relu(adapter.down(hidden)))
+    return x + block.drop_path2(block.ls2(block.mlp(hidden))) + beside
+
+
+def _cosines(features: torch.Tensor, vectors: torch.Tensor) -> torch.Tensor:
+    return F.normalize(features, dim=-1) @ F.normalize(vectors, dim=-1).T

@@ -1,0 +1,139 @@
+"""The scorer's variants on one finished run: what it reads, what it learns from, what its weights are laid on.
+
+The experts' outputs are computed once; each scorer trains on them in seconds and is judged on the validation part of
+the run, which the experts never saw. A scorer that learns from a held-back part learns from one half of the validation
+part and judges the other, in turn.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from lptpp.config import ScorerSettings, Settings
+from lptpp.data.loader import Draw, Views
+from lptpp.data.pictures import Pictures
+from lptpp.data.split import stratified_part
+from lptpp.evaluation.metrics import shot_accuracy
+from lptpp.mixture import Mixture
+from lptpp.model import load
+from lptpp.outputs import each_once, evaluation_views
+from lptpp.prepare import collection_of
+from lptpp.scorer import MIXES, READS, Scorer
+from lptpp.training.fit import Training
+from lptpp.training.loop import Position, train
+from lptpp.training.phases import ScorerData, scorer_phase
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the experts say of n images."""
+
+    features: list[torch.Tensor]  # of each expert (n, F_e)
+    scores: torch.Tensor  # (n, E, C)
+    labels: torch.Tensor  # (n,)
+
+    def part(self, indices: np.ndarray) -> "Outputs":
+        """Return what is said of some of the images."""
+        return Outputs([one[indices] for one in self.features], self.scores[indices], self.labels[indices])
+
+
+class Silent:
+    """A recorder that records nothing."""
+
+    def step(self, *_: Any) -> None:
+        """Do nothing."""
+
+    def epoch(self, *_: Any) -> None:
+        """Do nothing."""
+
+
+class StandIn:
+    """As much of a mixture as phase 3 trains."""
+
+    def __init__(self, outputs: Outputs, settings: ScorerSettings) -> None:
+        torch.manual_seed(0)
+        widths = [one.shape[1] for one in outputs.features]
+        self.scorer = Scorer(widths, settings.hidden, outputs.scores.shape[2], settings.reads)
+        self.mix = MIXES[settings.mixes]
+
+
+@torch.no_grad()
+def outputs(training: Training, mixture: Mixture, views: Views, draws: list[Draw]) -> Outputs:
+    """Return what the experts say of some views of pictures."""
+    features, scores, labels = [], [], []
+    for said, label, _ in training.runner.judgements(mixture, views, draws, "Experts' outputs"):
+        features.append([F.normalize(one.feature.float(), dim=-1) for one in said.values()])
+        scores.append(mixture.confidences(said))
+        labels.append(label)
+    return Outputs([torch.cat(one) for one in zip(*features, strict=True)], torch.cat(scores), torch.cat(labels))
+
+
+def scorer_rows(run: Path) -> Iterator[dict[str, Any]]:
+    """Yield a row of accuracies for each expert, the plain averages, and each scorer's variant."""
+    model = load(run)
+    settings = model.settings
+    collection = collection_of(settings)
+    assert collection.validation is not None, f"{run} has no validation part"
+    training = Training(settings, collection, model.mixture, None)
+    held = Pictures(collection.validation, 2**30)
+    judged = outputs(training, model.mixture, evaluation_views(model.mixture, held), each_once(held))
+    counts = collection.counts()
+    for place, name in enumerate(model.mixture.experts):
+        yield {"row": f"{name} alone"} | accuracies(judged.scores[:, place], judged, counts)
+    for mixes, mix in MIXES.items():
+        equal = torch.full(judged.scores.shape[:2], 1 / judged.scores.shape[1])
+        yield {"row": f"plain average of {mixes}"} | accuracies(mix(judged.scores, equal), judged, counts)
+    yield from _variants(_sources(training, model.mixture, settings), judged, settings, training, counts)
+
+
+def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[str, Outputs]:
+    pictures, names = training.pictures, list(mixture.experts)
+    augmented = [(index, 7 * index + view) for view in range(2) for index in range(len(pictures))]
+    plain = outputs(training, mixture, evaluation_views(mixture, pictures), each_once(pictures))
+    return {
+        "training part": plain,
+        "augmented views": outputs(training, mixture, training._views(names, pictures), augmented),
+    }
+
+
+def _variants(
+    sources: dict[str, Outputs], judged: Outputs, settings: Settings, training: Training, counts: np.ndarray
+) -> Iterator[dict[str, Any]]:
+    halves = stratified_part(judged.labels.numpy(), 0.5, 0)
+    for mixes in MIXES:
+        for reads in READS:
+            scorer = replace(settings.phase3, reads=reads, mixes=mixes)
+            for source, given in sources.items():
+                found, weight = _judge(given, judged, scorer, training)
+                yield _row(source, reads, mixes, weight) | accuracies(found, judged, counts)
+            found, weights = torch.empty_like(judged.scores[:, 0]), []
+            for learn, rest in (halves, halves[::-1]):
+                found[rest], weight = _judge(judged.part(learn), judged.part(rest), scorer, training)
+                weights.append(weight)
+            yield _row("held-back part", reads, mixes, float(np.mean(weights))) | accuracies(found, judged, counts)
+
+
+def _row(source: str, reads: str, mixes: str, weight: float) -> dict[str, Any]:
+    return {"row": f"scorer on {reads}, from the {source}, mixing {mixes}", "first_weight": weight}
+
+
+def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: Training) -> tuple[torch.Tensor, float]:
+    """Train a scorer on `given`; return its probabilities for `judged`, and the first expert's mean weight."""
+    mixture: Any = StandIn(given, settings)
+    data = ScorerData(given.features, given.scores, given.labels, given.labels)
+    stage = scorer_phase(mixture, data, settings, 0)
+    train(stage, training.accelerator, Silent(), 0, Position(stage.name), None)
+    with torch.no_grad():
+        weights = mixture.scorer(judged.features, judged.scores)
+        return mixture.mix(judged.scores, weights), float(weights[:, 0].mean())
+
+
+def accuracies(probabilities: torch.Tensor, judged: Outputs, counts: np.ndarray) -> dict[str, Any]:
+    """Return the shot accuracies of probabilities (n, C)."""
+    best = probabilities.max(1)
+    return shot_accuracy(best.indices.numpy(), best.values.numpy(), judged.labels.numpy(), counts)

@@ -1,0 +1,47 @@
+"""The ablation: its settings hold, its variants of phase 2 and 3 stand on the same models."""
+
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import ablation
+from fork import fork
+from lptpp.model import load
+from lptpp.training.fit import fit
+from scorers import scorer_rows
+
+PLANS = yaml.safe_load(ablation.PLAN.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("name", list(PLANS))
+def test_every_variant_has_settings_that_hold_and_none_reads_the_test_part(name: str, tmp_path: Path) -> None:
+    made = ablation.Ablation(PLANS[name], tmp_path, "somewhere")
+    for phase in ("phase1", "phase2"):
+        for title, overrides in PLANS[name][phase].items():
+            settings = made.settings(ablation.slug(title), [*PLANS[name]["one_expert"], *overrides])
+            assert settings.evaluation.split == "validation"
+            assert settings.evaluation.baselines == []
+            assert len(settings.experts) == 1
+
+
+def test_a_fork_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_path):
+    alone = ("use_experts=[visual]", "experts.visual.group_prompts=0", "phase1.epochs=1")
+    parent, child = tmp_path / "parent", tmp_path / "child"
+    fit(settings_of(parent, *alone))
+    settings = settings_of(child, "use_experts=[visual]", "experts.visual.pool=5", "phase1.epochs=1", "phase2.epochs=1")
+    fork(parent, settings)
+    metrics = fit(settings)
+    before, after = load(parent).mixture.tuned_state(), load(child).mixture.tuned_state()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+    assert not torch.equal(after["experts.visual.heads.1.weight"], after["experts.visual.heads.0.weight"])
+    assert list(metrics["rows"])[-2:] == ["visual, phase 1", "visual, phase 2"]
+
+
+def test_scorers_are_judged_on_the_validation_part(settings_of, tmp_path):
+    fit(settings_of(tmp_path, "data.validation=0.3", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
+    rows = list(scorer_rows(tmp_path))
+    assert len(rows) == 2 + 2 + 2 * 3 * 3
+    assert all(0 <= row["overall"] <= 100 for row in rows)
+    assert {row["first_weight"] for row in rows[4:]} != {0.5}

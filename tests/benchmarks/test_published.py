@@ -1,0 +1,89 @@
+"""The published form and ours are one function: outputs, losses, gradients of all that each phase trains."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from timm.models.vision_transformer import VisionTransformer
+
+from lptpp.adaptation.encoder import AdaptedEncoder
+from lptpp.backbones import load_backbone
+from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.config import PhaseSettings, Settings
+from lptpp.expert import Expert, Judgement
+from lptpp.training.loop import train_only
+from lptpp.training.phases import ExpertTask
+from published import Published
+
+COUNTS = torch.tensor([50, 12, 5, 2, 1])
+PARTS = {"shared_prompts": 3, "adapter_width": 4, "group_prompts": 2, "pool": 5, "chosen": 2}
+TOWERS = ["bundled", "tiny"]
+
+
+def backbone(name: str) -> Backbone:
+    if name == "bundled":
+        return load_backbone("vision", "vision_tiny32")
+    torch.manual_seed(1)
+    tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=24, depth=3, num_heads=2, num_classes=0)
+    for parameter in tower.parameters():
+        parameter.data += 0.3 * torch.randn(parameter.shape)
+    return Backbone("tiny", tower, Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3, "bilinear"))
+
+
+def expert(name: str) -> Expert:
+    stood_on = backbone(name)
+    made = Expert(stood_on, AdaptedEncoder(stood_on.tower, group_blocks=2, **PARTS), len(COUNTS))
+    torch.manual_seed(2)
+    for key, parameter in made.named_parameters():
+        if not key.startswith("encoder.tower."):
+            parameter.data = 0.3 * torch.randn(parameter.shape)  # every part counts
+    return made.double()
+
+
+def batch(made: Expert) -> tuple[torch.Tensor, torch.Tensor]:
+    torch.manual_seed(3)
+    sizes = torch.linspace(0.3, 2, 6)[:, None, None, None]  # images that choose different prompts
+    images = sizes * torch.randn(6, 3, *made.backbone.preprocessing.size)
+    return images.double(), torch.tensor([0, 1, 2, 3, 4, 0])
+
+
+@pytest.mark.parametrize("name", TOWERS)
+@torch.no_grad()
+def test_the_outputs_are_ours(name: str) -> None:
+    made = expert(name)
+    images, _ = batch(made)
+    published = Published(made)
+    assert len({tuple(row) for row in made(images).chosen.sort().values.tolist()}) > 1
+    for found, ours in ((published.phase1, made.phase1), (published.phase2, made), (published.phase2_streams, made)):
+        compare(found(images), ours(images))
+
+
+def compare(found: Judgement, expected: Judgement) -> None:
+    for one, other in zip(found[:4], expected[:4], strict=True):
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=0)
+    assert found.chosen is expected.chosen is None or torch.equal(found.chosen, expected.chosen)
+
+
+def loss_and_gradients(
+    made: Expert, judge: Callable[[torch.Tensor], Judgement], settings: PhaseSettings, phase: int
+) -> list[torch.Tensor]:
+    task = ExpertTask(made, judge, COUNTS, settings)
+    parameters = list(made.phase_parameters(phase))
+    train_only(task, parameters)
+    torch.manual_seed(4)  # the noise of the loss
+    loss = task(*batch(made), 0)
+    return [loss, *torch.autograd.grad(loss, parameters)]
+
+
+@pytest.mark.parametrize("phase", [1, 2])
+@pytest.mark.parametrize("name", TOWERS)
+def test_losses_and_gradients_are_ours(name: str, phase: int) -> None:
+    made, settings = expert(name), Settings()
+    published = Published(made)
+    judges = {1: (published.phase1, made.phase1), 2: (published.phase2_streams, made.forward)}[phase]
+    of_phase = {1: settings.phase1, 2: settings.phase2}[phase]
+    found, expected = (loss_and_gradients(made, judge, of_phase, phase) for judge in judges)
+    for one, other in zip(found, expected, strict=True):
+        assert other.abs().max() > 1e-6
+        torch.testing.assert_close(one, other, atol=1e-9, rtol=1e-6)  # losses are computed in float32

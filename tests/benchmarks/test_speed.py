@@ -1,0 +1,190 @@
+"""The speed benchmark runs on tiny sizes and says what it should; how fast anything is, no test asks."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import speed
+import torch
+from card_speed import findings as card_findings
+from card_speed import operations
+from fit_speed import read_fit, small_fit
+from goals import GOALS, Finding
+from machine import peak_memory, stamp
+from model_speed import inference, phase2_step
+from sampler_speed import long_tailed_labels
+from subject import Subject, bundled, precisions, subject
+from timing import Case, Measured, measure, times
+from timm.models.vision_transformer import VisionTransformer
+
+from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.config import ExpertSettings
+from lptpp.errors import UserError
+
+CPU = torch.device("cpu")
+LOG = """2026-11-24 10:00:10,000 visual/phase1 epoch 1 of 1: loss 2.5, 8.0 s
+2026-11-24 10:00:22,500 visual/phase2 epoch 1 of 1: loss 4.9, 12.0 s
+2026-11-24 10:00:26,000 Some warning.
+2026-11-24 10:00:27,500 mixture/phase3 epoch 1 of 2: loss 1.6, 0.2 s
+2026-11-24 10:00:28,000 mixture/phase3 epoch 2 of 2: loss 1.5, 0.1 s
+"""
+
+
+def write_log(folder: Path, text: str) -> Path:
+    (folder / "log.txt").write_text(text)
+    return folder
+
+
+def tiny_subject() -> Subject:
+    tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0)
+    backbone = Backbone("tiny", tower, Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3, "bilinear"))
+    return subject(backbone, ExpertSettings(pool=3, group_blocks=1), classes=10, batch=4, device=CPU)
+
+
+def test_quick_measures_every_goal_and_writes_all_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, pictures=8))
+    monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
+    run, out = write_log(tmp_path, LOG), tmp_path / "speed.json"
+    speed.main(["--quick", "--device", "cpu", "--demo", str(run), "--json", str(out)])
+    printed, report = capsys.readouterr().out, json.loads(out.read_text())
+    assert set(report) == {"command", "machine", "peak_memory", "sizes", "goals", "cases"}
+    assert {row["goal"] for row in report["goals"]} == set(GOALS)
+    assert {row["goal"] for row in report["goals"] if row["verdict"] == "–"} == {"gpu inference", "gpu training"}
+    for row in report["goals"]:
+        assert set(row) == {"goal", "on", "values", "note", "what", "bound", "measured", "verdict"}
+        assert all(value > 0 for value in row["values"].values())
+    assert "no GPU here" in printed and "reached" in printed
+    sections = {case["section"] for case in report["cases"]}
+    assert sections == {"inference", "phase-1 step", "phase-2 step", *(f"training loop, phase {n}" for n in (1, 2))}
+    for case in report["cases"]:
+        assert set(case) == {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}  # fmt: skip
+        assert case["peak_bytes"] > 0 and len(case["seconds"]) == 1
+    assert report["machine"].keys() == stamp(CPU).keys()
+
+
+def test_cases_run_in_turns_after_warming_up() -> None:
+    ran: list[str] = []
+    cases = [Case(name, lambda name=name: ran.append(name), images=3) for name in "ab"]  # type: ignore[misc]
+    measured = measure("a title", cases, CPU, rounds=3)
+    assert ran == ["a", "a", "b", "b", *"ababab"]
+    assert len(measured["a"].seconds) == 3 and measured["b"].images == 3
+
+
+def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
+    slow, fast = Measured((2.0, 30.0, 3.0), 8, 0), Measured((1.0, 10.0, 2.0), 8, 0)
+    assert times(slow, fast) == 2.0
+    assert slow.median == 3.0 and fast.images_a_second == 4.0
+
+
+def test_peak_memory_is_what_lives_at_once_and_repeats() -> None:
+    def run() -> None:
+        first = torch.empty(1000, 1000)
+        second = torch.empty(500, 1000)
+        del first
+        third = torch.empty(500, 1000)
+        del second, third
+
+    assert [peak_memory(run, CPU) for _ in range(3)] == [6_000_000] * 3  # first and second, 4 bytes a number
+
+
+def test_a_step_of_ours_needs_the_same_memory_each_time() -> None:
+    made = tiny_subject()
+    first, second = (phase2_step(made, rounds=1) for _ in range(2))
+    for name in first:
+        assert first[name].peak_bytes == pytest.approx(second[name].peak_bytes, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "goal, values, verdict",
+    [
+        ("floor", {"float32": 1.5}, "reached"),
+        ("floor", {"float32": 1.5, "bfloat16": 1.59}, "missed"),
+        ("inference", {"float32": 1.4}, "reached"),
+        ("inference", {"float32": 1.39}, "missed"),
+        ("demo", {}, "–"),
+    ],
+)
+def test_a_goal_is_reached_where_every_value_keeps_its_bound(goal: str, values: dict, verdict: str) -> None:
+    assert Finding(goal, "here", values).verdict == verdict
+
+
+def test_findings_read_well() -> None:
+    finding = Finding("phase2 same", "here", {"float32": 1.456, "bfloat16": 123.4}, "by hand")
+    assert finding.measured == "1.46 float32, 123 bfloat16, by hand"
+    assert Finding("demo", "here", {"": 3.0}).measured == "3"
+    assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40 %"
+
+
+def test_a_log_tells_phase_3_with_the_outputs_it_needs(tmp_path: Path) -> None:
+    fit = read_fit(write_log(tmp_path, LOG))
+    assert (fit.experts, fit.scorer, fit.whole) == (20.0, 5.5, 26.0)
+    assert fit.scorer_share == pytest.approx(100 * 5.5 / 25.5)
+
+
+@pytest.mark.parametrize(
+    "text", ["", LOG.rsplit("\n", 2)[0], "\n".join(LOG.splitlines()[:2]), f"2026-11-24 10:00:00,000 Going on from x\n{LOG}"]
+)  # fmt: skip
+def test_a_log_of_anything_but_one_whole_run_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"log\.txt does not tell of one whole"):
+        read_fit(write_log(tmp_path, text))
+    with pytest.raises(UserError, match="nowhere"):
+        read_fit(tmp_path / "nowhere")
+
+
+def test_a_small_fit_goes_through_all_phases(tmp_path: Path) -> None:
+    fit = small_fit(tmp_path / "run", every=400)
+    assert 0 < fit.scorer_share < 100
+    stages = {line.split(",")[0] for line in (tmp_path / "run" / "history.csv").read_text().splitlines()[1:]}
+    assert stages == {"visual/phase1", "visual/phase2", "language/phase1", "language/phase2", "mixture/phase3"}
+
+
+def test_labels_are_long_tailed_and_leave_no_class_out() -> None:
+    counts = np.bincount(long_tailed_labels(20_000, 100))
+    assert counts.sum() == 20_000 and len(counts) == 100 and counts.min() >= 1
+    assert counts[0] > 100 * counts[-1]
+
+
+def block_operations(tokens: int, keys: int, width: int, adapter: int) -> int:
+    """Count those of a block forward: 12·D² a token, two products of attention, the adapter."""
+    return 2 * tokens * (12 * width**2 + 2 * keys * width + 2 * adapter * width)
+
+
+def test_operations_are_those_of_the_products() -> None:
+    left, right = torch.randn(5, 7), torch.randn(7, 11)
+    assert operations(lambda: left @ right) == 2 * 5 * 7 * 11
+
+
+def test_operations_of_a_tower_are_those_of_its_formula() -> None:
+    made = tiny_subject()
+    tower = made.expert.encoder.tower
+    with torch.no_grad():
+        counted = operations(lambda: tower(made.images))
+    patches, width = 4, 32
+    embedding = 2 * patches * 3 * 8 * 8 * width
+    assert counted == pytest.approx(4 * (embedding + 2 * block_operations(5, 5, width, 0)), rel=0.1)
+
+
+def test_shares_of_a_cards_rate() -> None:
+    made = tiny_subject()
+    found = list(card_findings(made, inference(made, 1), phase2_step(made, 1), width=64))
+    assert [finding.goal for finding in found] == ["gpu inference", "gpu training"]
+    assert all(0 < finding.values[""] for finding in found)
+
+
+def test_subjects_have_the_demos_and_the_published_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    small: Callable[[str], Subject] = lambda name: bundled(name, 2, CPU)  # noqa: E731
+    assert small("visual").sizes["blocks"] == 8 and not small("language").large
+    published = {"shared_prompts": 10, "group_prompts": 10, "pool": 20, "chosen": 2, "group_blocks": 6}
+    assert published.items() <= vars(ExpertSettings()).items()
+    assert list(precisions(CPU))[0] == "float32"
+
+
+def test_a_missing_gpu_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(SystemExit, match=r"^speed\.py: --device cuda: there is no GPU here"):
+        speed.main(["--device", "cuda"])
