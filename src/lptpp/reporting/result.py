@@ -1,0 +1,72 @@
+"""The result: the shot table, and what options at test time change."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lptpp.data.statistics import describe_borders
+from lptpp.evaluation.tables import ACCURACIES, COLUMNS, MISSING, best_cells, known, one_decimal
+from lptpp.reporting.gather import Run
+from lptpp.reporting.section import Cell, Section, Table, number
+from lptpp.reporting.shots import shot_plot
+from lptpp.reporting.words import percent, signed
+
+
+def section(run: Run) -> Section:
+    """Return the part that holds the numbers."""
+    return Section("The result", [shot_table(run), shot_plot(run), *test_time_table(run)], verdict(run))
+
+
+def verdict(run: Run) -> str:
+    """Return in a sentence what was measured, and what the answer adds to the other rows."""
+    rows, answer = run.metrics["rows"], run.answer
+    of = f"{run.metrics['images']:,} pictures of the {run.metrics['split']} part"
+    told = f"{answer} names the right class for {percent(rows[answer]['overall'], 1)} of the {of}."
+    rivals = {name: rows[row] for name, row in run.finals.items() if row != answer}
+    if not rivals:
+        return told
+    best = max(rivals, key=lambda name: rivals[name]["overall"])
+    differences = [
+        f"{signed(rows[answer][key] - rivals[best][key])} points {words}"
+        for key, words in (("overall", "overall"), ("few", "on few-shot classes"))
+        if known(rows[answer][key])
+    ]
+    return f"{told} Against its best expert, {best}, that is {' and '.join(differences)}."
+
+
+def shot_table(run: Run) -> Table:
+    """Return the table that `lptpp evaluate` prints."""
+    rows = run.metrics["rows"]
+    best = best_cells(rows.values())
+    cells = [[_name(name), *_metrics(row, best)] for name, row in rows.items()]
+    reading = (
+        "Accuracy in %; ECE is the expected calibration error, smaller is better. The marked row is the run's answer,"
+        f" bold the best of its column. {describe_borders(run.borders).capitalize()}."
+    )
+    return Table("The shot table", ["", *COLUMNS.values()], cells, reading, list(rows).index(run.answer))
+
+
+def test_time_table(run: Run) -> list[Table]:
+    """Return what each test-time row changes against the answer, if there are such rows."""
+    rows, answer = run.metrics["rows"], run.answer
+    changed = {name: row for name, row in rows.items() if name.startswith(f"{answer}, ")}
+    cells = [
+        [_name(name), *(number(_change(row[key], rows[answer][key])) for key in COLUMNS)]
+        for name, row in changed.items()
+    ]
+    reading = f"What each option changes against {answer}, in points."
+    return [Table("Options at test time", ["", *COLUMNS.values()], cells, reading)] if cells else []
+
+
+def _name(row: str) -> Cell:
+    return Cell(row.replace("phase ", "phase\u00a0"))  # where it must break, then before
+
+
+def _metrics(row: Mapping[str, Any], best: Mapping[str, str]) -> list[Cell]:
+    printed = {key: one_decimal(row.get(key)) for key in COLUMNS}
+    return [
+        number(text, "best" if key in ACCURACIES and text == best.get(key) else "") for key, text in printed.items()
+    ]
+
+
+def _change(now: float | None, before: float | None) -> str:
+    return signed(now - before) if now is not None and before is not None else MISSING

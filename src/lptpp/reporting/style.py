@@ -1,0 +1,104 @@
+"""How all figures look: colours, marks, axes."""
+
+from typing import Any
+
+import numpy as np
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+SHOTS = ("many", "medium", "few")
+COLOURS = {"many": "#004488", "medium": "#DDAA33", "few": "#BB5566"}  # told apart by the colour-blind and in grey
+MARKS = {"many": "o", "medium": "s", "few": "^"}
+INK, MUTED, PALE = "#22303c", "#5f6f7d", "#e3e8ed"
+LINES = (("#22303c", "-"), ("#1a8a8a", "--"), ("#8a5fa8", ":"), ("#7a8793", "-."))  # of experts, in their order
+NO_IMAGES = 0.5  # where a class without a training image stands on a logarithmic axis
+FLOOR = 0.7  # between none and one
+BORDER: Any = {"color": MUTED, "linewidth": 0.9, "linestyle": (0, (4, 3)), "zorder": 1}
+BORDER_TEXT: Any = {"color": MUTED, "fontsize": 8.5}
+STYLE: Any = {
+    "svg.fonttype": "none",  # letters stay letters: small, searchable, in the reader's own fonts
+    "svg.hashsalt": "lptpp",  # the same bytes from the same run
+    "text.parse_math": False,  # a dollar in the name of a class is a dollar
+    "axes.unicode_minus": True,
+    "font.size": 10,
+    "axes.labelsize": 10,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": INK,
+    "axes.linewidth": 0.8,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": PALE,
+    "grid.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "legend.handletextpad": 0.4,
+    "legend.columnspacing": 1.4,
+    "lines.linewidth": 1.8,
+}
+
+
+def style() -> Any:
+    """Return a context in which figures are drawn and written."""
+    return rc_context(STYLE)
+
+
+def plain_figure(width: float = 4.4, height: float = 3.2) -> Figure:
+    """Return an empty figure, in inches: a width of 4.4 fills a phone's screen and half a page."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def panel(width: float = 4.4, height: float = 3.2) -> tuple[Figure, Axes]:
+    """Return a figure of one plot."""
+    figure = plain_figure(width, height)
+    return figure, figure.add_subplot()
+
+
+def log_position(counts: np.ndarray) -> np.ndarray:
+    """Return where counts stand on a logarithmic axis that has a place for zero."""
+    return np.where(counts > 0, counts, NO_IMAGES)
+
+
+def count_axis(axis: Any, counts: np.ndarray) -> None:
+    """Make an axis (`ax.xaxis` or `ax.yaxis`) logarithmic in training images, labelled in whole numbers, 0 too."""
+    ticks = round_numbers(int(counts.max()))
+    zero = [NO_IMAGES] if (counts == 0).any() else []
+    axis._set_axes_scale("log")
+    axis.set_major_locator(FixedLocator(zero + ticks))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: "0" if value < 1 else f"{value:,.0f}"))
+
+
+def round_numbers(largest: int) -> list[float]:
+    """Return 1, 10, 100, … up to `largest`, with 2 and 5 between where that leaves few."""
+    powers = [10.0**exponent for exponent in range(9)]
+    steps = (1, 2, 5) if largest < 100 else (1, 3) if largest < 1000 else (1,)
+    return [step * power for power in powers for step in steps if step * power <= max(largest, 1)]
+
+
+def upright_borders(ax: Axes, borders: tuple[int, int]) -> None:
+    """Draw the shot borders over a horizontal axis of training images, with their numbers on top."""
+    for border, place in _places(borders):
+        ax.axvline(place, **BORDER)
+        ax.text(place, 1, f"{border:,}", transform=ax.get_xaxis_transform(), ha="center", va="bottom", **BORDER_TEXT)
+
+
+def level_borders(ax: Axes, borders: tuple[int, int]) -> None:
+    """Draw the shot borders over a vertical axis of training images, with their numbers at the right."""
+    for border, place in _places(borders):
+        ax.axhline(place, **BORDER)
+        ax.text(1, place, f" {border:,}", transform=ax.get_yaxis_transform(), ha="left", va="center", **BORDER_TEXT)
+
+
+def _places(borders: tuple[int, int]) -> list[tuple[int, float]]:
+    """Return both borders, few below the first and many above the second, and where a line parts the classes."""
+    low, high = borders
+    return [(low, max(low - 0.5, FLOOR)), (high, high + 0.5)]
