@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: demo test check figures clean
+.PHONY: demo test check docs figures clean
 
 demo: $(INSTALLED)  ## train LPT++ on 1,903 emoji, print its shot table and three predictions
 	$(BIN)/lptpp fit configs/emoji.yaml
@@ -15,6 +15,9 @@ check: $(INSTALLED)  ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(INSTALLED)  ## build the site of docs/ into docs/_build/html; a warning is an error
+	$(BIN)/sphinx-build -E -W --keep-going -q docs docs/_build/html
 
 figures: $(INSTALLED)  ## draw the pictures of the documentation again
 	$(BIN)/python docs/figures/method.py
