@@ -31,7 +31,11 @@ def checked(collection: Collection, settings: Settings, report: Path) -> Collect
 
     Raises `UserError` that names all of them where `data.on_error` is stop, or where there is no part to evaluate on.
     """
-    _check_split(collection, settings.evaluation.split)
+    _check_split(collection, settings.evaluation.split, f"evaluation.split={settings.evaluation.split}")
+    if settings.evaluation.each_epoch:
+        _check_split(collection, "validation", "evaluation.each_epoch=true")
+    if settings.evaluation.temperature == "fitted":
+        _check_split(collection, "validation", "evaluation.temperature=fitted")
     parts = {name: part for name, part in collection.parts().items() if len(part)}
     with fault_progress(sum(len(part) for part in parts.values())) as advance:
         good, faults = check(parts, settings.data.on_error, settings.data.largest_megapixels, advance)
@@ -42,11 +46,9 @@ def checked(collection: Collection, settings: Settings, report: Path) -> Collect
     return replace(collection, **good)  # type: ignore[arg-type]
 
 
-def _check_split(collection: Collection, split: str) -> None:
+def _check_split(collection: Collection, split: str, wanted_by: str) -> None:
     if not len(collection.parts().get(split, ())):
-        raise UserError(
-            f"evaluation.split={split}: the data hold no {split} part; give one, or draw it by data.{split}=0.2."
-        )
+        raise UserError(f"{wanted_by}: the data hold no {split} part; give one, or draw it by data.{split}=0.2.")
 
 
 @contextmanager

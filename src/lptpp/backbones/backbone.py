@@ -1,6 +1,7 @@
 """A frozen pretrained ViT with everything that comes with it."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,8 +60,13 @@ class Backbone:
 
 def fingerprint(tower: nn.Module) -> str:
     """Return the sha256 over names, shapes and bytes of a tower's weights, taken at its native image size."""
+    return weights_digest(tower.state_dict())
+
+
+def weights_digest(weights: Mapping[str, Any]) -> str:
+    """Return the sha256 over names, shapes and bytes of tensors."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(tower.state_dict().items()):
+    for name, tensor in sorted(weights.items()):
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
         digest.update(tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()

@@ -1,0 +1,103 @@
+import logging
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lptpp.app import neighbours
+from lptpp.app.neighbours import FILE, neighbours_of
+from lptpp.data.collection import Collection, Split
+from lptpp.prepare import collection_of
+
+
+@pytest.fixture
+def collection(model) -> Collection:
+    return collection_of(model.settings)
+
+
+@pytest.fixture
+def computed(monkeypatch) -> list[int]:
+    """The numbers of training pictures of every table that is computed, not read."""
+    counts, compute = [], neighbours._computed
+    monkeypatch.setattr(
+        neighbours, "_computed", lambda model, split: counts.append(len(split)) or compute(model, split)
+    )
+    return counts
+
+
+def test_the_nearest_are_those_of_a_literal_search(model, collection, pictures, tmp_path):
+    found = neighbours_of(model, collection, tmp_path)
+    asked = model.judge([pictures / "test" / "apple" / "2.png"]).features
+    expected = []
+    for image, label in zip(collection.train.images, collection.train.labels, strict=True):
+        own = model.judge([image]).features
+        cosines = [torch.cosine_similarity(own[name], asked[name]).item() for name in asked]
+        expected.append((sum(cosines) / len(cosines), str(image), collection.class_names[label]))
+    expected.sort(reverse=True)
+    nearest = found.nearest(torch.cat([*asked.values()], 1)[0])
+    assert [(one.name, one.label) for one in nearest] == [(name, label) for _, name, label in expected[:6]]
+    assert [one.similarity for one in nearest] == pytest.approx([cosine for cosine, _, _ in expected[:6]], abs=1e-5)
+    assert all(one.picture.startswith("data:image/jpeg") for one in nearest)
+
+
+def test_they_are_computed_once(model, collection, computed, tmp_path):
+    first, second = (neighbours_of(model, collection, tmp_path) for _ in range(2))
+    assert computed == [17]
+    assert torch.equal(first.features, second.features)
+    assert first.split.images == second.split.images
+    assert [path.name for path in tmp_path.iterdir()] == [FILE]
+
+
+@pytest.mark.parametrize("change", ["label", "name", "model", "file"])
+def test_they_are_computed_again_where_anything_differs(change, model, collection, computed, tmp_path, monkeypatch):
+    neighbours_of(model, collection, tmp_path)
+    train = collection.train
+    if change == "label":
+        train.labels[0] = 1
+    elif change == "name":
+        moved = shutil.copy(train.images[0], tmp_path / "other.png")
+        collection = replace(collection, train=Split([Path(moved), *train.images[1:]], train.labels))
+    elif change == "model":
+        monkeypatch.setattr(type(model.mixture), "fingerprint", lambda mixture: "another")
+    else:
+        (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:100])
+    neighbours_of(model, collection, tmp_path)
+    neighbours_of(model, collection, tmp_path)
+    assert computed == [17, 17]
+
+
+def test_unreadable_pictures_are_left_out(model, collection, pictures, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    train = collection.train
+    images = [train.images[0], tmp_path / "bad.png", *train.images[2:]]
+    collection = replace(collection, train=Split(images, train.labels))
+    for _ in range(2):  # computed, then read
+        found = neighbours_of(model, collection, tmp_path)
+        assert found.split.images == [train.images[0], *train.images[2:]]
+        assert found.split.labels.tolist() == [*train.labels[:1], *train.labels[2:]]
+        own = model.judge([train.images[2]]).features
+        torch.testing.assert_close(found.features[1], torch.cat([*own.values()], 1)[0], atol=1e-5, rtol=0)
+
+
+def test_a_picture_that_is_gone_is_named_without_a_copy(model, collection, pictures, tmp_path):
+    here = Path(shutil.copy(pictures / "train" / "dog" / "0.png", tmp_path / "dog.png"))
+    collection = replace(collection, train=Split([here], np.array([3])))
+    found = neighbours_of(model, collection, tmp_path)
+    here.unlink()
+    (only,) = found.nearest(found.features[0])
+    assert (only.name, only.label, only.picture) == (str(here), "dog", None)
+
+
+def test_a_folder_that_cannot_be_written_is_told(model, collection, tmp_path, monkeypatch, caplog):
+    def refuse(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with caplog.at_level(logging.WARNING, logger="lptpp"):
+        assert len(neighbours_of(model, collection, tmp_path).features) == 17
+    assert "cannot be written" in caplog.text
+    assert not list(tmp_path.iterdir())
