@@ -1,0 +1,131 @@
+"""The model card: what the model is, how good, on what data, and where it should not be trusted."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from lptpp.backbones.backbone import BUNDLED
+from lptpp.config import BackboneSettings, Settings
+from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots
+from lptpp.evaluation.tables import COLUMNS, one_decimal
+from lptpp.export.card_header import header
+
+SHOWN = 5  # classes named at either end of the tail
+Facts = Mapping[str, Any]
+
+
+def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, licence: str) -> str:
+    """Return README.md of a shared model called `name`.
+
+    `facts` holds class_names, counts and versions of the run, `metrics` what its metrics.json does.
+    """
+    sections = {
+        "How to use it": _use(name),
+        "How good it is": _results(metrics),
+        "Data": _data(settings, facts, metrics),
+        "Parts": _parts(settings, metrics),
+        "Limits": _limits(settings, facts, metrics),
+        "Made with": [", ".join(f"{library} {version}" for library, version in facts["versions"].items()) + "."],
+    }
+    body = [f"# {plain_text(name)}", "", _what(settings, facts)]
+    for title, lines in sections.items():
+        body += ["", f"## {title}", "", *lines]
+    return header(name, settings, metrics, licence) + "\n".join(body) + "\n"
+
+
+def plain_text(value: object) -> str:
+    """Return text that Markdown and HTML show as it is."""
+    text = escape(" ".join(str(value).split()), quote=False)
+    return "".join(f"\\{letter}" if letter in "\\`*_[]|#" else letter for letter in text)
+
+
+def table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
+    """Yield the lines of a Markdown table; the first row is its heading."""
+    for number, row in enumerate(rows):
+        yield "| " + " | ".join(plain_text(cell) for cell in row) + " |"
+        if number == 0:
+            yield "| " + " | ".join("---" for _ in row) + " |"
+
+
+def _what(settings: Settings, facts: Facts) -> str:
+    return (
+        f"An image classifier for {len(facts['class_names'])} classes with a long tail, by the method"
+        f" `{settings.method}` of [LPT++](https://arxiv.org/abs/2409.11323): prompts, adapters and a mixture of experts"
+        " on frozen vision transformers. This repository holds what was tuned; the frozen backbones come from their own"
+        " places, under their own licences."
+    )
+
+
+def _use(name: str) -> list[str]:
+    where = f"hf://{name}" if "/" in name else name
+    return [
+        "```python",
+        "import lptpp  # pip install lptpp",
+        "",
+        f"model = lptpp.load({json.dumps(where, ensure_ascii=False)})",
+        'model.predict("picture.jpg", top_k=3)  # [Prediction(label=..., probability=...), ...]',
+        "```",
+    ]
+
+
+def _results(metrics: Facts) -> list[str]:
+    low, high = metrics["borders"]
+    rows = [[name, *(one_decimal(row.get(key)) for key in COLUMNS)] for name, row in metrics["rows"].items()]
+    return [
+        f"Accuracy in % on the {metrics['split']} part of the data below ({metrics['images']:,} images, one seed,"
+        f" {metrics['seed']}). The model answers as the row **{plain_text(metrics['answer'])}**.",
+        "",
+        *table([["", *COLUMNS.values()], *rows]),
+        "",
+        f"Shots: {describe_borders((low, high))}. ECE is the calibration error, in points.",
+    ]
+
+
+def _data(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
+    counts, names = np.array(facts["counts"]), facts["class_names"]
+    kinds = shots(counts, (metrics["borders"][0], metrics["borders"][1]))
+    order = np.argsort(-counts, kind="stable")
+    ends = [*order[:SHOWN], *order[SHOWN:][-SHOWN:]]
+    found = ", ".join(f"{(kinds == kind).sum()} {kind}-shot" for kind in ("many", "medium", "few"))
+    return [
+        f"Source `{settings.data.source}`: {counts.sum():,} training images of {len(names)} classes ({found});"
+        f" imbalance factor {imbalance_factor(counts):.1f}, Gini {gini(counts):.2f}. The largest and the smallest"
+        " classes (`config.json` holds all):",
+        "",
+        *table([["Class", "Training images", "Shot"], *([names[i], f"{counts[i]:,}", kinds[i]] for i in ends)]),
+    ]
+
+
+def _parts(settings: Settings, metrics: Facts) -> list[str]:
+    rows = [[name, expert.backbone.kind, _backbone(expert.backbone)] for name, expert in settings.experts.items()]
+    return [
+        *table([["Expert", "Kind", "Frozen backbone"], *rows]),
+        "",
+        f"Tuned: {metrics['tuned_parameters']:,} parameters beside {metrics['backbone_parameters']:,} of the backbones"
+        f" ({metrics['tuned_share_percent']:.1f} %).",
+    ]
+
+
+def _backbone(backbone: BackboneSettings) -> str:
+    weights = ", which ships with lptpp" if backbone.name in BUNDLED.values() else ""
+    weights = f", {backbone.weights}" if backbone.weights else weights
+    return f"{backbone.name}{weights}" + (f", at {backbone.image_size} pixels" if backbone.image_size else "")
+
+
+def _limits(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
+    answer, untrained = metrics["rows"][metrics["answer"]], sum(count == 0 for count in facts["counts"])
+    untested = metrics["classes"] - metrics["classes_tested"]
+    few, error = answer.get("few"), answer.get("calibration_error")
+    said = [
+        "It answers every picture with one of its classes, also a picture of something else.",
+        "The numbers above are of pictures from the same collection; expect less on pictures from elsewhere.",
+        f"Of pictures of few-shot classes it gets {one_decimal(few)} % right." if few is not None else "",
+        f"Its probabilities are off by {one_decimal(error)} points on average." if error is not None else "",
+        f"{untrained} of its classes had no training image." if untrained else "",
+        f"{untested} of its classes had no picture to be tested on: nothing is known of them." if untested else "",
+        "Whatever is uneven or unfair in the training pictures, or in what the backbones were pretrained on, is in it.",
+    ]
+    return [f"- {line}" for line in said if line]

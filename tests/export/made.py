@@ -1,0 +1,67 @@
+"""A small trained model: two experts of different size, normalisation and parts, and pictures they differ on."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lptpp.answer import Answer, answer
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.config import Settings
+from lptpp.data.transforms import evaluation_transform
+from lptpp.mixture import Mixture
+from lptpp.model import Model
+from lptpp.outputs import Runner
+from tests.test_mixture import make_mixture
+
+CLASSES = ["oak", "elm, red", 'a "b" <script>', "ätherisch", "最"]
+WIDE = Preprocessing((32, 32), (0.1, 0.4, 0.6), (0.2, 0.3, 0.4), "bilinear", crop_share=0.8)
+
+
+def make_model(*names: str) -> Model:
+    mixture = make_mixture(*names, trained=len(names) > 1).requires_grad_(False)
+    if "wide" in names:
+        mixture.experts["wide"].backbone.preprocessing = WIDE
+    return Model(mixture, CLASSES, np.array([9, 4, 2, 1, 0]), Settings(), Runner(torch.device("cpu")))
+
+
+def make_pictures(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Return pictures (40, 50, 3) that differ much: stripes of all widths in all colours."""
+    draw = np.random.default_rng(seed)
+    pictures = []
+    for number in range(count):
+        wave = np.sin(np.arange(50) * (0.2 + 0.3 * number)) * 90 + 120
+        noise = draw.integers(-30, 30, (40, 50, 3))
+        pictures.append((wave[None, :, None] * draw.random(3) + noise).clip(0, 255).astype(np.uint8))
+    return pictures
+
+
+def save_pictures(folder: Path, count: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{number}.png" for number in range(count)]
+    for path, picture in zip(paths, make_pictures(count), strict=True):
+        Image.fromarray(picture).save(path)
+    return paths
+
+
+def truth(mixture: Mixture, pictures: list[np.ndarray]) -> Answer:
+    """Return what the mixture says by the way that `lptpp predict` goes."""
+    tensors = [torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures]
+    look = {name: evaluation_transform(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
+    with torch.no_grad():
+        return answer(
+            mixture, mixture.judge({name: torch.stack(list(map(see, tensors))) for name, see in look.items()})
+        )
+
+
+def prepared(pictures: list[np.ndarray], inputs: Mapping[str, Mapping]) -> dict[str, np.ndarray]:
+    """Return pictures as model.json's `inputs` want them, by the code of docs/export.md."""
+    code = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8").split("```python\n")[1]
+    names: dict = {}
+    start, end = code.index("def prepare"), code.index("session =")
+    exec("import numpy as np\nfrom PIL import Image\n" + code[start:end], names)
+    images = [Image.fromarray(picture) for picture in pictures]
+    names["Image"] = type("Files", (), {"open": staticmethod(lambda image: image), "Resampling": Image.Resampling})
+    return {name: np.concatenate([names["prepare"](image, how) for image in images]) for name, how in inputs.items()}

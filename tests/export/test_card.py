@@ -1,0 +1,101 @@
+import re
+
+import pytest
+import yaml
+
+from lptpp.config import Settings, default_experts
+from lptpp.export.card import model_card, plain_text, table
+
+NAMES = ["many|most", "a, b", '<script>alert("x")</script>', "*star* [link](http://x)", "ätherisch"]
+ROW = {"overall": 61.25, "many": 90.0, "medium": 50.0, "few": 20.0, "mean_class": 44.4, "calibration_error": 7.0}
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return Settings(experts=default_experts())
+
+
+def facts(counts=(120, 30, 5, 1, 0)) -> dict:
+    return {"class_names": NAMES, "counts": list(counts), "versions": {"lptpp": "1.2", "torch": "9"}}
+
+
+def metrics(**changed) -> dict:
+    return {
+        "rows": {"visual, phase 1": ROW, "LPT++": ROW},
+        "answer": "LPT++",
+        "split": "test",
+        "images": 1234,
+        "seed": 3,
+        "borders": [20, 100],
+        "classes": 5,
+        "classes_tested": 4,
+        "tuned_parameters": 1000,
+        "backbone_parameters": 100_000,
+        "tuned_share_percent": 1.0,
+    } | changed
+
+
+def cells(line: str) -> list[str]:
+    """Return the cells of a line of a Markdown table, by its rule that \\| is no border."""
+    return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+
+
+def test_a_table_keeps_its_shape_whatever_is_in_it():
+    lines = list(table([["a|b", "c"], ["x\ny", "`z`"], [NAMES[2], NAMES[3]]]))
+    assert [len(cells(line)) for line in lines] == [2, 2, 2, 2]
+    assert lines[1] == "| --- | --- |"
+    assert cells(lines[0])[0] == "a\\|b"
+    assert cells(lines[2])[0] == "x y"
+
+
+def test_names_are_shown_and_not_obeyed(settings):
+    text = model_card("me/*fruit*", settings, facts(), metrics(), "mit")
+    assert "<script>" not in text
+    assert "&lt;script&gt;alert" in text
+    assert "[link](" not in text
+    assert plain_text("a_b") == "a\\_b"
+
+
+def test_the_shot_table_its_borders_and_the_data_are_there(settings):
+    text = model_card("me/fruit", settings, facts(), metrics(), "mit")
+    assert "| LPT++ | 61.2 | 90.0 | 50.0 | 20.0 | 44.4 | 7.0 |" in text
+    assert "many: more than 100 training images, medium: 20 to 100, few: fewer than 20" in text
+    assert "on the test part of the data below (1,234 images, one seed, 3)" in text
+    assert "156 training images of 5 classes (1 many-shot, 1 medium-shot, 3 few-shot)" in text
+    assert "imbalance factor 120.0" in text
+    assert 'lptpp.load("hf://me/fruit")' in text
+
+
+def test_limits_say_what_is_known_and_nothing_else(settings):
+    text = model_card("fruit", settings, facts(), metrics(), "mit").split("## Limits")[1]
+    assert "few-shot classes it gets 20.0 % right" in text
+    assert "off by 7.0 points" in text
+    assert "1 of its classes had no training image" in text
+    assert "1 of its classes had no picture to be tested on" in text
+    full = metrics(classes_tested=5, rows={"LPT++": {**ROW, "few": None, "calibration_error": None}})
+    text = model_card("fruit", settings, facts((120, 30, 5, 1, 1)), full, "mit").split("## Limits")[1]
+    for absent in ("few-shot", "points", "no training image", "to be tested", "None"):
+        assert absent not in text
+
+
+@pytest.mark.parametrize("name", ["me/fruit", 'odd: "name" # x', "- [a]"])
+def test_the_top_is_yaml_whatever_the_name(name, settings):
+    text = model_card(name, settings, facts(), metrics(), "mit")
+    assert yaml.safe_load(text.split("---\n")[1])["model-index"][0]["name"] == name
+
+
+def test_backbones_of_a_hub_are_named_as_there(settings):
+    settings.experts["visual"].backbone.name = "vit_base_patch16_224.augreg_in21k"
+    language = settings.experts["language"].backbone
+    language.name, language.weights = "ViT-B-16", "laion2b_s34b_b88k"
+    top = yaml.safe_load(model_card("x", settings, facts(), metrics(), "mit").split("---\n")[1])
+    assert top["base_model"] == ["timm/vit_base_patch16_224.augreg_in21k", "laion/CLIP-ViT-B-16-laion2B-s34B-b88K"]
+    language.weights = "own.safetensors"
+    text = model_card("x", settings, facts(), metrics(), "mit")
+    assert yaml.safe_load(text.split("---\n")[1])["base_model"] == ["timm/vit_base_patch16_224.augreg_in21k"]
+
+
+def test_bundled_backbones_are_no_model_of_the_hub(settings):
+    text = model_card("x", settings, facts(), metrics(), "mit")
+    assert "base_model" not in text
+    assert "which ships with lptpp" in text
