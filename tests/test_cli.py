@@ -1,4 +1,5 @@
 import csv
+import io
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ import pytest
 from lptpp import cli
 from lptpp.training.checkpoint import latest_checkpoint
 
-VERBS = ["fit", "evaluate", "predict", "compare", "data"]
+VERBS = ["fit", "evaluate", "predict", "report", "compare", "data", "export", "sweep"]
 
 
 @pytest.fixture
@@ -63,7 +64,9 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
     assert "many: more than 6 training images, medium: 2 to 6, few: fewer than 2" in out
     for text in ("visual, phase 2", "Overall", "Tuned: ", f"Run folder: {folder}"):
         assert text in out
-    files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv"}
+    assert f"Report: {folder / 'report.html'}" in out
+    files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv", "history.jsonl"}
+    files |= {"groups.csv", "report.html"}
     assert files | {"per_class.csv", "predictions.csv", "confusion.csv"} == {path.name for path in folder.iterdir()}
     assert "visual/phase2 epoch 1 of 1: loss" in (folder / "log.txt").read_text()
     assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings
@@ -77,6 +80,14 @@ def test_evaluate_prints_the_table_again(lptpp, run):
     assert out.count("% sure (") == 3
 
 
+def test_report_writes_one_file_where_asked(lptpp, run, tmp_path):
+    status, out, err = lptpp("report", run, "--output", tmp_path / "new" / "a.html")
+    assert (status, out, err) == (0, f"Report: {tmp_path / 'new' / 'a.html'}\n", "")
+    (run / "report.html").unlink()
+    assert lptpp("report", run)[1] == f"Report: {run / 'report.html'}\n"
+    assert (run / "report.html").read_bytes() != b""
+
+
 def test_predict_tells_what_it_wrote(lptpp, run, pictures, tmp_path):
     images = [pictures / "test" / "apple" / "0.png", pictures / "test" / "dog"]
     status, out, _ = lptpp("predict", run, *images, "--output", tmp_path / "out.csv", "--top-k", "2")
@@ -87,6 +98,33 @@ def test_predict_tells_what_it_wrote(lptpp, run, pictures, tmp_path):
     for row in rows:
         assert f"{row['image']}: {row['label_1']} ({float(row['probability_1']):.0%})" in out
     assert f"4 images, 0 of them unreadable; predictions are in {tmp_path / 'out.csv'}" in out
+
+
+def test_predict_reads_paths_from_standard_input_and_tells_what_it_is_unsure_of(
+    lptpp, run, pictures, tmp_path, monkeypatch
+):
+    lines = f"{pictures}/test/apple/0.png\n{tmp_path}/gone.png\n"
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(lines.encode())))
+    options = ["--threshold", "1", "--views", "flip", "--temperature", "2", "--prior", "training", "-k", "1"]
+    features = tmp_path / "features.parquet"
+    status, out, _ = lptpp("predict", run, "-", "-o", tmp_path / "out.jsonl", "--embeddings", features, *options)
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert status == 1
+    assert (rows[0]["answer"], rows[1]["error"]) == (None, "cannot be read: there is no such file")
+    best = f"{rows[0]['label_1']} ({rows[0]['probability_1']:.0%})"
+    assert f"{pictures}/test/apple/0.png: unsure, perhaps {best}" in out
+    assert features.is_file()
+
+
+def test_predict_says_when_nothing_is_left_to_do(lptpp, run, pictures, tmp_path, caplog):
+    command = ["predict", run, pictures / "test" / "dog", "-o", tmp_path / "out.csv"]
+    first = lptpp(*command)
+    with caplog.at_level(logging.INFO, logger="lptpp"):
+        assert lptpp(*command)[:2] == first[:2]
+    assert "out.csv holds these predictions already; --overwrite makes them again." in caplog.text
+    status, _, err = lptpp("predict", run, pictures / "test" / "car", "-o", tmp_path / "out.csv")
+    assert status == 2
+    assert "out.csv holds predictions of other inputs" in err
 
 
 def test_predict_ends_with_status_1_where_an_image_is_unreadable(lptpp, run, pictures, tmp_path):
@@ -115,22 +153,27 @@ def test_compare_writes_all_rows_of_all_runs(suffix, lptpp, run, trained, tmp_pa
 
 def test_data_shows_counts_parts_and_unreadable_images(lptpp, config, pictures, tmp_path):
     root = Path(shutil.copytree(pictures, tmp_path / "data"))
-    status, out, _ = lptpp("data", config, f"data.root={root}", "data.validation=0.3")
+    status, out, _ = lptpp("data", config, f"data.root={root}", "data.validation=0.3", "-o", tmp_path / "report")
     assert status == 0
     assert "4 classes; images: train 12, validation 5, test 12" in out
     assert "Every image can be read." in out
+    assert f"Files in {tmp_path / 'report'}: distribution.png, summary.json" in out
+    assert (tmp_path / "report" / "distribution.png").is_file()
     (root / "train" / "bear" / "1.png").write_bytes(b"no")
-    status, out, _ = lptpp("data", config, f"data.root={root}")
+    status, out, _ = lptpp("data", config, f"data.root={root}", "-o", tmp_path / "report")
     assert status == 1
     assert f"{root}/train/bear/1.png: cannot be read: not a picture" in out
     assert "imbalance factor 8.0" in out
+    status, out, _ = lptpp("data", config, f"data.root={root}", "--no-pictures", "-o", tmp_path / "report")
+    assert status == 0
+    assert "cannot be read" not in out
 
 
 def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, pictures, tmp_path):
     root = Path(shutil.copytree(pictures, tmp_path / "data"))
     for part in ("train", "test"):
         (root / part / "apple").rename(root / part / "a [red] :apple: [b]")
-    status, out, _ = lptpp("data", config, f"data.root={root}")
+    status, out, _ = lptpp("data", config, f"data.root={root}", "-o", tmp_path / "report")
     assert status == 0
     assert "a [red] :apple: [b]" in out
 
@@ -146,9 +189,13 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["evaluate", "RUN", "seed=1"], "seed=1 cannot change after training"),
         (["predict", "nowhere", "PICTURES"], "nowhere holds no trained run"),
         (["predict", "RUN", "nowhere.png"], "nowhere.png does not exist"),
-        (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt should end in .csv or .parquet"),
+        (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt should end in .csv, .jsonl or .parquet"),
+        (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "2"], "threshold=2.0: expected"),
+        (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--views", "flips"], "views=flips: did you mean flip?"),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0: expected 1 or more"),
         (["compare", "RUN", "nowhere"], "nowhere/metrics.json does not exist"),
+        (["report", "nowhere"], "nowhere holds no config.yaml"),
+        (["report", "RUN", "-o", "TMP"], "is a folder: give the name of a file"),
         (["compare", "RUN", "-o", "x.md"], "x.md should end in .csv or .json"),
         (["data", "CONFIG", "data.source=foldr"], "Unknown data.source 'foldr': did you mean folder?"),
     ],

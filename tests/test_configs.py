@@ -15,6 +15,9 @@ SHIPPED = sorted(FOLDER.glob("*.yaml"))
 NAMES = {
     "emoji",
     "folder",
+    "table",
+    "huggingface",
+    "webdataset",
     "cifar10_lt",
     "cifar100_lt",
     "cifar100_lt_if50",

@@ -1,6 +1,6 @@
 """The typed settings of a run: defaults < YAML file < what the method switches off < key=value."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,19 +23,22 @@ LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2
 class DataSettings:
     """Where the pictures come from and how they are split."""
 
-    source: str = "folder"  # emoji, folder, list, inat2018, cifar10_lt, cifar100_lt
-    root: str | None = None  # folder of the pictures
-    class_names: str | None = None  # list: a file of names, one a line, in the order of the labels
-    train_list: str | None = None  # list: lines of path and label; inat2018: JSON
-    validation_list: str | None = None
-    test_list: str | None = None
+    source: str = "folder"  # or emoji, list, csv, parquet, huggingface, webdataset, inat2018, cifar10_lt, cifar100_lt
+    root: str | None = None  # folder of the pictures; huggingface: a saved data set, or its name at the hub
+    class_names: str | None = None  # a file of names, one a line, in the order of the labels
+    train_list: str | None = None  # list, csv, parquet, inat2018: a file; webdataset: shards; huggingface: a split
+    validation_list: str | None = None  # the same for the validation part
+    test_list: str | None = None  # the same for the test part
+    image_column: str | None = None  # csv, parquet, huggingface: the pictures; webdataset: a member such as jpg
+    label_column: str | None = None  # the same for the labels; webdataset: a member such as cls, or a key of json
+    split_column: str | None = None  # csv, parquet: says train, val or test; one called split by default; or none
     factor: float = 100.0  # CIFAR: largest class count over smallest
     profile: str = "exponential"  # CIFAR: exponential or step
     validation: float = 0.0  # share of each training class drawn for validation, never its last image
     test: float = 0.2  # share drawn for the test part where the source has none
-    split_seed: int = 0
+    split_seed: int = 0  # the draw of validation and test follows from it alone
     on_error: str = "stop"  # stop names all unreadable images; skip leaves them out and lists them in skipped.csv
-    largest_megapixels: float = 25.0
+    largest_megapixels: float = 25.0  # a larger picture counts as unreadable
     memory_gb: float = 2.0  # decoded pictures kept in memory up to this
 
 
@@ -44,7 +47,7 @@ class AugmentationSettings:
     """What training does to a picture; evaluation does none of it."""
 
     smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
-    flip: bool = True
+    flip: bool = True  # mirror half of the pictures; false where that changes what they show, as with letters
     colour: float = 0.0  # strength of brightness, contrast and saturation jitter
 
 
@@ -81,8 +84,8 @@ class ExpertSettings:
 class LossSettings:
     """A loss by name, with options of its own (see docs/method.md)."""
 
-    name: str = "a_gcl"
-    options: dict[str, float] = field(default_factory=dict)
+    name: str = "a_gcl"  # a_gcl, gcl, cross_entropy, logit_adjustment, ldam, focal, class_balanced
+    options: dict[str, float] = field(default_factory=dict)  # such as tau: 1.2; those left out keep their defaults
 
 
 @dataclass
@@ -91,21 +94,21 @@ class StreamSettings:
 
     sampler: str = "class_balanced"  # class_balanced, instance_balanced, square_root, effective_number
     loss: LossSettings = field(default_factory=LossSettings)
-    weight: float = 1.0
+    weight: float = 1.0  # of its loss; that of a dual stream falls linearly over the epochs; 0 = no dual stream
 
 
 @dataclass
 class PhaseSettings:
     """Phase 1 or 2 of every expert."""
 
-    epochs: int = 10
-    batch_size: int = 128
+    epochs: int = 10  # each draws as many pictures as the training part holds
+    batch_size: int = 128  # pictures of one stream in a step
     optimizer: str = "sgd"  # sgd, adamw
     learning_rate: float = 0.02  # at a batch of 256; scales with the batch
-    weight_decay: float = 0.01
-    warmup_epochs: float = 1.0
-    main: StreamSettings = field(default_factory=StreamSettings)
-    dual: StreamSettings = field(default_factory=lambda: StreamSettings("instance_balanced", weight=0.0))
+    weight_decay: float = 0.01  # as the optimizer takes it
+    warmup_epochs: float = 1.0  # the rate rises over these, may be 0.1, then falls to 0 along a cosine
+    main: StreamSettings = field(default_factory=StreamSettings)  # what the phase learns from
+    dual: StreamSettings = field(default_factory=lambda: StreamSettings("instance_balanced", weight=0.0))  # beside it
     key_weight: float = 0.5  # of the key-matching term, phase 2
 
 
@@ -113,15 +116,18 @@ class PhaseSettings:
 class ScorerSettings:
     """Phase 3: the scorer, on the experts' outputs computed once."""
 
-    epochs: int = 5
-    batch_size: int = 256
-    optimizer: str = "adamw"
+    epochs: int = 5  # each draws as many outputs as there are, of all views
+    batch_size: int = 256  # outputs in a step
+    optimizer: str = "adamw"  # sgd, adamw
     learning_rate: float = 0.0002  # gentle: the experts are surer of training images than they should be
-    weight_decay: float = 0.01
-    warmup_epochs: float = 1.0
-    sampler: str = "class_balanced"
-    hidden: int = 256
-    views: int = 4  # augmented views of each training image
+    weight_decay: float = 0.01  # as the optimizer takes it
+    warmup_epochs: float = 1.0  # as in phases 1 and 2
+    sampler: str = "class_balanced"  # as those of the streams
+    hidden: int = 256  # width of its hidden layer
+    views: int = 4  # augmented views of each training image; 0 = the image as evaluation sees it
+    held_back: float = 0.0  # share of each training class that only the scorer learns from, never its last image
+    reads: str = "features"  # what the scorer sees of an image: features, logits, both
+    mixes: str = "probabilities"  # what the weights are laid on: probabilities, logits
 
 
 @dataclass
@@ -130,8 +136,13 @@ class EvaluationSettings:
 
     split: str = "test"  # test, or validation while settings are being chosen
     borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
-    batch_size: int = 256
+    batch_size: int = 256  # pictures judged at once; fewer need less memory
     baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
+    each_epoch: bool = False  # also measure the validation part after every epoch, for curves
+    views: str = "one"  # one, flip, five_crops: their mean as an extra row (docs/predict.md, as all below)
+    prior: str | None = None  # uniform, training, a .csv or .json file: an extra row for these class frequencies
+    assumed: str = "auto"  # what the scores assume of them: auto (from sampler and loss), or as prior
+    temperature: str = "1"  # a number, or fitted (on the validation part): an extra row with softer probabilities
 
 
 def _phase2() -> PhaseSettings:
@@ -150,13 +161,15 @@ class Settings:
     run: str = "runs/run"  # the folder that will hold everything
     method: str = "lptpp"  # lptpp, lpt, linear_probe, vpt_deep, adaptformer, full
     use_experts: list[str] = field(default_factory=list)  # names of experts; empty = those the method uses
-    seed: int = 0
+    seed: int = 0  # every draw, crop and noise of training follows from it
     device: str = "auto"  # auto, cpu, cuda, mps
     precision: str = "auto"  # auto (bf16 where the machine has it), float32, bf16
     workers: int = 0  # loader processes; changes speed, never results
+    tracker: str = "none"  # none, tensorboard, wandb: curves while it trains (docs/tracking.md)
+    track_every: int = 10  # steps between two lines of history.jsonl, and two points of a tracker
     data: DataSettings = field(default_factory=DataSettings)
     augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    experts: dict[str, ExpertSettings] = field(default_factory=dict)
+    experts: dict[str, ExpertSettings] = field(default_factory=dict)  # by name; empty = visual and language, bundled
     phase1: PhaseSettings = field(default_factory=PhaseSettings)
     phase2: PhaseSettings = field(default_factory=_phase2)
     phase3: ScorerSettings = field(default_factory=ScorerSettings)
@@ -215,16 +228,25 @@ def to_dictionary(settings: Settings) -> dict[str, Any]:
     return OmegaConf.to_container(OmegaConf.structured(settings))  # type: ignore[return-value]
 
 
+def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings under dotted keys, as in phase1.epochs."""
+    found: dict[str, Any] = {}
+    for key, value in settings.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return found
+
+
 def _read_both(path: str | Path, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
     """Return what a file and the command line give, all of it under keys that exist."""
-    given, from_line = _read(Path(path)), _parse(overrides)
+    given, from_line = read_yaml(Path(path)), _parse(overrides)
     for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
         with _told_as_user_error(source):
             check_keys(content, Settings, source)
     return given, from_line
 
 
-def _read(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
+def read_yaml(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
+    """Return what a settings file holds, over the file that it extends; `UserError` for a missing or broken one."""
     if path in children:
         raise UserError(f"Settings file {path} extends itself: remove an 'extends' line.")
     if not path.is_file():
@@ -240,7 +262,7 @@ def _read(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
     if "extends" not in content:
         return content
     parent = path.parent / str(content.pop("extends"))  # settings that differ in a few keys name the rest
-    return OmegaConf.merge(_read(parent, (*children, path)), content)  # type: ignore[return-value]
+    return OmegaConf.merge(read_yaml(parent, (*children, path)), content)  # type: ignore[return-value]
 
 
 def _parse(overrides: Sequence[str]) -> DictConfig:

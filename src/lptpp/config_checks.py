@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,22 +12,27 @@ from torch import nn
 from lptpp.errors import UserError, did_you_mean
 from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS
+from lptpp.scorer import MIXES, READS
 
 if TYPE_CHECKING:
     from lptpp.config import ExpertSettings, LossSettings, PhaseSettings, ScorerSettings, Settings
 
-CHOICES = {
+CHOICES: dict[str, Collection[str]] = {
     "device": ("auto", "cpu", "cuda", "mps"),
     "precision": ("auto", "float32", "bf16"),
     "kind": ("vision", "language"),
     "head": ("class_means", "text", "random"),
     "optimizer": ("sgd", "adamw"),
     "split": ("test", "validation"),
+    "tracker": ("none", "tensorboard", "wandb"),
     "on_error": ("stop", "skip"),
     "profile": ("exponential", "step"),
-    "sampler": tuple(SAMPLERS),
-    "loss": tuple(LOSSES),
-    "baselines": ("zero_shot", "linear_probe"),
+    "sampler": SAMPLERS,  # with those that somebody registers later
+    "loss": LOSSES,
+    "baselines": ("zero_shot", "class_means", "linear_probe"),
+    "reads": READS,
+    "mixes": tuple(MIXES),
+    "views": ("one", "flip", "five_crops"),
 }
 
 
@@ -35,6 +41,8 @@ def check(settings: Settings) -> None:
     _choose("device", settings.device)
     _choose("precision", settings.precision)
     _within("workers", settings.workers, 0)
+    _choose("tracker", settings.tracker)
+    _within("track_every", settings.track_every, 1)
     _check_data(settings)
     for name, expert in settings.experts.items():
         _check_name(name)
@@ -44,8 +52,11 @@ def check(settings: Settings) -> None:
         _check_streams(name, phase)
     _check_optimisation("phase3", settings.phase3)
     _choose("phase3.sampler", settings.phase3.sampler)
-    _within("phase3.views", settings.phase3.views, 1)
+    _within("phase3.views", settings.phase3.views, 0)
     _within("phase3.hidden", settings.phase3.hidden, 1)
+    _within("phase3.held_back", settings.phase3.held_back, 0, 0.9)
+    _choose("phase3.reads", settings.phase3.reads)
+    _choose("phase3.mixes", settings.phase3.mixes)
     _check_evaluation(settings)
 
 
@@ -116,11 +127,22 @@ def _check_loss(key: str, loss: LossSettings) -> None:
 def _check_evaluation(settings: Settings) -> None:
     evaluation = settings.evaluation
     _choose("evaluation.split", evaluation.split)
+    _choose("evaluation.views", evaluation.views)
+    _check_temperature(evaluation.temperature)
     _within("evaluation.batch_size", evaluation.batch_size, 1)
     for name in evaluation.baselines:
         _choose("evaluation.baselines", name)
     if len(evaluation.borders) != 2 or not 0 < evaluation.borders[0] <= evaluation.borders[1]:
         raise UserError(f"evaluation.borders={evaluation.borders}: expected two rising counts, for example [20, 100].")
+
+
+def _check_temperature(value: str) -> None:
+    try:
+        valid = value == "fitted" or 0 < float(value) < float("inf")
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UserError(f"evaluation.temperature={value}: expected a number above 0, or fitted.")
 
 
 def _choose(key: str, value: str) -> None:

@@ -8,13 +8,14 @@ from lptpp.errors import UserError
 from lptpp.evaluation.report import write_evaluation
 from lptpp.model import load, run_settings
 from lptpp.prepare import checked, collection_of
+from lptpp.reporting.page import write_report
 from lptpp.training.fit import runner_of
 
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Write the evaluation files of a finished run again and return its metrics.
+    """Write the evaluation files and the report of a finished run again, and return its metrics.
 
     Raises `UserError` for a setting that training depended on, or where the folder holds no finished run.
     """
@@ -27,4 +28,6 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     collection = checked(collection_of(settings), settings, run / "skipped.csv")
     if collection.class_names != model.class_names:
         raise UserError(f"The classes under data.root are not those {run} was trained on: give its own data.root.")
-    return write_evaluation(settings, model.mixture, collection, runner_of(settings))
+    metrics = write_evaluation(settings, model.mixture, collection, runner_of(settings))
+    write_report(run, collection)
+    return metrics

@@ -1,4 +1,4 @@
-"""A whole run: data, experts, three phases, tables; goes on by itself from what its folder holds."""
+"""A whole run: data, experts, three phases, tables, report; goes on by itself from what its folder holds."""
 
 import logging
 from collections.abc import Iterator
@@ -12,15 +12,19 @@ from accelerate import Accelerator
 
 from lptpp.build import build_mixture
 from lptpp.config import Settings, to_yaml
-from lptpp.data.collection import Collection
-from lptpp.data.loader import Views
+from lptpp.data.augment import Augmentation
+from lptpp.data.collection import Collection, Split
+from lptpp.data.loader import Draw, Views
 from lptpp.data.pictures import Pictures
-from lptpp.data.transforms import training_transform
+from lptpp.data.split import stratified_part
+from lptpp.data.transforms import BatchTransform
+from lptpp.errors import UserError
 from lptpp.evaluation.report import evaluated, write_evaluation
 from lptpp.mixture import Mixture
-from lptpp.outputs import Runner
+from lptpp.outputs import Runner, each_once, evaluation_views
 from lptpp.prepare import checked, collection_of
 from lptpp.randomness import key
+from lptpp.reporting.page import REPORT, write_report
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
 from lptpp.training.heads import start_head
@@ -35,6 +39,8 @@ from lptpp.training.recorder import (
     stopping_softly,
 )
 from lptpp.training.state import load_tuned
+from lptpp.training.trackers import check_tracker
+from lptpp.training.validation import Validation
 
 log = logging.getLogger("lptpp")
 
@@ -44,6 +50,7 @@ def fit(settings: Settings) -> dict[str, Any]:
 
     Raises `UserError` for whatever a user can mend, `Interrupted` after saving where the user stopped the run.
     """
+    check_tracker(settings.tracker)
     folder = Path(settings.run)
     checkpoint = latest_checkpoint(folder / "checkpoint")
     collection = checked(collection_of(settings), settings, folder / "skipped.csv")
@@ -55,10 +62,17 @@ def fit(settings: Settings) -> dict[str, Any]:
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is finished: nothing is left to train.", folder)
+        if not (folder / REPORT).is_file():
+            write_report(folder, collection)
         return metrics
     with logging_to(folder / "log.txt"):
-        Training(settings, collection, mixture, checkpoint).run()
-    return write_evaluation(settings, mixture, collection, runner_of(settings))
+        training = Training(settings, collection, mixture, checkpoint)
+        with training.recorder.tracking as tracking:
+            training.run()
+            metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
+            tracking.result(metrics)
+    write_report(folder, collection)
+    return metrics
 
 
 @contextmanager
@@ -95,8 +109,13 @@ class Training:
         self.checkpoint = checkpoint
         self.accelerator = make_accelerator(settings.device, settings.precision)
         self.runner = _runner(settings, self.accelerator)
-        self.pictures = Pictures(collection.train, int(settings.data.memory_gb * 2**30))
+        memory = int(settings.data.memory_gb * 2**30)
+        self.pictures, self.scorer_pictures = (
+            Pictures(part, memory) for part in held_back(collection.train, settings.phase3.held_back, settings.seed)
+        )
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
+        if settings.evaluation.each_epoch:
+            self.recorder.measure = Validation(mixture, collection, memory, self.runner)
 
     def run(self) -> None:
         """Train what is not trained yet."""
@@ -141,13 +160,14 @@ class Training:
         return make(owner, self.mixture.experts[owner], self._training_data(owner), settings, factor)
 
     def _training_data(self, name: str) -> TrainingData:
-        counts = self.collection.train.counts(len(self.collection.class_names))
-        return TrainingData(self._views([name]), torch.from_numpy(counts), self.settings.seed, self.settings.workers)
+        counts = self.pictures.split.counts(len(self.collection.class_names))
+        views = self._views([name], self.pictures)
+        return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
 
-    def _views(self, names: list[str]) -> Views:
+    def _views(self, names: list[str], pictures: Pictures) -> Views:
         augmentation = self.settings.augmentation
-        transforms = {
-            name: training_transform(
+        transforms: dict[str, BatchTransform] = {
+            name: Augmentation(
                 self.mixture.experts[name].backbone.preprocessing,
                 augmentation.smallest_crop,
                 augmentation.flip,
@@ -155,21 +175,42 @@ class Training:
             )
             for name in names
         }
-        return Views(self.pictures, self.collection.train.labels, transforms)
+        return Views(pictures, pictures.split.labels, transforms)
 
     @torch.no_grad()
     def _scorer_data(self) -> ScorerData:
-        seed, views = self.settings.seed, self._views(list(self.mixture.experts))
-        draws = [
-            (index, key(seed, "mixture/phase3", "view", view, index))
-            for view in range(self.settings.phase3.views)
-            for index in range(len(self.pictures))
-        ]
+        views, draws = self._scorer_draws()
+        whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
         features, confidences, all_labels = [], [], []
         for said, labels, _ in self.runner.judgements(self.mixture, views, draws, "Experts' outputs"):
-            of_truth = labels.to(self.accelerator.device)[:, None, None].expand(-1, len(said), 1)
-            confidences.append(self.mixture.confidences(said).gather(2, of_truth).squeeze(2).cpu())  # (B, E)
+            scores = self.mixture.confidences(said)  # (B, E, C)
+            of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(said), 1)
+            confidences.append((scores if whole else scores.gather(2, of_truth)).cpu())
             features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in said.values()])
             all_labels.append(labels)
-        joined = [torch.cat(parts) for parts in zip(*features, strict=True)]
-        return ScorerData(joined, torch.cat(confidences), torch.cat(all_labels))
+        joined, labels = [torch.cat(parts) for parts in zip(*features, strict=True)], torch.cat(all_labels)
+        return ScorerData(joined, torch.cat(confidences), labels if whole else torch.zeros_like(labels), labels)
+
+    def _scorer_draws(self) -> tuple[Views, list[Draw]]:
+        pictures, views, seed = self.scorer_pictures, self.settings.phase3.views, self.settings.seed
+        if not views:
+            return evaluation_views(self.mixture, pictures), each_once(pictures)
+        draws = [
+            (index, key(seed, "mixture/phase3", "view", view, index))
+            for view in range(views)
+            for index in range(len(pictures))
+        ]
+        return self._views(list(self.mixture.experts), pictures), draws
+
+
+def held_back(train: Split, share: float, seed: int) -> tuple[Split, Split]:
+    """Return the part that the experts learn from and the part that the scorer learns from; the same for a share of 0.
+
+    Raises `UserError` where the share of every class rounds to no image.
+    """
+    if not share:
+        return train, train
+    kept, drawn = stratified_part(train.labels, share, seed)
+    if not len(drawn):
+        raise UserError(f"phase3.held_back={share}: no class has images enough to hold one back, use 0.")
+    return train.subset(kept), train.subset(drawn)

@@ -78,7 +78,7 @@ def train(
     task, prepared = accelerator.prepare(stage.task, optimiser)
     steps = stage.optimisation.steps // stage.epochs
     while position.epoch < stage.epochs:
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         for batch in stage.batches(position.epoch, position.batch):
             # every step's noise starts from where it stands, not from how often somebody drew before
             torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
@@ -90,6 +90,7 @@ def train(
             "loss": position.loss_sum / max(position.batch, 1),
             "learning_rate": stage.optimisation.rate(position.epoch * steps + position.batch - 1),
             "seconds": time.perf_counter() - started,
+            "cpu_seconds": time.process_time() - worked,  # of all cores; other programs do not count
         }
         position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
         recorder.epoch(position, optimiser, summary)

@@ -5,7 +5,7 @@ import os
 import platform
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from lptpp.config import Settings, to_dictionary
+from lptpp.config import Settings, flat, to_dictionary
 from lptpp.data.collection import Collection
 from lptpp.errors import Interrupted, UserError
 from lptpp.mixture import Mixture
@@ -21,12 +21,13 @@ from lptpp.progress import Bar, progress_bar
 from lptpp.training.checkpoint import Checkpoint, write_checkpoint
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optimisation import optimiser_tensors
+from lptpp.training.tracking import Tracking
 from lptpp.writing import write_csv
 
 log = logging.getLogger("lptpp")
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
-FREE = {"run", "device", "workers", "evaluation"}  # settings that may differ when a run goes on
-FREE_DATA = {"root", "memory_gb"}
+FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb")  # may differ later on,
+FREE_BELOW = "evaluation."  # and all below
 
 
 class RunRecorder:
@@ -41,6 +42,8 @@ class RunRecorder:
         self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
         self.steps = 0 if checkpoint is None else checkpoint.manifest["step"]
         self.last_stage = stage_names(mixture)[-1]
+        self.tracking = Tracking(settings, stage_names(mixture), checkpoint)
+        self.measure: Callable[[str], dict[str, Any]] = lambda stage: {}  # after an epoch, beside the loss
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
@@ -49,6 +52,7 @@ class RunRecorder:
     def watching(self, stage: Stage, position: Position) -> Iterator[None]:
         """Show the progress of a stage."""
         self.epochs = stage.epochs
+        self.tracking.begin(stage, position)
         steps = stage.optimisation.steps
         done = position.epoch * (steps // stage.epochs) + position.batch
         with progress_bar(stage.name, steps, done) as self.bar:
@@ -57,6 +61,7 @@ class RunRecorder:
     def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
         """Count a step; raise `Interrupted` after saving where the user asked to stop."""
         self.steps += 1
+        self.tracking.after_step(position, optimiser.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
         if self.stop_asked:
@@ -65,9 +70,12 @@ class RunRecorder:
 
     def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
         """Write down an epoch and save."""
-        self.history.append({"stage": position.stage, "epoch": position.epoch, **summary})
+        place = {"stage": position.stage, "epoch": position.epoch, "step": self.tracking.at(position)}
+        self.history.append({**place, **summary, **self.measure(position.stage)})
+        self.tracking.after_epoch(self.history[-1])
         self._save(position, optimiser)
-        write_csv(self.folder / "history.csv", self.history)
+        columns = dict.fromkeys(key for line in self.history for key in line)  # lines may have fewer than others
+        write_csv(self.folder / "history.csv", [columns | line for line in self.history])
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
             summary["loss"], summary["seconds"],
@@ -119,7 +127,7 @@ def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) ->
 
 def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raise `UserError` where a run folder was begun with other settings or other data."""
-    before, after = _flat(manifest["settings"]), _flat(now["settings"])
+    before, after = _fixed(manifest["settings"]), _fixed(now["settings"])
     widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
     changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
@@ -131,16 +139,10 @@ def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) 
         )
 
 
-def _flat(settings: dict[str, Any], prefix: str = "", free: frozenset[str] | set[str] = FREE) -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in settings.items():
-        if key in free:
-            continue
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.", FREE_DATA if prefix + key == "data" else set())
-        else:
-            flat[prefix + key] = value
-    return flat
+def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that a run keeps, under dotted keys."""
+    every = flat(settings).items()
+    return {key: value for key, value in every if key not in FREE and not key.startswith(FREE_BELOW)}
 
 
 @contextmanager

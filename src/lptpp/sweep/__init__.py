@@ -1,0 +1,1 @@
+"""Searching good settings on the validation part, trial by trial (docs/sweep.md)."""

@@ -1,0 +1,51 @@
+"""What a sweep leaves for people and programs: trials.csv and best.yaml."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lptpp.config import to_yaml
+from lptpp.sweep.plan import Plan
+from lptpp.sweep.study import Study, Trial
+from lptpp.writing import replacing, write_csv
+
+REASON = "failed.txt"  # in the folder of a trial
+
+
+def run_folder(plan: Plan, trial: Trial) -> Path:
+    """Return the run folder of a trial."""
+    return plan.folder / f"trial-{trial.number:03d}"
+
+
+def write_trials(plan: Plan, study: Study) -> None:
+    """Write trials.csv: a row for each trial, with its settings and its number or the reason why it has none."""
+    columns = ["trial", "state", plan.metric, "reason", *plan.space]
+    write_csv(plan.folder / "trials.csv", _rows(plan, study.trials()), columns)
+
+
+def write_best(plan: Plan, trial: Trial) -> None:
+    """Write best.yaml: complete settings of the best trial, for a run of its own that looks at what the config does."""
+    settings = plan.settings(trial.tried, plan.folder / "best", fixed=())
+    command = shlex.join(["lptpp", "fit", plan.config, *plan.overrides, *trial.tried])
+    header = [
+        f"Trial {trial.number} of the sweep: {plan.metric} {trial.value:.2f} on the validation part.",
+        f"lptpp fit {plan.folder / 'best.yaml'}",
+        f"The same: {command}",
+    ]
+    with replacing(plan.folder / "best.yaml") as file:
+        file.writelines(f"# {line}\n" for line in header)
+        file.write(to_yaml(settings))
+
+
+def _rows(plan: Plan, trials: list[Trial]) -> Iterator[dict[str, Any]]:
+    for trial in trials:
+        path = run_folder(plan, trial) / REASON
+        yield {
+            "trial": trial.number,
+            "state": trial.state,
+            plan.metric: trial.value,
+            "reason": path.read_text(encoding="utf-8") if trial.state == "failed" and path.is_file() else "",
+            **dict.fromkeys(plan.space, ""),
+            **dict(one.split("=", 1) for one in trial.tried),
+        }

@@ -1,0 +1,89 @@
+import json
+import pickle
+
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+from lptpp.sweep.study import Study, Trial
+
+SPACE = {
+    "phase1.learning_rate": FloatDistribution(1e-3, 0.1, log=True),
+    "phase1.epochs": IntDistribution(1, 9),
+    "phase1.main.sampler": CategoricalDistribution(('"square_root"', '"class_balanced"')),
+}
+
+
+def study(tmp_path, seed: int = 0, minimise: bool = False) -> Study:
+    return Study(tmp_path / "study.jsonl", SPACE, minimise, seed)
+
+
+def value_of(trial: Trial) -> float:
+    """A number that is best at a rate near 0.01."""
+    rate = float(trial.tried[0].split("=")[1])
+    return -abs(rate - 0.01)
+
+
+def run(tmp_path, stops: tuple[int, ...], total: int = 14) -> list[Trial]:
+    """Run a study that is stopped within some trials and opened again each time."""
+    for stop in (*stops, None):
+        for trial in (found := study(tmp_path)).due(total):
+            if trial.number == stop:
+                break
+            found.finish(trial, None if trial.number == 3 else value_of(trial))
+    return study(tmp_path).trials()
+
+
+def test_stopped_anywhere_it_tries_the_same(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    unbroken = run(tmp_path / "a", ())
+    assert [trial.number for trial in unbroken] == list(range(1, 15))
+    assert len({trial.tried for trial in unbroken}) == 14
+    assert [trial.state for trial in unbroken] == ["finished"] * 2 + ["failed"] + ["finished"] * 11
+    assert run(tmp_path / "b", (1, 4, 5, 13)) == unbroken
+
+
+def test_an_unfinished_trial_comes_first_with_what_it_tried(tmp_path):
+    first = next(study(tmp_path).due(5))
+    again = study(tmp_path)
+    assert again.trials() == [first]
+    assert next(again.due(5)) == first
+    assert first.tried[1].startswith("phase1.epochs=")
+    assert first.tried[2] in ('phase1.main.sampler="square_root"', 'phase1.main.sampler="class_balanced"')
+
+
+@pytest.mark.parametrize("minimise, expected", [(False, 3), (True, 2)])
+def test_the_best_is_the_largest_or_the_smallest(minimise, expected, tmp_path):
+    found = study(tmp_path, minimise=minimise)
+    assert found.best() is None
+    for trial, value in zip(found.due(4), (2.0, 1.0, 9.0, None), strict=True):
+        found.finish(trial, value)
+    assert (found.best().number, found.best().state) == (expected, "finished")
+
+
+def test_another_seed_tries_something_else(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first, second = (next(study(tmp_path / name, seed).due(1)) for name, seed in (("a", 0), ("b", 1)))
+    assert first.tried != second.tried
+
+
+def test_its_memory_is_lines_of_json_and_no_pickle(tmp_path, monkeypatch):
+    for name in ("load", "loads", "dump", "dumps"):
+        monkeypatch.setattr(pickle, name, lambda *arguments: pytest.fail("it pickles"))
+    run(tmp_path, (2, 5), total=110)  # Optuna's journal takes a snapshot every hundred lines, where it can
+    (path,) = tmp_path.iterdir()
+    assert all(isinstance(json.loads(line), dict) for line in path.read_text().splitlines())
+
+
+def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path):
+    found = study(tmp_path)
+    for trial in found.due(2):
+        found.finish(trial, 1.0)
+    path = tmp_path / "study.jsonl"
+    path.write_bytes(path.read_bytes()[:-20])
+    again = study(tmp_path)
+    assert [trial.state for trial in again.trials()] == ["finished", "unfinished"]
+    for trial in again.due(3):
+        again.finish(trial, 2.0)
+    assert [trial.state for trial in study(tmp_path).trials()] == ["finished"] * 3
