@@ -26,16 +26,15 @@ EPOCH = re.compile(r"^(\S+ \S+) (\S+/phase(\d)) epoch (\d+) of (\d+): .* (\d+\.\
 
 @dataclass(frozen=True)
 class Fit:
-    """Seconds of a fit: of phases 1 and 2 (their epochs), of phase 3 (the experts' outputs and all else included)."""
+    """Seconds from the first epoch's start: to the end of phase 3, and those of phase 3, its outputs included."""
 
-    experts: float
+    whole: float
     scorer: float
-    whole: float  # from the first epoch's start to the end of phase 3
 
     @property
     def scorer_share(self) -> float:
-        """Phase 3's share of the three phases, in %."""
-        return 100 * self.scorer / (self.experts + self.scorer)
+        """Phase 3's share, in %."""
+        return 100 * self.scorer / self.whole
 
 
 def read_fit(folder: Path) -> Fit:
@@ -50,9 +49,8 @@ def read_fit(folder: Path) -> Fit:
     phases = [phase for _, _, phase, *_ in epochs]
     if not epochs or phases[-1] != "3" or epochs[-1][3] != epochs[-1][4] or any("Going on" in line for line in lines):
         raise UserError(f"{log} does not tell of one whole, uninterrupted run of three phases: give another folder.")
-    seconds = [float(took) for *_, took in epochs]
-    before = phases.index("3") - 1
-    return Fit(sum(seconds[: before + 1]), ends[-1] - ends[before], ends[-1] - ends[0] + seconds[0])
+    first, before = ends[0] - float(epochs[0][-1]), ends[phases.index("3") - 1]
+    return Fit(ends[-1] - first, ends[-1] - before)
 
 
 def small_fit(folder: Path, every: int) -> Fit:

@@ -17,7 +17,7 @@ class Goal:
     @property
     def text(self) -> str:
         """The bound as people write it."""
-        return f"{'≤' if self.at_most else '≥'} {number(self.bound)} {self.unit}"
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g} {self.unit}"
 
     def reached(self, value: float) -> bool:
         """Say whether a value keeps the bound."""
@@ -32,7 +32,7 @@ GOALS = {
     "memory same": Goal("phase-2 peak memory, against the published form at the same precision", 0.6, True),
     "memory default": Goal("phase-2 peak memory at the default precision, against the published (float32)", 0.6, True),
     "loop": Goal("training loop with real images and augmentation, against the bare step on tensors", 0.9, False),
-    "phase3": Goal("phase 3, share of the three phases of a fit", 5, True, "%"),
+    "phase3": Goal("phase 3, share of a fit (from the first epoch to the end of phase 3)", 5, True, "%"),
     "demo": Goal("make demo after installation", 3, True, "min"),
     "gpu inference": Goal("ViT-B/16 bf16 inference, share of the card's measured bf16 matmul rate", 50, False, "%"),
     "gpu training": Goal("ViT-B/16 bf16 phase-2 step, share of the card's measured bf16 matmul rate", 40, False, "%"),
@@ -73,4 +73,4 @@ class Finding:
 
 def number(value: float) -> str:
     """Return a number with three digits that count, or all before the point."""
-    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:#.3g}"

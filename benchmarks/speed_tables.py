@@ -13,13 +13,14 @@ STYLES = {"reached": "green", "missed": "red", "–": "dim"}
 
 def show(report: dict[str, Any], console: Console) -> None:
     """Print the goals with what was measured, and every case."""
+    console.print(stamp_line(report["machine"]))
     console.print(goal_table(report))
     console.print(case_table(report))
 
 
 def goal_table(report: dict[str, Any]) -> Table:
     """Return the goals beside what was measured, in the order of `GOALS`."""
-    table = Table("Goal", "Bound", "On", "Measured", "", title=stamp_line(report["machine"]), title_justify="left")
+    table = Table("Goal", "Bound", "On", "Measured", "")
     verdicts = [row["verdict"] for row in report["goals"]]
     counted = f"{verdicts.count('reached')} reached, {verdicts.count('missed')} missed"
     table.caption = f"{counted}, {verdicts.count('–')} not measured; × is the median over rounds of a ratio within one"

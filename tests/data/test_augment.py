@@ -101,7 +101,9 @@ def test_where_no_box_fits_the_largest_of_an_allowed_ratio_in_the_middle_is_take
 
 def test_colours_are_changed_as_torchvision_changes_them() -> None:
     images, factors = torch.rand(4, 3, 6, 5), torch.tensor([[0.6, 1.3, 0.0], [1.4, 0.7, 1.9], [1, 1, 1], [0, 2, 2]])
-    for image, (brightness, contrast, saturation), result in zip(images, factors.tolist(), coloured(images, factors), strict=True):
+    for image, (brightness, contrast, saturation), result in zip(
+        images, factors.tolist(), coloured(images, factors), strict=True
+    ):
         expected = v2.functional.adjust_brightness(image, brightness)
         expected = v2.functional.adjust_contrast(expected, contrast)
         expected = v2.functional.adjust_saturation(expected, saturation)

@@ -1,4 +1,4 @@
-"""Rows to compare with that need no training of ours: zero-shot CLIP, class means and linear probe, on frozen features."""
+"""Rows to compare with that need no training of ours: zero-shot, class means, linear probe, all on frozen features."""
 
 import warnings
 from collections.abc import Iterator
