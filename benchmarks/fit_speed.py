@@ -67,13 +67,24 @@ def small_fit(folder: Path, every: int) -> Fit:
 
 
 def demo(folder: Path) -> float:
-    """Run what `make demo` runs after installation, in a process of its own; return its seconds."""
+    """Run what `make demo` runs after installation, in a process of its own; return its seconds.
+
+    Raises `UserError` where it fails.
+    """
     console.print("lptpp fit configs/emoji.yaml …")
     program = "from lptpp.cli import main; main()"
     command = [sys.executable, "-c", program, "fit", str(ROOT / "configs" / "emoji.yaml"), f"run={folder}"]
     started = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    if subprocess.run(command, check=False, stdout=subprocess.DEVNULL).returncode:
+        raise UserError("lptpp fit configs/emoji.yaml failed: run it by itself to see why.")
     return time.perf_counter() - started
+
+
+def check(run: Path | None) -> None:
+    """Raise `UserError` now, not after half an hour, where the demo's pictures or a run's log would be missing."""
+    collection_of(demo_settings())
+    if run is not None:
+        read_fit(run)
 
 
 def findings(quick: bool, run: Path | None, scratch: Path) -> Iterator[Finding]:

@@ -32,30 +32,20 @@ class Silent:
         """Forget an epoch."""
 
 
-def emoji_pictures(count: int) -> Pictures:
-    """Return `count` training pictures of the demo, spread over all classes, decoded."""
+def emoji_part(count: int) -> Split:
+    """Return `count` training pictures of the demo, spread over all classes."""
     train_part = collection_of(demo_settings()).train
-    part = train_part.subset(np.linspace(0, len(train_part) - 1, min(count, len(train_part))).astype(int))
-    return decoded(part)
+    return train_part.subset(np.linspace(0, len(train_part) - 1, min(count, len(train_part))).astype(int))
 
 
-def decoded(split: Split) -> Pictures:
-    """Return the pictures of a split, in memory before anything is measured."""
-    pictures = Pictures(split, memory_bytes=2**31)
-    pictures.fill()
-    return pictures
-
-
-def training_loop(
-    subject: Subject, phase: int, pictures: Pictures, rounds: int, workers: int = 0
-) -> dict[str, Measured]:
+def training_loop(subject: Subject, phase: int, split: Split, rounds: int, workers: int = 0) -> dict[str, Measured]:
     """Measure an epoch of `lptpp.training.loop.train` at the default precision, and as many bare steps.
 
     A step takes as many images as the subject's batch in both; the pictures that would not fill one are left out.
     """
     settings, images = _phase(phase, len(subject.images)), len(subject.images)
-    steps = len(pictures) // images
-    data = _data(subject, pictures.split.subset(np.arange(steps * settings.batch_size)), workers)
+    steps = len(split) // images
+    data = _data(subject, split.subset(np.arange(steps * settings.batch_size)), workers)
     make = partial({1: shared_phase, 2: group_phase}[phase], "expert", subject.expert, data, settings, 1.0)
     cases = [
         Case("loop", lambda: _epoch(make(), subject.device), steps * images),
@@ -78,7 +68,9 @@ def _phase(phase: int, images: int) -> PhaseSettings:
 
 def _data(subject: Subject, split: Split, workers: int) -> TrainingData:
     preprocessing, augmentation = subject.expert.backbone.preprocessing, demo_settings().augmentation
-    views = Views(decoded(split), split.labels, {"expert": Augmentation(preprocessing, **vars(augmentation))})
+    pictures = Pictures(split, memory_bytes=2**31)
+    pictures.fill()  # decoding is done once in a run, not once in an epoch
+    views = Views(pictures, split.labels, {"expert": Augmentation(preprocessing, **vars(augmentation))})
     return TrainingData(views, subject.counts.cpu(), seed=0, workers=workers)
 
 

@@ -103,6 +103,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     Raises `UserError` where there is no such device, or where a run folder does not tell the demo's times.
     """
     devices, results = devices_of(options.device), Results()
+    fit_speed.check(options.demo)
     for device in devices:
         effort = QUICK if options.quick and device.type == "cpu" else FULL[device.type]
         for subject in subjects(options, effort, device):
@@ -156,10 +157,10 @@ def measure_subject(subject: Subject, effort: Effort, quick: bool, results: Resu
 
 def measure_loop(subject: Subject, effort: Effort, results: Results) -> None:
     """Measure the training loop of phases 1 and 2 on the demo's pictures."""
-    pictures, by_phase = loop_speed.emoji_pictures(effort.pictures), {}
+    split, by_phase = loop_speed.emoji_part(effort.pictures), {}
     workers = min(8, os.cpu_count() or 1) if subject.device.type == "cuda" else 0
     for phase in (1, 2):
-        epochs = loop_speed.training_loop(subject, phase, pictures, effort.rounds, workers)
+        epochs = loop_speed.training_loop(subject, phase, split, effort.rounds, workers)
         by_phase[f"phase {phase}"] = results.add(subject, f"training loop, phase {phase}", epochs)
     results.findings += loop_speed.findings(subject, by_phase)
 

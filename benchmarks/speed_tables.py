@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from goals import GOALS
+from goals import GOALS, number
 from machine import stamp_line
 
 STYLES = {"reached": "green", "missed": "red", "–": "dim"}
@@ -38,6 +38,6 @@ def case_table(report: dict[str, Any]) -> Table:
     told = [f"on {device}: {meaning}" for device, meaning in report["peak_memory"].items()]
     table.caption = f"Medians. Peak memory is of one run, beyond weights and inputs; {'; '.join(told)}."
     for case in report["cases"]:
-        ms, rate, peak = 1000 * case["median_seconds"], case["images_a_second"], case["peak_bytes"] / 1e6
-        table.add_row(case["on"], case["section"], case["case"], f"{ms:.1f}", f"{rate:.0f}", f"{peak:.0f}")
+        numbers = (1000 * case["median_seconds"], case["images_a_second"], case["peak_bytes"] / 1e6)
+        table.add_row(case["on"], case["section"], case["case"], *map(number, numbers))
     return table

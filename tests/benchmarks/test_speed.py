@@ -1,7 +1,6 @@
 """The speed benchmark runs on tiny sizes and says what it should; how fast anything is, no test asks."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +20,11 @@ from lptpp.errors import UserError
 from machine import peak_memory, stamp
 from model_speed import inference, phase2_step
 from sampler_speed import long_tailed_labels
-from subject import Subject, bundled, precisions, subject
+from subject import Subject, bundled, demo_settings, precisions, subject
 from timing import Case, Measured, measure, times
 
 CPU = torch.device("cpu")
+CASE = {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}
 LOG = """2026-11-24 10:00:10,000 visual/phase1 epoch 1 of 1: loss 2.5, 8.0 s
 2026-11-24 10:00:22,500 visual/phase2 epoch 1 of 1: loss 4.9, 12.0 s
 2026-11-24 10:00:26,000 Some warning.
@@ -62,7 +62,7 @@ def test_quick_measures_every_goal_and_writes_all_of_it(
     sections = {case["section"] for case in report["cases"]}
     assert sections == {"inference", "phase-1 step", "phase-2 step", *(f"training loop, phase {n}" for n in (1, 2))}
     for case in report["cases"]:
-        assert set(case) == {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}  # fmt: skip
+        assert set(case) == CASE
         assert case["peak_bytes"] > 0 and len(case["seconds"]) == 1
     assert report["machine"].keys() == stamp(CPU).keys()
 
@@ -126,9 +126,11 @@ def test_a_log_tells_phase_3_with_the_outputs_it_needs(tmp_path: Path) -> None:
     assert fit.scorer_share == pytest.approx(100 * 5.5 / 26)
 
 
-@pytest.mark.parametrize(
-    "text", ["", LOG.rsplit("\n", 2)[0], "\n".join(LOG.splitlines()[:2]), f"2026-11-24 10:00:00,000 Going on from x\n{LOG}"]
-)  # fmt: skip
+RESUMED = f"2026-11-24 10:00:00,000 Going on from runs/x: visual/phase2, epoch 2.\n{LOG}"
+WITHOUT_END, WITHOUT_PHASE3 = "\n".join(LOG.splitlines()[:-1]), "\n".join(LOG.splitlines()[:2])
+
+
+@pytest.mark.parametrize("text", ["", WITHOUT_END, WITHOUT_PHASE3, RESUMED])
 def test_a_log_of_anything_but_one_whole_run_is_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(UserError, match=r"log\.txt does not tell of one whole"):
         read_fit(write_log(tmp_path, text))
@@ -176,12 +178,13 @@ def test_shares_of_a_cards_rate() -> None:
     assert all(finding.values[""] > 0 for finding in found)
 
 
-def test_subjects_have_the_demos_and_the_published_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
-    small: Callable[[str], Subject] = lambda name: bundled(name, 2, CPU)  # noqa: E731
-    assert small("visual").sizes["blocks"] == 8 and not small("language").large
+def test_subjects_have_the_demos_and_the_published_sizes() -> None:
+    for name, expert in demo_settings().experts.items():
+        sizes = bundled(name, 2, CPU).sizes
+        assert sizes["blocks"] == 8 and sizes["shared_prompts"] == expert.shared_prompts
     published = {"shared_prompts": 10, "group_prompts": 10, "pool": 20, "chosen": 2, "group_blocks": 6}
     assert published.items() <= vars(ExpertSettings()).items()
-    assert list(precisions(CPU))[0] == "float32"
+    assert next(iter(precisions(CPU))) == "float32"
 
 
 def test_a_missing_gpu_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,7 +169,7 @@ def test_a_folder_belongs_to_one_sweep(plan, monkeypatch):
         sweep_run, "fit", lambda settings: {"rows": {"a": {"mean_class": 1.0, "few": 1.0}}, "answer": "a"}
     )
     sweep(plan(), 1)
-    sweep(plan(SPACE, "device=auto", "workers=1"), 2)  # these change no result
+    sweep(plan(SPACE, "device=auto", "workers=1", "data.memory_gb=1"), 2)  # these change no result
     for other, told in (
         (plan(SPACE, "seed=1"), "settings.seed differs"),
         (plan("phase1.learning_rate: {low: 0.001, high: 0.2, log: true}\n"), "space.phase1.learning_rate differs"),
@@ -177,6 +177,9 @@ def test_a_folder_belongs_to_one_sweep(plan, monkeypatch):
     ):
         with pytest.raises(UserError, match=rf"holds another sweep \({told}\): choose another --output"):
             sweep(other, 3)
+    (plan().folder / "sweep.json").write_text("{")
+    with pytest.raises(UserError, match=r"sweep\.json is damaged .* delete it to go on"):
+        sweep(plan(), 2)
     with pytest.raises(UserError, match="--trials 0: expected 1 or more"):
         sweep(plan(), 0)
 

@@ -35,7 +35,7 @@ class Samples:
 
 
 def samples(mixture: Mixture, images: Iterable[ImageReference]) -> Samples:
-    """Return three pictures, the first again where there are fewer, and what the mixture says of them in float32."""
+    """Return three pictures, some again where there are fewer, and what the mixture says of them in float32."""
     found = list(islice(cycle([pixels(decode(image)) for image in images]), max(BATCHES)))
     preprocessing = {name: expert.backbone.preprocessing for name, expert in mixture.experts.items()}
     cut = {name: v2.Compose(centre(wanted)) for name, wanted in preprocessing.items()}

@@ -14,9 +14,9 @@ from lptpp.evaluation.tables import COLUMNS
 from lptpp.methods import apply_method
 from lptpp.prepare import collection_of
 from lptpp.sweep.space import Space, corners, read_space
+from lptpp.training.recorder import FREE
 from lptpp.writing import write_json
 
-FREE = ("run", "device", "workers", "tracker", "track_every")  # settings that may differ when a sweep goes on
 FIXED = ("evaluation.split=validation", "evaluation.baselines=[]")  # the test part is never looked at
 
 
@@ -79,10 +79,19 @@ def begin(plan: Plan) -> None:
         plan.folder.mkdir(parents=True, exist_ok=True)
         write_json(path, now)
         return
-    before = flat(json.loads(path.read_text(encoding="utf-8")))
+    before = flat(_read(path))
     changed = [key for key, value in flat(now).items() if before.pop(key, "nothing") != value] + list(before)
     if changed:
         raise UserError(f"{plan.folder} holds another sweep ({changed[0]} differs): choose another --output.")
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (ValueError, TypeError) as error:
+        raise UserError(
+            f"{path} is damaged ({error}): delete it to go on with the sweep as it is given now."
+        ) from error
 
 
 def _check_objective(plan: Plan, base: Settings) -> None:
