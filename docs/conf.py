@@ -19,7 +19,6 @@ extensions = [
     "markdown_docstrings",
 ]
 exclude_patterns = ["_build", "_ext"]
-suppress_warnings = ["toc.not_readable"]  # pages of the contents that are still being written
 
 html_theme = "furo"
 html_title = "lptpp"
