@@ -45,6 +45,7 @@ def _tensorboard(run: Path) -> GeneralTracker:
 
 def _wandb(run: Path) -> GeneralTracker:
     wandb = extra("wandb", "wandb", "tracker=wandb")
+    os.environ.setdefault("WANDB_DISABLE_WEAVE", "true")  # it would advertise another product
     quiet = wandb.Settings(silent=True, console="off")  # log.txt holds what the terminal shows
     mark = run / MARKS["wandb"]
     known_as = mark.read_text(encoding="utf-8").strip() if mark.is_file() else secrets.token_hex(4)
