@@ -11,11 +11,10 @@ from lptpp.training.device import make_accelerator
 from timing import Case, measure
 
 IMAGES = 128
-SECONDS = 60.0
 
 
 @torch.no_grad()
-def images_a_second(asked: Mapping[tuple[str, str], Path]) -> dict[str, dict[str, float]]:
+def images_a_second(asked: Mapping[tuple[str, str], Path], rounds: int = 9) -> dict[str, dict[str, float]]:
     """Return run -> row -> images a second for (run, row) -> run folder, at the default precision."""
     accelerator = make_accelerator()
     models = {path: load(path) for path in set(asked.values())}
@@ -23,7 +22,7 @@ def images_a_second(asked: Mapping[tuple[str, str], Path]) -> dict[str, dict[str
         Case(f"{run}/{row}", _autocast(judge(models[path], row), accelerator.autocast), IMAGES)
         for (run, row), path in asked.items()
     ]
-    found = measure(cases, accelerator.device, SECONDS)
+    found = measure("Images a second", cases, accelerator.device, rounds)
     speeds: dict[str, dict[str, float]] = {}
     for run, row in asked:
         speeds.setdefault(run, {})[row] = found[f"{run}/{row}"].images_a_second

@@ -15,7 +15,8 @@ import torch
 import torch.nn.functional as F
 
 from lptpp.config import ScorerSettings, Settings
-from lptpp.data.loader import Draw, Views
+from lptpp.data.draws import Draw
+from lptpp.data.loader import Views
 from lptpp.data.pictures import Pictures
 from lptpp.data.split import stratified_part
 from lptpp.evaluation.metrics import shot_accuracy

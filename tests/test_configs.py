@@ -3,15 +3,18 @@ from pathlib import Path
 import open_clip
 import pytest
 import timm
+import torch
 from omegaconf import OmegaConf
 from open_clip.pretrained import list_pretrained_tags_by_model
 
+from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.backbones.backbone import BUNDLED
 from lptpp.config import load_settings, saved_settings, to_dictionary
 from lptpp.methods import METHODS
 
 FOLDER = Path(__file__).parent.parent / "configs"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))
+PARTS = ("shared_prompts", "group_prompts", "pool", "chosen", "group_blocks", "adapter_width")
 NAMES = {
     "emoji",
     "folder",
@@ -81,3 +84,15 @@ def test_the_large_benchmarks_carry_the_published_values(name: str):
     assert (main.sampler, main.loss.options) == ("class_balanced", {"positive_focus": 0.0, "negative_focus": 4.0})
     assert (dual.sampler, dual.loss.options) == ("instance_balanced", {"positive_focus": 0.5, "negative_focus": 8.0})
     assert (main.loss.name, dual.loss.name, dual.weight) == ("a_gcl", "a_gcl", 0.5)
+
+
+@pytest.mark.parametrize("name", ["visual", "language"])
+def test_an_expert_on_vit_base_tunes_about_a_hundredth_of_its_backbone(name: str):
+    settings = load_settings(FOLDER / "vit_base.yaml").experts[name]
+    with torch.device("meta"):
+        tower = timm.create_model("vit_base_patch16_224", pretrained=False, num_classes=0)
+        encoder = AdaptedEncoder(tower, **{part: getattr(settings, part) for part in PARTS})
+    frozen = sum(parameter.numel() for parameter in tower.parameters())
+    tuned = sum(parameter.numel() for parameter in encoder.parameters()) - frozen
+    assert tuned == 92_160 + 20 * 768 + 20 * 6 * 8 * 768 + 12 * (2 * 4 * 768 + 4 + 768)
+    assert 0.01 < tuned / frozen < 0.012

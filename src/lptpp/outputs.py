@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 
 from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.data.loader import Draw, Views, batches
+from lptpp.data.draws import Draw
+from lptpp.data.loader import Views, batches
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import each, evaluation_transform
 from lptpp.expert import Expert, Judgement

@@ -50,13 +50,15 @@ class Sampler:
         assert len(self.counts) == classes, "a label is not below the number of classes"
         self.cumulative = np.cumsum(class_shares(self.counts, kind))
         self.cumulative /= self.cumulative[-1]  # ends at exactly 1, so that no draw falls behind the last class
-        self.images = np.argsort(labels, kind="stable").astype(np.int32)  # (N,) image indices, class after class
+        self.images = np.arange(len(labels), dtype=np.int32)  # (N,) image indices
+        if kind != "instance_balanced":
+            self.images = np.argsort(labels, kind="stable").astype(np.int32)  # class after class
         self.offsets = np.cumsum(self.counts) - self.counts  # (C,) where each class starts in them
 
     def order(self, generator: np.random.Generator) -> np.ndarray:
         """Return the image index of each of the N draws of an epoch, (N,)."""
         if self.kind == "instance_balanced":
-            return generator.permutation(len(self.images)).astype(np.int32)
+            return generator.permutation(self.images)
         order = np.empty_like(self.images)
         for start in range(0, len(order), CHUNK):
             part = order[start : start + CHUNK]

@@ -7,6 +7,8 @@ import pytest
 import yaml
 
 import accuracy
+from inference import images_a_second
+from lptpp.training.fit import fit
 
 PLANS = yaml.safe_load(accuracy.PLAN.read_text(encoding="utf-8"))
 PARTS = {
@@ -86,3 +88,11 @@ def test_rows_hold_means_and_deviations_over_the_seeds_that_are_there(tmp_path: 
     assert row["images_a_second"] is None
     assert accuracy.cell(row["overall"], "overall") == "12.0 ± 2.8"
     assert accuracy.cell(None, "overall") == "–"
+
+
+def test_images_a_second_are_measured_for_every_row(settings_of, tmp_path: Path) -> None:
+    fit(settings_of(tmp_path, "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
+    rows = ["class means, visual", "visual, phase 1", "language, phase 2", "plain average", "LPT++"]
+    found = images_a_second({("lptpp", row): tmp_path for row in rows}, rounds=1)
+    assert list(found["lptpp"]) == rows
+    assert all(speed > 0 for speed in found["lptpp"].values())

@@ -5,7 +5,8 @@ import torch
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.augment import Augmentation
 from lptpp.data.collection import Split
-from lptpp.data.loader import Draw, Views, batches
+from lptpp.data.draws import Draw
+from lptpp.data.loader import Views, batches
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import each, evaluation_transform
 from lptpp.randomness import key

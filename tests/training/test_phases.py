@@ -44,7 +44,7 @@ def settings(dual: float = 0.5) -> PhaseSettings:
 def data() -> TrainingData:
     rng = np.random.default_rng(0)
     labels = np.repeat(np.arange(len(COUNTS)), COUNTS)
-    images = [rng.integers(0, 256, (12, 12, 3), dtype=np.uint8) for _ in labels]
+    images = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in labels]
     transform = Augmentation(Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear"), 0.3, True, 0.0)
     views = Views(Pictures(Split(list(images), labels), 2**20), labels, {"visual": transform})
     return TrainingData(views, torch.tensor(COUNTS), seed=3, workers=0)

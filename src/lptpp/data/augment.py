@@ -43,7 +43,7 @@ class Augmentation:
 
     def __call__(self, pictures: Sequence[torch.Tensor], keys: Sequence[int]) -> torch.Tensor:
         """Return float32 (B, 3, height, width) from B pictures uint8 (3, H, W) of any size and a key for each."""
-        numbers = np.stack([uniforms(key, NUMBERS) for key in keys])  # (B, NUMBERS)
+        numbers = uniforms(np.array(keys), NUMBERS)  # (B, NUMBERS)
         images = self._geometry(pictures, numbers) / 255
         if self.flip:
             mirrored = torch.from_numpy(numbers[:, MIRROR] < 0.5)[:, None, None, None]

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from lptpp.data.draws import Draw
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import BatchTransform
 
-Draw = tuple[int, int]  # index of an image, key of its randomness (see lptpp.randomness.key)
 ViewBatch = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]
 
 

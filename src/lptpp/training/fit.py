@@ -1,11 +1,12 @@
 """A whole run: data, experts, three phases, tables, report; goes on by itself from what its folder holds."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
@@ -14,7 +15,8 @@ from lptpp.build import build_mixture
 from lptpp.config import Settings, to_yaml
 from lptpp.data.augment import Augmentation
 from lptpp.data.collection import Collection, Split
-from lptpp.data.loader import Draw, Views
+from lptpp.data.draws import Draw, Draws
+from lptpp.data.loader import Views
 from lptpp.data.pictures import Pictures
 from lptpp.data.split import stratified_part
 from lptpp.data.transforms import BatchTransform
@@ -23,7 +25,6 @@ from lptpp.evaluation.report import evaluated, write_evaluation
 from lptpp.mixture import Mixture
 from lptpp.outputs import Runner, each_once, evaluation_views
 from lptpp.prepare import checked, collection_of
-from lptpp.randomness import key
 from lptpp.reporting.page import REPORT, write_report
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
@@ -191,15 +192,11 @@ class Training:
         joined, labels = [torch.cat(parts) for parts in zip(*features, strict=True)], torch.cat(all_labels)
         return ScorerData(joined, torch.cat(confidences), labels if whole else torch.zeros_like(labels), labels)
 
-    def _scorer_draws(self) -> tuple[Views, list[Draw]]:
+    def _scorer_draws(self) -> tuple[Views, Sequence[Draw]]:
         pictures, views, seed = self.scorer_pictures, self.settings.phase3.views, self.settings.seed
         if not views:
             return evaluation_views(self.mixture, pictures), each_once(pictures)
-        draws = [
-            (index, key(seed, "mixture/phase3", "view", view, index))
-            for view in range(views)
-            for index in range(len(pictures))
-        ]
+        draws = Draws(np.tile(np.arange(len(pictures)), views), seed, "mixture/phase3", "views")
         return self._views(list(self.mixture.experts), pictures), draws
 
 

@@ -3,18 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
 from lptpp.config import PhaseSettings, ScorerSettings, StreamSettings
-from lptpp.data.loader import Draw, Views, batches
+from lptpp.data.draws import Draws, woven
+from lptpp.data.loader import Views, batches
 from lptpp.expert import Expert, Judgement
 from lptpp.losses import build_loss
 from lptpp.mixture import Mixture
-from lptpp.randomness import generator, key
+from lptpp.randomness import generator
 from lptpp.samplers import Sampler, dual_weight
 from lptpp.training.loop import Batch, Stage
 from lptpp.training.optimisation import Optimisation
@@ -140,36 +139,10 @@ def _image_batches(
         yield Batch(images, labels, partial(_names, data, indices))
 
 
-class Draws(Sequence[Draw]):
-    """The (image, random key) of every draw of an epoch, each key made when it is asked for."""
-
-    def __init__(self, images: np.ndarray, seed: int, *key_parts: int | str) -> None:
-        self.images = images  # (draws,) int
-        self.seed, self.key_parts = seed, key_parts
-
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, at: Any) -> Any:
-        """Return the draw at a place, or the list of those in a slice."""
-        numbers = range(len(self))[at]
-        if isinstance(numbers, range):
-            return [self._draw(number) for number in numbers]
-        return self._draw(numbers)
-
-    def _draw(self, number: int) -> Draw:
-        return int(self.images[number]), key(self.seed, *self.key_parts, "draw", number)
-
-
 def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> Draws:
-    """Return the draws of an epoch: `batch_size` of each stream's sampler in turn.
-
-    The key belongs to the draw, not to the image: an image that is drawn ten times is augmented in ten ways.
-    """
+    """Return the draws of an epoch: `batch_size` of each stream's sampler in turn."""
     orders = [sampler.order(generator(seed, name, epoch, place)) for place, sampler in enumerate(samplers)]
-    starts = range(0, len(orders[0]), batch_size)
-    turns = np.concatenate([order[start : start + batch_size] for start in starts for order in orders])
-    return Draws(turns, seed, name, epoch)
+    return Draws(woven(orders, batch_size), seed, name, epoch)
 
 
 def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
