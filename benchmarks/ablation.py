@@ -20,12 +20,14 @@ from rich.table import Table
 
 from accuracy import MEASURES
 from fork import fork
+from likelihood import read_class_loss
 from lptpp.config import Settings, load_settings
 from lptpp.training.fit import fit
 from machine import stamp
 from scorers import scorer_rows
 
 PLAN = Path(__file__).with_name("ablation.yaml")
+COLUMNS = (*MEASURES, "class_loss")
 
 
 class Ablation:
@@ -43,7 +45,7 @@ class Ablation:
         """Train the variants of phase 1."""
         for title, overrides in self.plan["phase1"].items():
             settings = self.settings(f"phase1-{slug(title)}", [*self.plan["one_expert"], *NO_GROUPS, *overrides])
-            yield self._row("phase 1", title, fit(settings))
+            yield self._row("phase 1", title, settings)
 
     def phase2(self) -> Iterator[dict[str, Any]]:
         """Train the variants of phase 2 on the phase-1 model of the first variant above."""
@@ -51,7 +53,7 @@ class Ablation:
         for title, overrides in self.plan["phase2"].items():
             settings = self.settings(f"phase2-{slug(title)}", [*self.plan["one_expert"], *overrides])
             fork(base, settings)
-            yield self._row("phase 2", title, fit(settings))
+            yield self._row("phase 2", title, settings)
 
     def phase3(self) -> Iterator[dict[str, Any]]:
         """Train two experts, then scorers on what they say."""
@@ -60,9 +62,12 @@ class Ablation:
         for row in scorer_rows(Path(settings.run)):
             yield {"phase": "phase 3", **row}
 
-    def _row(self, phase: str, title: str, metrics: dict[str, Any]) -> dict[str, Any]:
-        found = next(row for name, row in metrics["rows"].items() if name.endswith(f", {phase}"))
-        return {"phase": phase, "row": title} | {key: found[key] for key in MEASURES}
+    def _row(self, phase: str, title: str, settings: Settings) -> dict[str, Any]:
+        """Train a run of one expert; return what its last phase reaches."""
+        metrics = fit(settings)
+        found = metrics["rows"][metrics["answer"]]
+        loss = read_class_loss(Path(settings.run) / "predictions.csv")
+        return {"phase": phase, "row": title, **{key: found[key] for key in MEASURES}, "class_loss": loss}
 
 
 NO_GROUPS = ["experts.visual.group_prompts=0"]
@@ -75,9 +80,10 @@ def slug(title: str) -> str:
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     """Print the table."""
-    table = Table("Phase", "Variant", *(key.replace("_", " ") for key in MEASURES))
+    table = Table("Phase", "Variant", *(key.replace("_", " ") for key in COLUMNS))
     for row in rows:
-        table.add_row(row["phase"], row["row"], *(f"{row[key]:.1f}" for key in MEASURES))
+        shown = (f"{row[key]:.{3 if key == 'class_loss' else 1}f}" for key in COLUMNS)
+        table.add_row(row["phase"], row["row"], *shown)
     console.print(table)
 
 

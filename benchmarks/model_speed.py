@@ -32,15 +32,15 @@ def inference(subject: Subject, rounds: int) -> dict[str, Measured]:
 def phase1_step(subject: Subject, rounds: int) -> dict[str, Measured]:
     """Measure one step of phase 1."""
     expert, settings = subject.expert, Settings().phase1
-    forms: dict[str, Judge] = {"published": Published(expert).phase1, "ours": expert.phase1}
-    return _measured(subject, "phase-1 step", rounds, forms, lambda judge, at: step(subject, settings, 1, judge, at))
+    forms = {"published": (Published(expert).phase1, published.add_gradients), "ours": (expert.phase1, add_gradients)}
+    return _measured(subject, "phase-1 step", rounds, forms, lambda form, at: step(subject, settings, 1, *form, at))
 
 
 def phase2_step(subject: Subject, rounds: int) -> dict[str, Measured]:
     """Measure one step of phase 2: half of the batch is the class-balanced stream, half the instance-balanced one."""
     expert, settings = subject.expert, Settings().phase2
-    forms: dict[str, Judge] = {"published": Published(expert).phase2_streams, "ours": expert.forward}
-    return _measured(subject, "phase-2 step", rounds, forms, lambda judge, at: step(subject, settings, 2, judge, at))
+    forms = {"published": (Published(expert).phase2, published.add_gradients), "ours": (expert.forward, add_gradients)}
+    return _measured(subject, "phase-2 step", rounds, forms, lambda form, at: step(subject, settings, 2, *form, at))
 
 
 def forward(subject: Subject, run: Callable[[torch.Tensor], object], context: Context) -> Callable[[], None]:

@@ -2,9 +2,10 @@
 
 Prompts are concatenated to the tokens before each block, the block runs on all of them, and the prompts' outputs are
 dropped. A full pass with shared prompts gives the query, another full pass the feature. Each stream of a dual step is
-a forward of its own. Only the parameters are those of an `lptpp` expert: outputs, losses and gradients are the same.
+a forward of its own, and their summed loss goes back once. Only the parameters are those of an `lptpp` expert: outputs, losses and gradients are the same.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 
 from lptpp.expert import Expert, Judgement
+from lptpp.training.loop import Batch
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,6 @@ class Published:
         phase1_cosines = _cosines(tower.head(query), self.expert.heads[0].weight)
         return Judgement(feature, cosines, best.sum(1), phase1_cosines, chosen)
 
-    def phase2_streams(self, images: torch.Tensor) -> Judgement:
-        """Judge the two streams of a dual step, (2·B, 3, H, W), by one forward each."""
-        said = [self.phase2(stream) for stream in images.chunk(2)]
-        return Judgement(*(torch.cat(parts) for parts in zip(*said, strict=True)))
-
     def _pass(self, images: torch.Tensor, group_prompts: torch.Tensor | None = None) -> torch.Tensor:
         """Return the pooled token (B, D) after all blocks."""
         encoder, tower = self.expert.encoder, self.expert.encoder.tower
@@ -56,6 +53,17 @@ class Published:
             together = torch.cat([x, *prompts], dim=1)  # (B, 1+N+P, D)
             x = _block(block, together, encoder.adapters[index])[:, : x.shape[1]]
         return tower.forward_head(tower.norm(x), pre_logits=True)
+
+
+def add_gradients(
+    task: Callable[..., torch.Tensor], backward: Callable[[torch.Tensor], object], batch: Batch, epoch: int
+) -> torch.Tensor:
+    """Add the gradients of a batch to those of the parameters; return its loss, the sum over its streams."""
+    shares = zip(batch.inputs.chunk(batch.streams), batch.labels.chunk(batch.streams), strict=True)
+    losses = [task(*share, epoch, stream) for stream, share in enumerate(shares)]
+    loss = torch.stack(losses).sum()
+    backward(loss)
+    return loss.detach()
 
 
 def _block(block: Block, x: torch.Tensor, adapter: Any) -> torch.Tensor:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
+from likelihood import class_loss
 from lptpp.config import ScorerSettings, Settings
 from lptpp.data.draws import Draw
 from lptpp.data.loader import Views
@@ -135,6 +136,7 @@ def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: 
 
 
 def accuracies(probabilities: torch.Tensor, judged: Outputs, counts: np.ndarray) -> dict[str, Any]:
-    """Return the shot accuracies of probabilities (n, C)."""
-    best = probabilities.max(1)
-    return shot_accuracy(best.indices.numpy(), best.values.numpy(), judged.labels.numpy(), counts)
+    """Return the shot accuracies of probabilities (n, C), and their class loss."""
+    best, labels = probabilities.max(1), judged.labels.numpy()
+    loss = class_loss(probabilities.gather(1, judged.labels[:, None])[:, 0].numpy(), labels)
+    return shot_accuracy(best.indices.numpy(), best.values.numpy(), labels, counts) | {"class_loss": loss}

@@ -8,8 +8,10 @@ import yaml
 
 import ablation
 from fork import fork
+from lptpp.losses import build_loss
 from lptpp.model import load
 from lptpp.training.fit import fit
+from lptpp.training.phases import streams
 from scorers import scorer_rows
 
 PLANS = yaml.safe_load(ablation.PLAN.read_text(encoding="utf-8"))
@@ -24,6 +26,8 @@ def test_every_variant_has_settings_that_hold_and_none_reads_the_test_part(name:
             assert settings.evaluation.split == "validation"
             assert settings.evaluation.baselines == []
             assert len(settings.experts) == 1
+            for stream in [settings.phase1.main, *streams(settings.phase2)]:
+                build_loss(stream.loss.name, torch.tensor([5, 1]), 20.0, stream.loss.options)
 
 
 def test_a_fork_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_path):

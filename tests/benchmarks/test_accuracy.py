@@ -34,11 +34,11 @@ def write_run(folder: Path, overall: float) -> None:
 
 @pytest.mark.parametrize("name", list(PLANS))
 def test_every_run_has_settings_that_hold(name: str, tmp_path: Path) -> None:
-    for fit in PLANS[name]["fits"]:
-        settings = plan(name).settings(fit, 2, tmp_path, "somewhere")
+    for run in PLANS[name]["fits"]:
+        settings = plan(name).settings(run, 2, tmp_path, "somewhere")
         assert settings.seed == 2
         assert settings.evaluation.split == "test"
-        assert Path(settings.run) == tmp_path / name / f"{fit}-2"
+        assert Path(settings.run) == tmp_path / name / f"{run}-2"
 
 
 @pytest.mark.parametrize("name", list(PLANS))
