@@ -8,12 +8,10 @@ is trained, and which rows are shown, stands in accuracy.yaml. Hours on two core
 """
 
 import argparse
-import csv
 import json
-import statistics
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +22,14 @@ from rich.table import Table
 
 from inference import images_a_second
 from lptpp.config import Settings, load_settings
+from lptpp.evaluation.comparison import MEASURES, Run, Spread, cells, flat_rows, over_seeds
+from lptpp.evaluation.costs import COSTS, SPEEDS
+from lptpp.evaluation.tables import COLUMNS
 from lptpp.training.fit import fit
+from lptpp.writing import write_json
 from machine import stamp
 
 PLAN = Path(__file__).with_name("accuracy.yaml")
-MEASURES = ("overall", "many", "medium", "few", "mean_class", "calibration_error")
-SPEEDS = "images_a_second.json"
-FREE = {"zero-shot": "nothing", "class means": "nothing", "linear probe": "classifier"}  # rows without a phase
 
 
 @dataclass(frozen=True)
@@ -66,82 +65,21 @@ def train(plan: Plan, chosen: list[str], seeds: int | None, out: Path, root: str
 
 
 def table_rows(plan: Plan, out: Path) -> Iterator[dict[str, Any]]:
-    """Yield each row of the table whose runs are finished: means, and deviations over the seeds."""
+    """Yield each row of the table whose runs are finished, as spreads over the seeds."""
     for title, (name, row) in plan.rows.items():
-        runs = [folder(out, plan.name, name, seed) for seed in range(plan.fits[name]["seeds"])]
-        found = [one for run in runs if (one := measured(run, row)) is not None]
+        folders = [folder(out, plan.name, name, seed) for seed in range(plan.fits[name]["seeds"])]
+        runs = [Run.read(run) for run in folders if (run / "metrics.json").is_file()]
+        found = [one for one in flat_rows(runs) if one["row"] == row]
         if found:
-            yield {"row": title, "seeds": len(found)} | over_seeds(found)
-
-
-def over_seeds(found: list[dict[str, float | None]]) -> dict[str, dict[str, float | None] | None]:
-    """Return mean and standard deviation of each measure over the seeds; None where a seed lacks it."""
-    columns = {key: [one[key] for one in found if one[key] is not None] for key in found[0]}
-    return {
-        key: {"mean": statistics.mean(values), "sd": statistics.stdev(values) if len(values) > 1 else None}
-        if len(values) == len(found) or (key == "images_a_second" and values)
-        else None
-        for key, values in columns.items()
-    }
-
-
-def measured(run: Path, row: str) -> dict[str, float | None] | None:
-    """Return what one finished run says of a row."""
-    path = run / "metrics.json"
-    if not path.is_file():
-        return None
-    metrics = json.loads(path.read_text(encoding="utf-8"))
-    if row not in metrics["rows"]:
-        return None
-    costs = {"tuned_parameters": tuned(metrics, row), "training_cpu_seconds": trained_for(run, row)}
-    speeds = run / SPEEDS
-    costs["images_a_second"] = json.loads(speeds.read_text(encoding="utf-8")).get(row) if speeds.is_file() else None
-    return {key: metrics["rows"][row][key] for key in MEASURES} | costs
-
-
-def tuned(metrics: dict[str, Any], row: str) -> int:
-    """Return the number of parameters that were tuned for a row."""
-    kind, expert = [*row.split(", "), ""][:2]
-    parts = metrics["tuned_parts"]
-    if kind in FREE:
-        return 0 if FREE[kind] == "nothing" else parts[expert]["classifier"]
-    if expert == "phase 1":
-        return sum(count for part, count in parts[kind].items() if part != "group prompts")
-    if expert == "phase 2":
-        return sum(parts[kind].values())
-    return sum(sum(one.values()) for name, one in parts.items() if name != "scorer" or row == metrics["answer"])
-
-
-def trained_for(run: Path, row: str) -> float | None:
-    """Return the processor seconds of the phases behind a row; the baselines' are not recorded."""
-    kind, phase = [*row.split(", "), ""][:2]
-    if kind in FREE:
-        return None
-    with (run / "history.csv").open(encoding="utf-8", newline="") as file:
-        history = [(line["stage"], float(line["cpu_seconds"])) for line in csv.DictReader(file)]
-    if phase == "phase 1":
-        return sum(seconds for stage, seconds in history if stage == f"{kind}/phase1")
-    if phase == "phase 2":
-        return sum(seconds for stage, seconds in history if stage.startswith(f"{kind}/"))
-    return sum(seconds for stage, seconds in history if stage != "mixture/phase3" or row == "LPT++")
+            yield {"row": title, "seeds": len(found), **over_seeds(found)}
 
 
 def show(rows: list[dict[str, Any]], console: Console) -> None:
     """Print the table."""
-    columns = [key for key in rows[0] if key not in ("row", "seeds")]
-    table = Table("", "Seeds", *(key.replace("_", " ") for key in columns))
+    table = Table("", "Seeds", *COLUMNS.values(), *COSTS.values())
     for row in rows:
-        table.add_row(row["row"], str(row["seeds"]), *(cell(row.get(key), key) for key in columns))
+        table.add_row(row["row"], str(row["seeds"]), *cells({key: row[key] for key in MEASURES}, {}))
     console.print(table)
-
-
-def cell(value: dict[str, float | None] | None, key: str) -> str:
-    """Return a mean, with its deviation where there are seeds."""
-    if value is None:
-        return "–"
-    digits = 0 if key in ("tuned_parameters", "training_cpu_seconds", "images_a_second") else 1
-    deviation = f" ± {value['sd']:.{digits}f}" if value["sd"] is not None and key != "tuned_parameters" else ""
-    return f"{value['mean']:,.{digits}f}{deviation}"
 
 
 def time_inference(plan: Plan, out: Path) -> None:
@@ -165,9 +103,10 @@ def main() -> None:
     if not rows:
         sys.exit("No run is finished yet: leave --table-only out.")
     show(rows, Console(width=None if sys.stdout.isatty() else 200))
-    result = {"command": " ".join(sys.argv), "data": plan.name, **stamp(torch.device("cpu")), "rows": rows}
+    plain = [{key: asdict(one) if isinstance(one, Spread) else one for key, one in row.items()} for row in rows]
+    result = {"command": " ".join(sys.argv), "data": plan.name, **stamp(torch.device("cpu")), "rows": plain}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(result, indent=1, ensure_ascii=False), encoding="utf-8")
+    write_json(arguments.json, result)
     print(f"The table is in {arguments.json}")
 
 

@@ -5,7 +5,7 @@ the run, which the experts never saw. A scorer that learns from a held-back part
 part and judges the other, in turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import torch.nn.functional as F
 
 from likelihood import class_loss
 from lptpp.config import ScorerSettings, Settings
-from lptpp.data.draws import Draw
+from lptpp.data.draws import Draw, Draws
 from lptpp.data.loader import Views
 from lptpp.data.pictures import Pictures
 from lptpp.data.split import stratified_part
@@ -29,6 +29,8 @@ from lptpp.scorer import MIXES, READS, Scorer
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import ScorerData, scorer_phase
+
+VIEWS = 2  # of each training image, where they are augmented
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class StandIn:
 
 
 @torch.no_grad()
-def outputs(training: Training, mixture: Mixture, views: Views, draws: list[Draw]) -> Outputs:
+def outputs(training: Training, mixture: Mixture, views: Views, draws: Sequence[Draw]) -> Outputs:
     """Return what the experts say of some views of pictures."""
     features, scores, labels = [], [], []
     for said, label, _ in training.runner.judgements(mixture, views, draws, "Experts' outputs"):
@@ -94,13 +96,15 @@ def scorer_rows(run: Path) -> Iterator[dict[str, Any]]:
 
 
 def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[str, Outputs]:
+    """Return what a scorer may learn from besides held-back images: the experts' outputs on their own training part."""
     pictures, names = training.pictures, list(mixture.experts)
-    augmented = [(index, 7 * index + view) for view in range(2) for index in range(len(pictures))]
-    plain = outputs(training, mixture, evaluation_views(mixture, pictures), each_once(pictures))
-    return {
-        "training part": plain,
-        "augmented views": outputs(training, mixture, training._views(names, pictures), augmented),
-    }
+    found = {"training part": outputs(training, mixture, evaluation_views(mixture, pictures), each_once(pictures))}
+    strong = replace(settings.augmentation, smallest_crop=0.2, colour=0.6)
+    for source, augmentation in {"augmented views": settings.augmentation, "strongly augmented views": strong}.items():
+        training.settings = replace(settings, augmentation=augmentation)
+        draws = Draws(np.tile(np.arange(len(pictures)), VIEWS), 0, source)
+        found[source] = outputs(training, mixture, training._views(names, pictures), draws)
+    return found
 
 
 def _variants(

@@ -103,7 +103,10 @@ def predict(
     ),
     top_k: Annotated[int, typer.Option("--top-k", "-k", help="How many classes for each image.")] = 5,
     threshold: Annotated[float, typer.Option(help="Leave the answer empty where its probability is below this.")] = 0.0,
-    column: Annotated[str, typer.Option(help="The column of a table that holds the paths.")] = "image",
+    column: Annotated[
+        str | None,
+        typer.Option(help="The column of a table with paths.  [default: one called image, path, file, …]"),
+    ] = None,
     embeddings: Annotated[Path | None, typer.Option(help="Also write the experts' features: .npy or .parquet.")] = None,
     views: Annotated[str, typer.Option(help="Average views of each image: one, flip, five_crops.")] = "one",
     temperature: Annotated[str, typer.Option(help="A number above 0, or fitted (see evaluate).")] = "1",
@@ -178,23 +181,24 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the table: .csv or .json.")] = None,
 ) -> None:
-    """Print the shot tables of runs side by side.
+    """Print the shot tables of runs side by side, with what each row cost to train.
+
+    Runs that differ in their seed alone are shown as one, mean ± standard deviation; the file has a line for each.
 
     **Example**
 
     lptpp compare runs/lptpp runs/lpt --output comparison.csv
     """
-    from lptpp.evaluation.tables import comparison_rows, comparison_table
-    from lptpp.run_files import read_metrics
+    from lptpp.evaluation.comparison import Run, comparison_table, flat_rows
     from lptpp.writing import write_csv, write_json
 
     if output is not None and output.suffix not in (".csv", ".json"):
         raise UserError(f"{output} should end in .csv or .json.")
-    found = {str(run): read_metrics(run) for run in runs}
+    found = [Run.read(run) for run in runs]
     console.print(comparison_table(found))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
-        (write_json if output.suffix == ".json" else write_csv)(output, comparison_rows(found))
+        (write_json if output.suffix == ".json" else write_csv)(output, flat_rows(found))
         console.print(f"The table is in {output}")
 
 

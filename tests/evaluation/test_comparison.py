@@ -1,0 +1,107 @@
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from lptpp.config import Settings, to_yaml
+from lptpp.evaluation.comparison import Run, Spread, comparison_table, flat_rows, spread
+
+PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
+
+
+def metrics(overall: float, few: float | None = 1.0) -> dict:
+    accuracies = {"overall": overall, "many": 90.04, "medium": 50.0, "few": few, "mean_class": overall - 1}
+    return {**accuracies, "calibration_error": 3.21}
+
+
+def run(folder: str, rows: dict, settings: str | None = None, **changes) -> Run:
+    told = {"split": "test", "borders": [20, 100], "seed": 0, "method": "lptpp", "answer": "LPT++"}
+    content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **told, **changes}
+    return Run(Path(folder), content, settings or folder)
+
+
+def printed(table: Table) -> str:
+    console = Console(width=250, file=io.StringIO(), record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def column(table: Table, place: int) -> list[str]:
+    return [str(cell) for cell in table.columns[place].cells]
+
+
+def bold(table: Table, place: int) -> list[bool]:
+    return [getattr(cell, "style", "") == "bold" for cell in table.columns[place].cells]
+
+
+def test_every_run_is_a_section_with_a_line_for_each_row() -> None:
+    first = run("runs/a", {"LPT++": metrics(60), "plain [average]": metrics(50, few=None)})
+    table = comparison_table([first, run("runs/b", {"LPT++": metrics(70)}, seed=1)])
+    assert column(table, 0) == ["a", "LPT++", "plain [average]", "b", "LPT++"]
+    assert column(table, 1) == ["", "60.0", "50.0", "", "70.0"]
+    assert column(table, 4) == ["", "1.0", "–", "", "1.0"]
+    assert bold(table, 1) == [False, False, False, False, True]
+    assert "plain [average]" in printed(table)  # not read as markup
+    assert bold(table, 6) == [False] * 5  # calibration has no best
+    assert "test split" in str(table.caption) and "seeds 0, 1" in str(table.caption)
+
+
+def test_runs_that_differ_in_the_seed_alone_are_one() -> None:
+    alike = [run(f"runs/x-{seed}", {"LPT++": metrics(60 + seed)}, "same", seed=seed) for seed in range(3)]
+    table = comparison_table([alike[0], run("runs/y", {"LPT++": metrics(61.04)}), *alike[1:]])
+    assert column(table, 0) == ["x-0, x-1, x-2 (3 seeds)", "LPT++", "y", "LPT++"]
+    assert column(table, 1) == ["", "61.0 ± 1.0", "", "61.0"]
+    assert bold(table, 1) == [False, True, False, True]
+
+
+def test_spread_is_mean_and_sample_deviation() -> None:
+    assert spread([1.0, 2.0, 6.0]) == Spread(3.0, pytest.approx(7**0.5))
+    assert spread([4.0]) == Spread(4.0, None)
+    assert spread([1.0, None]) is None and spread([]) is None
+    assert (str(Spread(3.14, 0.25)), str(Spread(3.14, None))) == ("3.1 ± 0.2", "3.1")
+
+
+def test_a_run_is_known_by_its_settings_without_seed_and_folder(tmp_path: Path) -> None:
+    runs = []
+    for name, settings in {"a": Settings(seed=1), "b": Settings(seed=2, run="b"), "c": Settings(workers=3)}.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "metrics.json").write_text(json.dumps({"rows": {}}))
+        (folder / "config.yaml").write_text(to_yaml(settings))
+        runs.append(Run.read(folder))
+    assert runs[0].settings == runs[1].settings != runs[2].settings
+
+
+def test_costs_stand_beside_the_accuracies() -> None:
+    table = comparison_table([run("a", {"LPT++": metrics(60), "language, phase 1": metrics(50)})])
+    assert str(table.columns[7].header) == "Tuned"
+    assert column(table, 7) == ["", "1,060", "30"]
+    assert column(table, 8) == ["", "–", "–"]
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"split": "validation"}, "different splits (test, validation)"),
+        ({"borders": [5, 50]}, "borders (20-100, 5-50)"),
+        ({"classes": 7}, "different data (– classes"),
+    ],
+)
+def test_runs_that_cannot_be_compared_are_told_apart(change, words) -> None:
+    table = comparison_table([run("a", {"LPT++": metrics(60)}), run("b", {"LPT++": metrics(50)}, **change)])
+    assert words in str(table.caption)
+    assert not any(bold(table, 1))
+
+
+def test_flat_rows_hold_every_run_and_row() -> None:
+    (row,) = flat_rows([run("a", {"visual, phase 1": metrics(60.0)})])
+    place = {"run": "a", "row": "visual, phase 1", "method": "lptpp", "split": "test", "borders": "20-100", "seed": 0}
+    costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_a_second": None}
+    assert row == {**place, "backbone_parameters": 86_000_000, **metrics(60.0), **costs}
+
+
+def test_a_comparison_of_nothing_is_an_empty_table() -> None:
+    assert comparison_table([]).row_count == 0
