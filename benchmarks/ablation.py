@@ -51,7 +51,8 @@ class Ablation:
         """Train the variants of phase 2 on the phase-1 model of the first variant above."""
         base = self.out / f"phase1-{slug(next(iter(self.plan['phase1'])))}"
         for title, overrides in self.plan["phase2"].items():
-            settings = self.settings(f"phase2-{slug(title)}", [*self.plan["one_expert"], *overrides])
+            common = [*self.plan["one_expert"], *self.plan["phase2_common"]]
+            settings = self.settings(f"phase2-{slug(title)}", [*common, *overrides])
             fork(base, settings)
             yield self._row("phase 2", title, settings)
 

@@ -20,7 +20,7 @@ def findings(
     name, context = list(precisions(subject.device).items())[-1]
     runs = {
         "gpu inference": (forward(subject, subject.expert, context), inferred),
-        "gpu training": (step(subject, Settings().phase2, 2, subject.expert.forward, context), stepped),
+        "gpu training": (step(subject, Settings().phase2, 2, context, subject.expert.forward), stepped),
     }
     for goal, (run, measured) in runs.items():
         reached = operations(run) / measured[f"ours, {name}"].median

@@ -82,7 +82,7 @@ def _bare(subject: Subject, phase: int, settings: PhaseSettings, stage: Stage, s
     batch = next(iter(stage.batches(0, 0)))
     in_memory = replace(subject, images=batch.inputs.to(subject.device), labels=batch.labels.to(subject.device))
     judge = {1: subject.expert.phase1, 2: subject.expert.forward}[phase]
-    take = step(in_memory, settings, phase, judge, list(precisions(subject.device).values())[-1])
+    take = step(in_memory, settings, phase, list(precisions(subject.device).values())[-1], judge)
 
     def all_steps() -> None:
         for _ in range(steps):

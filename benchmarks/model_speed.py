@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import torch
 
+import published
 from goals import Finding
 from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.config import PhaseSettings, Settings
 from lptpp.expert import Judgement
-from lptpp.training.loop import train_only
-from lptpp.training.phases import ExpertTask
+from lptpp.training.loop import Batch, add_gradients, train_only
+from lptpp.training.phases import ExpertTask, streams
 from published import Published
 from subject import Context, Subject, precisions
 from timing import Case, Measured, measure, times
@@ -33,14 +34,14 @@ def phase1_step(subject: Subject, rounds: int) -> dict[str, Measured]:
     """Measure one step of phase 1."""
     expert, settings = subject.expert, Settings().phase1
     forms = {"published": (Published(expert).phase1, published.add_gradients), "ours": (expert.phase1, add_gradients)}
-    return _measured(subject, "phase-1 step", rounds, forms, lambda form, at: step(subject, settings, 1, *form, at))
+    return _measured(subject, "phase-1 step", rounds, forms, lambda form, at: step(subject, settings, 1, at, *form))
 
 
 def phase2_step(subject: Subject, rounds: int) -> dict[str, Measured]:
     """Measure one step of phase 2: half of the batch is the class-balanced stream, half the instance-balanced one."""
     expert, settings = subject.expert, Settings().phase2
     forms = {"published": (Published(expert).phase2, published.add_gradients), "ours": (expert.forward, add_gradients)}
-    return _measured(subject, "phase-2 step", rounds, forms, lambda form, at: step(subject, settings, 2, *form, at))
+    return _measured(subject, "phase-2 step", rounds, forms, lambda form, at: step(subject, settings, 2, at, *form))
 
 
 def forward(subject: Subject, run: Callable[[torch.Tensor], object], context: Context) -> Callable[[], None]:
@@ -53,17 +54,27 @@ def forward(subject: Subject, run: Callable[[torch.Tensor], object], context: Co
     return take
 
 
-def step(subject: Subject, settings: PhaseSettings, phase: int, judge: Judge, context: Context) -> Callable[[], None]:
+def step(
+    subject: Subject,
+    settings: PhaseSettings,
+    phase: int,
+    context: Context,
+    judge: Judge,
+    gradients: Callable[..., torch.Tensor] = add_gradients,
+) -> Callable[[], None]:
     """Return what takes one step of a phase: loss, gradients, optimiser (at a learning rate of 0: nothing moves)."""
     task = ExpertTask(subject.expert, judge, subject.counts, settings).to(subject.device)
     parameters = list(subject.expert.phase_parameters(phase))
     optimiser = torch.optim.SGD(parameters, lr=0.0, momentum=0.9)
     train_only(task, parameters)
+    batch = Batch(subject.images, subject.labels, lambda: [], len(streams(settings)))
+
+    def loss_of(*given: object) -> torch.Tensor:
+        with context():
+            return task(*given)
 
     def take() -> None:
-        with context():
-            loss = task(subject.images, subject.labels, 0)
-        loss.backward()
+        gradients(loss_of, torch.Tensor.backward, batch, 0)
         optimiser.step()
         optimiser.zero_grad()
 

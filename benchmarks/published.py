@@ -2,7 +2,8 @@
 
 Prompts are concatenated to the tokens before each block, the block runs on all of them, and the prompts' outputs are
 dropped. A full pass with shared prompts gives the query, another full pass the feature. Each stream of a dual step is
-a forward of its own, and their summed loss goes back once. Only the parameters are those of an `lptpp` expert: outputs, losses and gradients are the same.
+a forward of its own, and the sum of their losses goes back once. Only the parameters are those of an `lptpp` expert:
+outputs, losses and gradients are the same.
 """
 
 from collections.abc import Callable

@@ -157,7 +157,7 @@ def test_data_shows_counts_parts_and_unreadable_images(lptpp, config, pictures, 
     assert status == 0
     assert "4 classes; images: train 12, validation 5, test 12" in out
     assert "Every image can be read." in out
-    assert f"Files in {tmp_path / 'report'}: distribution.png, summary.json" in out
+    assert f"Wrote in {tmp_path / 'report'}: distribution.png, summary.json" in out
     assert (tmp_path / "report" / "distribution.png").is_file()
     (root / "train" / "bear" / "1.png").write_bytes(b"no")
     status, out, _ = lptpp("data", config, f"data.root={root}", "-o", tmp_path / "report")
@@ -184,7 +184,7 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["fit", "nowhere.yaml"], "Settings file nowhere.yaml does not exist"),
         (["fit", "CONFIG", "phase1.epoch=3"], "there is no setting phase1.epoch: did you mean phase1.epochs?"),
         (["fit", "CONFIG", "data.root=nowhere", "run=TMP/run"], "nowhere is not a folder: set data.root"),
-        (["fit", "RUN", "seed=1"], "holds a run with other settings (seed was 0, now 1)"),
+        (["fit", "RUN", "seed=1"], "holds a run with other settings (seed: 0 in the folder, 1 asked for)"),
         (["evaluate", "nowhere"], "nowhere holds no config.yaml"),
         (["evaluate", "RUN", "seed=1"], "seed=1 cannot change after training"),
         (["predict", "nowhere", "PICTURES"], "nowhere holds no trained run"),

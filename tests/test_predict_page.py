@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from lptpp import cli
+from lptpp.evaluation.prior import read_prior
+from tests.conftest import COUNTS
 
 PAGE = (Path(__file__).parent.parent / "docs" / "predict.md").read_text(encoding="utf-8")
 
@@ -34,6 +36,7 @@ def reader(trained, pictures, tmp_path, monkeypatch) -> Path:
     frequencies = dict(zip(["apple", "bear"], given.values(), strict=True)) | {"car": 0, "dog": 50}
     (tmp_path / "frequencies.json").write_text(json.dumps(frequencies))
     monkeypatch.chdir(tmp_path)
+    exec(compile(blocks("python")[0], "predict.md", "exec"), {})  # writes frequencies.csv
     return tmp_path
 
 
@@ -54,6 +57,20 @@ def test_each_command_runs_and_leaves_its_files(reader, monkeypatch, capsys):
     assert (reader / "runs" / "mine" / "temperature.json").is_file()
     assert "five crops, temperature fitted, prior training" in " ".join(
         json.loads((reader / "runs" / "mine" / "metrics.json").read_text())["rows"]
+    )
+
+
+def test_the_frequencies_written_from_a_run_are_its_training_images(reader):
+    names = [*COUNTS]
+    found = read_prior(Path("frequencies.csv"), names)
+    assert found.tolist() == pytest.approx([COUNTS[name] / sum(COUNTS.values()) for name in names])
+
+
+def test_the_table_of_many_frequencies_is_one(tmp_path):
+    (tmp_path / "frequencies.csv").write_text(blocks("text")[0])
+    names = ["ash", "elm", "maple, red", "oak", "yew"]
+    assert read_prior(tmp_path / "frequencies.csv", names).tolist() == pytest.approx(
+        [count / 1243 for count in (31, 100, 212, 900, 0)]
     )
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from lptpp.config_checks import check
 from lptpp.config_keys import check_keys
+from lptpp.config_types import expected, written
 from lptpp.errors import UserError, did_you_mean
 from lptpp.methods import apply_method
 
@@ -314,6 +315,9 @@ def _finished(settings: Any, source: str) -> Settings:
 def _told_as_user_error(source: str) -> Iterator[None]:
     try:
         yield
+    except ValidationError as error:
+        key = str(error.full_key)
+        raise UserError(f"{source}: {key}={written(error.value)}: expected {expected(Settings, key)}.") from error
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error

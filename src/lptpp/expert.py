@@ -52,7 +52,7 @@ class Expert(nn.Module):
         """Judge images (B, 3, H, W) with shared prompts and adapters alone: the phase-1 model."""
         feature = self.encoder.query_feature(images)
         cosines = self.heads[0](feature)
-        return Judgement(feature, cosines, feature.new_zeros(len(feature)), cosines)
+        return Judgement(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
 
     def forward(self, images: torch.Tensor) -> Judgement:
         """Judge images (B, 3, H, W) with all that the expert has; scores are softmax(scale · cosines)."""

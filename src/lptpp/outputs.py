@@ -1,6 +1,6 @@
 """The experts' outputs over a whole set of pictures, computed once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Runner:
     workers: int = 0
 
     def judgements(
-        self, mixture: Mixture, views: Views, draws: list[Draw], description: str
+        self, mixture: Mixture, views: Views, draws: Sequence[Draw], description: str
     ) -> Iterator[tuple[dict[str, Judgement], torch.Tensor, torch.Tensor]]:
         """Yield what every expert says, on the device, with labels (B,) and indices (B,), batch by batch."""
         mixture.to(self.device)
@@ -48,7 +48,7 @@ class Runner:
             all_labels.append(labels)
         return torch.cat(found), torch.cat(all_labels)
 
-    def _batches(self, views: Views, draws: list[Draw], description: str) -> Iterator:
+    def _batches(self, views: Views, draws: Sequence[Draw], description: str) -> Iterator:
         with progress_bar(description, len(draws)) as bar:
             for batch in batches(views, draws, self.batch_size, self.workers):
                 yield batch

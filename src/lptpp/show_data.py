@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 from rich.console import Console
 
 from lptpp.config import Settings
 from lptpp.data.chart import chart
+from lptpp.data.statistics import shots
 from lptpp.data.survey import Look
+from lptpp.evaluation.trust import few_tested, widest
 from lptpp.inspect_data import Inspection, inspect_data, write_inspection
+from lptpp.wording import listed
 
-NAMED = 5  # of classes without training images and of pictures that are there twice; the files hold all
+NAMED = 5  # of pictures that are there twice; the files hold all
 
 
 def show_data(console: Console, settings: Settings, folder: Path, pictures: bool) -> bool:
@@ -19,11 +23,16 @@ def show_data(console: Console, settings: Settings, folder: Path, pictures: bool
     """
     inspection = inspect_data(settings, pictures)
     _show_counts(console, inspection)
+    _show_trust(console, inspection)
     if inspection.looks:
         _show_sizes(console, inspection)
         _show_repeated(console, inspection)
         _show_faults(console, inspection.faults, settings.data.on_error == "skip")
-    console.print(f"Files in {folder}: {', '.join(write_inspection(inspection, folder))}")
+    before = {path.name for path in folder.glob("*")}
+    written = write_inspection(inspection, folder)
+    for what, names in (("Wrote", set(written) - before), ("Replaced", before & set(written))):
+        if names:
+            console.print(f"{what} in {folder}: {', '.join(name for name in written if name in names)}")
     return not inspection.faults or settings.data.on_error == "skip"
 
 
@@ -33,9 +42,25 @@ def _show_counts(console: Console, inspection: Inspection) -> None:
     parts = ", ".join(f"{part} {count:,}" for part, count in found["images"].items())
     console.print(f"{found['classes']:,} classes; images: {parts}")
     console.print(f"imbalance factor {found['imbalance_factor']:.1f}, Gini {found['gini']:.2f}; {found['borders']}")
-    if empty := found["without_training_images"]:
-        more = f" and {len(empty) - NAMED:,} more" if len(empty) > NAMED else ""
-        console.print(f"Without a training image: {', '.join(empty[:NAMED])}{more}")
+    for part in ("training", "test"):
+        if empty := found.get(f"without_{part}_images"):
+            console.print(f"Without a {part} image: {listed(empty)}")
+
+
+def _show_trust(console: Console, inspection: Inspection) -> None:
+    """Tell how far an accuracy can be trusted where the test part is small."""
+    collection = inspection.collection
+    if collection.test is None:
+        return
+    tested = collection.test.counts(len(collection.class_names))
+    if not few_tested(tested):
+        return
+    whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.borders) == "few"].sum())
+    of_few = f", on the {few:,} of few-shot classes ± {widest(few):.1f}" if 0 < few < whole else ""
+    console.print(
+        f"The test part is small, {np.median(tested[tested > 0]):g} images of a class on median: an accuracy of 50 % on"
+        f" its {whole:,} images means ± {widest(whole):.1f} points{of_few} (95 % intervals by Wilson)."
+    )
 
 
 def _show_sizes(console: Console, inspection: Inspection) -> None:

@@ -96,3 +96,18 @@ def test_gradients_equal_those_of_the_concatenated_form() -> None:
         gradients.append(torch.autograd.grad((form(block, x, prompts) * direction).sum(), [x, *prompts]))
     for found, expected in zip(*gradients, strict=True):
         torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
+
+
+def test_under_autocast_the_normalised_tokens_are_cast_once_and_for_all_that_read_them() -> None:
+    block = random_module(Block(WIDTH, num_heads=4, qkv_bias=True)).float()
+    adapter = random_module(Adapter(WIDTH, 6), seed=5).float()
+    x, prompts = random_tokens(IMAGES, TOKENS, WIDTH).float(), [prompt.float() for prompt in PROMPTS["both"]]
+    read: list[torch.dtype] = []
+    for reader in (block.mlp.fc1, adapter):
+        reader.register_forward_pre_hook(lambda module, given: read.append(given[0].dtype))
+    with torch.autocast("cpu", torch.bfloat16):
+        found = adapted_block(block, x, prompts, adapter)
+    assert read == [torch.bfloat16] * 2
+    assert found.dtype == torch.float32  # what is added up stays whole
+    expected = adapted_block(block, x, prompts, adapter)
+    assert 0 < (found - expected).norm() / expected.norm() < 0.02

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from lptpp.data.cells import LABEL_COLUMNS, pick, reference
+from lptpp.data.cells import LABEL_COLUMNS, Nothing, pick, reference
 from lptpp.data.collection import Encoded
+from lptpp.data.images import problem
 from lptpp.errors import UserError
 
 
@@ -30,11 +31,17 @@ def test_a_column_with_a_usual_name_is_found(name: str) -> None:
         (
             ["image", "kind"],
             None,
-            ": data.label_column may be one of the columns image, kind: give it, as data.label_column=NAME.",
+            " has none of the columns label, labels, class, class_name, category: give data.label_column=NAME;"
+            " there are image, kind.",
         ),
         (["class", "label"], None, ": data.label_column may be any of the columns class, label: give it"),
         (["a", "a"], "a", " has 2 columns 'a' (data.label_column): rename all but one."),
-        ([], None, ": data.label_column may be one of the columns (none)"),
+        (
+            [],
+            None,
+            " has none of the columns label, labels, class, class_name, category: give data.label_column=NAME;"
+            " there are none.",
+        ),
     ],
 )
 def test_a_column_that_is_not_there_once_is_refused(header: list[str], given: str | None, told: str) -> None:
@@ -59,7 +66,14 @@ def test_a_cell_holds_a_path_or_bytes(value: Any, found: object) -> None:
     assert reference(value, "row 3", Path("/root")) == found
 
 
-@pytest.mark.parametrize("value", [None, "", " ", b"", 7, float("nan"), {}, {"bytes": None, "path": None}, [1]])
-def test_a_cell_without_a_picture_is_told_with_its_place(value: Any) -> None:
+@pytest.mark.parametrize("value", [None, "", " ", b"", float("nan"), {}, {"bytes": None, "path": None}])
+def test_an_empty_cell_is_a_picture_that_cannot_be_read(value: Any) -> None:
+    found = reference(value, "row 3", Path())
+    assert (found, str(found)) == (Nothing("row 3"), "row 3")
+    assert problem(found) == "cannot be read: the row names no picture"
+
+
+@pytest.mark.parametrize("value", [7, [1], True])
+def test_a_cell_that_holds_something_else_is_told_with_its_place(value: Any) -> None:
     with pytest.raises(UserError, match=r"^row 3 holds no picture, expected a path or the bytes of an image file"):
         reference(value, "row 3", Path())

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.data.files import read_json, read_text, refuse_missing
+from lptpp.data.collection import Encoded
+from lptpp.data.files import beside, matching, read_json, read_text, refuse_all_missing
 from lptpp.errors import UserError
 
 
@@ -12,7 +13,8 @@ def test_text_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_refuses_what_is_not_there_or_not_text(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a\.txt is not a file: it is needed as the names"):
+    told = r"a\.txt is not a file: it is needed as the names; .* holds none like it\.$"
+    with pytest.raises(UserError, match=told):
         read_text(tmp_path / "a.txt", "the names")
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not UTF-8"):
@@ -25,13 +27,28 @@ def test_refuses_broken_json_with_its_line(tmp_path: Path) -> None:
         read_json(tmp_path / "a.json", "a list")
 
 
-def test_missing_images_are_counted_and_five_named(tmp_path: Path) -> None:
-    (tmp_path / "there.png").touch()
-    refuse_missing([("list line 1", tmp_path / "there.png")])
-    places = [(f"list line {i}", tmp_path / f"{i}.png") for i in range(1, 8)]
+def test_a_missing_file_is_told_with_its_neighbours(tmp_path: Path) -> None:
+    for name in ("birds.csv", "woodlands.CSV", "birds.jpg", "names.txt"):
+        (tmp_path / name).touch()
+    (tmp_path / "brds.csv").mkdir()  # no file
+    with pytest.raises(UserError, match=r"brds\.csv is no file, here or in .*: did you mean birds\.csv\?$"):
+        matching("brds.csv", tmp_path)
+    with pytest.raises(UserError, match=r"name\.txt is not a file: it is needed as names; did you mean names\.txt\?$"):
+        read_text(tmp_path / "name.txt", "names")
+    assert beside(tmp_path / "x.csv") == "known are birds.csv, woodlands.CSV"
+    assert beside(tmp_path / "birds.cvs") == "did you mean birds.csv or birds.jpg?"
+    assert beside(tmp_path / "x") == f"{tmp_path} holds none like it."
+    assert beside(tmp_path / "gone" / "x.csv") == f"{tmp_path / 'gone'} holds none like it."
+    assert beside(tmp_path / "gone" / "woodland.csv", tmp_path / "woodland.csv") == "did you mean woodlands.CSV?"
+
+
+def test_a_list_of_which_nothing_is_there_is_refused(tmp_path: Path) -> None:
+    places = [(f"list line {i}", tmp_path / f"{i}.png") for i in range(3)]
+    first = f"list line 0: {tmp_path}/0.png and 2 more"
     with pytest.raises(UserError) as error:
-        refuse_missing([("list line 0", tmp_path / "there.png"), *places])
-    message = str(error.value)
-    assert message.startswith("7 listed image(s) are missing: list line 1: ")
-    assert "5.png and 2 more" in message
-    assert "6.png" not in message
+        refuse_all_missing(places)
+    assert str(error.value) == f"None of the 3 listed images is there ({first}): correct data.root or the paths."
+    (tmp_path / "2.png").touch()
+    refuse_all_missing(places)
+    refuse_all_missing([])
+    refuse_all_missing([*places[:2], ("list line 9", Encoded(b"", "list line 9"))])

@@ -158,9 +158,8 @@ def test_columns_that_the_settings_name(tmp_path: Path) -> None:
     assert "train: data.image_column may be any of the columns a, b: give it" in refused(
         tmp_path / "trees", label_column="n"
     )
-    assert "train: data.label_column may be one of the columns a, b, fine, n" in refused(
-        tmp_path / "trees", image_column="a"
-    )
+    told = "train has none of the columns label, labels, class, class_name, category: give data.label_column=NAME"
+    assert f"{told}; there are a, b, fine, n." in refused(tmp_path / "trees", image_column="a")
 
 
 def test_pictures_as_plain_bytes_and_paths(tmp_path: Path) -> None:
@@ -177,7 +176,7 @@ def test_rows_without_a_picture_are_told_with_the_others(tmp_path: Path) -> None
     datasets.Dataset.from_dict(content, features).save_to_disk(tmp_path / "trees")
     _, faults = check({"train": read(tmp_path / "trees").train}, "skip")
     assert [name for name, _ in faults] == [f"{tmp_path}/trees train row {i}" for i in (1, 2)]
-    assert faults[0][1].startswith("cannot be read: the row holds no picture")
+    assert faults[0][1].startswith("cannot be read: the row names no picture")
 
 
 def test_references_reach_workers_that_are_not_forked(tmp_path: Path) -> None:

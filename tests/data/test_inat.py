@@ -63,8 +63,9 @@ def test_lists_may_lie_elsewhere(root: Path) -> None:
 
 
 def test_refuses_missing_files(root: Path) -> None:
-    (root / "pictures" / "a.jpg").unlink()
-    assert f"1 listed image(s) are missing: {root / 'train2018.json'} image 5" in refused(root)
+    for path in (root / "pictures").iterdir():
+        path.unlink()
+    assert "listed images is there" in refused(root)
     (root / "val2018.json").unlink()
     assert "val2018.json is not a file" in refused(root)
 

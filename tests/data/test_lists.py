@@ -4,6 +4,7 @@ import pytest
 
 from lptpp.data.collection import Collection
 from lptpp.data.lists import image_list
+from lptpp.data.pictures import check
 from lptpp.errors import UserError
 
 
@@ -68,13 +69,17 @@ def test_refuses_a_label_without_a_name(root: Path) -> None:
     assert "test.txt line 2 has label 3, expected 0 to 2 for 3 names" in refused(root)
 
 
-def test_refuses_missing_images_of_all_lists_at_once(root: Path) -> None:
+def test_a_missing_image_is_one_that_cannot_be_read(root: Path) -> None:
     (root / "train.txt").write_text("a.png 0\nnone.png 1\n")
     (root / "test.txt").write_text("# x\ngone.png 1\n")
-    message = refused(root)
-    assert message.startswith("2 listed image(s) are missing")
-    assert f"train.txt line 2: {root / 'none.png'}" in message
-    assert f"test.txt line 2: {root / 'gone.png'}" in message
+    parts = read(root).parts()
+    with pytest.raises(UserError) as error:
+        check(parts)
+    for name in ("none.png", "gone.png"):
+        assert f"{root / name}: cannot be read: there is no such file" in str(error.value)
+    (root / "train.txt").write_text("none.png 0\n")
+    told = f"None of the 2 listed images is there ({root / 'train.txt'} line 1: {root / 'none.png'} and 1 more)"
+    assert told in refused(root)
 
 
 def test_refuses_missing_and_empty_lists(root: Path) -> None:

@@ -4,13 +4,24 @@ import numpy as np
 import pytest
 
 from lptpp.data.collection import Collection, Split
-from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots, summary
+from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots, suggested_borders, summary
 
 
 def test_shots_at_the_borders() -> None:
     counts = np.array([0, 1, 19, 20, 100, 101, 5000])
     assert shots(counts).tolist() == ["few", "few", "few", "medium", "medium", "many", "many"]
     assert shots(counts, (1, 19)).tolist() == ["few", "medium", "medium", "many", "many", "many", "many"]
+
+
+def test_suggested_borders_make_three_kinds_of_about_a_third_each() -> None:
+    assert suggested_borders(np.arange(1, 10)) == (4, 6)
+    counts = np.array([0, 0, 1, 1, 1, 1, 2, 50])
+    assert sorted(set(shots(counts, suggested_borders(counts)).tolist())) == ["few", "many", "medium"]
+    draws = np.random.default_rng(0).geometric(0.1, (200, 12)) - 1
+    for counts in draws:
+        assert len(set(shots(counts, suggested_borders(counts)).tolist())) == 3
+    assert suggested_borders(np.array([0, 3, 3, 5])) is None
+    assert suggested_borders(np.array([], dtype=int)) is None
 
 
 def test_borders_in_words() -> None:

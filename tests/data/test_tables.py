@@ -80,8 +80,8 @@ def test_paths_are_relative_to_the_root_where_there_is_one(root: Path) -> None:
     path = write_csv(root / "elsewhere" / "table.csv", ROWS)
     assert read(path, root=str(root / "pictures")).train.images[0] == root / "pictures" / "0.png"
     message = refused(path)
-    assert message.startswith("4 listed image(s) are missing: ")
-    assert f"{path} line 2: {root}/elsewhere/0.png; {path} line 3" in message
+    told = f"None of the 4 listed images is there ({path} line 2: {root}/elsewhere/0.png and 3 more): correct data.root"
+    assert message.startswith(told)
 
 
 def test_the_table_may_be_named_from_the_root(root: Path) -> None:
@@ -140,11 +140,9 @@ def test_a_missing_label_is_told_with_its_line(root: Path, label: str) -> None:
     assert refused(path).startswith(f"{path} line 6 has no label: ")
 
 
-def test_a_missing_label_or_picture_in_parquet_is_told_with_its_row(root: Path) -> None:
+def test_a_missing_label_in_parquet_is_told_with_its_row(root: Path) -> None:
     path = write_parquet(root / "a.parquet", image=[png(0), png(1)], label=[1.0, float("nan")])
     assert refused(path).startswith(f"{path} row 1 has no label: ")
-    path = write_parquet(root / "a.parquet", image=[png(0), None], label=["a", "b"])
-    assert refused(path).startswith(f"{path} row 1 holds no picture")
 
 
 def test_a_table_without_rows_is_refused(root: Path) -> None:
@@ -184,6 +182,16 @@ def test_pictures_in_a_table_are_named_by_their_row(root: Path) -> None:
     good, faults = check({"train": split}, "skip")
     assert faults == [(f"{path} row 1", "cannot be read: not a picture in a format that Pillow knows")]
     assert len(good["train"]) == 2
+
+
+def test_missing_files_and_empty_cells_are_pictures_that_cannot_be_read(root: Path) -> None:
+    path = write_csv(root / "pictures" / "table.csv", [*ROWS, ("gone.png", "oak", "train"), ("", "oak", "test")])
+    good, faults = check(read(path).parts(), "skip")
+    gone, empty = f"{root}/pictures/gone.png", f"{path} line 7"
+    assert faults == [
+        (gone, "cannot be read: there is no such file"), (empty, "cannot be read: the row names no picture"),
+    ]  # fmt: skip
+    assert [len(part) for part in good.values()] == [2, 1, 1]
 
 
 def test_parquet_as_hugging_face_writes_it(root: Path) -> None:

@@ -3,8 +3,8 @@ import re
 import pytest
 import yaml
 
-from lptpp.config import Settings, default_experts
-from lptpp.export.card import model_card, plain_text, table
+from lptpp.config import DataSettings, Settings, default_experts
+from lptpp.export.card import data_name, model_card, plain_text, table
 
 NAMES = ["many|most", "a, b", '<script>alert("x")</script>', "*star* [link](http://x)", "ätherisch"]
 ROW = {"overall": 61.25, "many": 90.0, "medium": 50.0, "few": 20.0, "mean_class": 44.4, "calibration_error": 7.0}
@@ -16,7 +16,8 @@ def settings() -> Settings:
 
 
 def facts(counts=(120, 30, 5, 1, 0)) -> dict:
-    return {"class_names": NAMES, "counts": list(counts), "versions": {"lptpp": "1.2", "torch": "9"}}
+    versions = {"lptpp": "1.2", "torch": "9"}
+    return {"class_names": NAMES, "counts": list(counts), "versions": versions, "data": "birds_of *[all]*.csv"}
 
 
 def metrics(**changed) -> dict:
@@ -29,6 +30,7 @@ def metrics(**changed) -> dict:
         "borders": [20, 100],
         "classes": 5,
         "classes_tested": 4,
+        "untested_classes": [NAMES[2]],
         "tuned_parameters": 1000,
         "backbone_parameters": 100_000,
         "tuned_share_percent": 1.0,
@@ -71,11 +73,43 @@ def test_limits_say_what_is_known_and_nothing_else(settings):
     assert "few-shot classes it gets 20.0 % right" in text
     assert "off by 7.0 points" in text
     assert "1 of its classes had no training image" in text
-    assert "1 of its classes had no picture to be tested on" in text
-    full = metrics(classes_tested=5, rows={"LPT++": {**ROW, "few": None, "calibration_error": None}})
+    named = '1 of 5: &lt;script&gt;alert("x")&lt;/script&gt;.'
+    assert f"Classes without a picture to be tested on, of which nothing is known: {named}" in text
+    full = metrics(
+        classes_tested=5, untested_classes=[], rows={"LPT++": {**ROW, "few": None, "calibration_error": None}}
+    )
     text = model_card("fruit", settings, facts((120, 30, 5, 1, 1)), full, "mit").split("## Limits")[1]
     for absent in ("few-shot", "points", "no training image", "to be tested", "None"):
         assert absent not in text
+
+
+def test_the_data_set_is_called_by_its_name(settings):
+    text = model_card("fruit", settings, facts(), metrics(), "mit")
+    assert "birds\\_of \\*\\[all\\]\\*.csv (source `folder`): 156 training images" in text
+    result = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"][0]
+    assert result["dataset"] == {"name": "birds_of *[all]*.csv", "type": "folder", "split": "test"}
+
+
+@pytest.mark.parametrize(
+    "given, name",
+    [
+        ({"source": "csv", "train_list": "/home/me/birds.csv", "root": "/data"}, "birds.csv"),
+        ({"source": "parquet", "train_list": "tables/part-*.parquet"}, "part-*.parquet"),
+        ({"source": "list", "train_list": "train.txt", "root": "/data"}, "train.txt"),
+        ({"source": "folder", "root": "/home/me/birds/"}, "birds"),
+        ({"source": "folder", "root": "."}, "here"),
+        ({"source": "huggingface", "root": "owner/birds"}, "owner/birds"),
+        ({"source": "huggingface", "root": "saved/birds"}, "birds"),
+        ({"source": "huggingface", "root": "~/birds"}, "birds"),
+        ({"source": "emoji"}, "emoji"),
+        ({"source": "cifar100_lt", "root": "/home/me/cifar100"}, "cifar100_lt"),
+        ({"source": "inat2018", "root": "/data/inat"}, "inat2018"),
+    ],
+)
+def test_the_name_of_a_data_set_is_that_of_its_table_or_folder(given, name, tmp_path, monkeypatch):
+    (tmp_path / "here" / "saved" / "birds").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    assert data_name(DataSettings(**given)) == name
 
 
 @pytest.mark.parametrize("name", ["me/fruit", 'odd: "name" # x', "- [a]"])

@@ -21,11 +21,11 @@ def folder(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def expanded(*paths: str, column: str = "image") -> list[Input]:
+def expanded(*paths: str, column: str | None = None) -> list[Input]:
     return list(expand(map(Path, paths), column))
 
 
-def names(*paths: str, column: str = "image") -> list[str]:
+def names(*paths: str, column: str | None = None) -> list[str]:
     return [one.name for one in expanded(*paths, column=column)]
 
 
@@ -97,6 +97,14 @@ def test_standard_input_gives_a_path_a_line_among_other_paths(folder, monkeypatc
     assert names("b.jpg", "-", "b.jpg") == ["b.jpg", "é.png", "b.jpg", "b.jpg"]
 
 
+@pytest.mark.parametrize("header", ["image", "Path", "file", "FILENAME", "file_name", "filepath", "image_path"])
+def test_the_column_of_a_table_is_found_by_its_usual_names(header, folder):
+    (folder / "t.csv").write_text(f"n,{header}\n1,b.jpg\n")
+    assert names("t.csv") == ["b.jpg"]
+    with pytest.raises(UserError, match=rf"t\.csv has no column 'imag' \(--column\): .*{header}"):
+        names("t.csv", column="imag")
+
+
 @pytest.mark.parametrize("name", ["table.csv", "table.parquet"])
 def test_each_row_of_a_table_is_an_input_also_one_without_a_path(name, folder):
     rows = [("deep/c.JPG", 1), ("", 2), ('a "b", c.png', 3), ("deep/c.JPG", 4)]
@@ -119,7 +127,14 @@ def test_a_null_in_a_table_is_an_input_without_a_path(folder):
 @pytest.mark.parametrize(
     "content, told",
     [
-        ({"imag": ["b.jpg"]}, r"t\.parquet has no column image: give --column; did you mean imag\?"),
+        (
+            {"imag": ["b.jpg"]},
+            r"t\.parquet has none of the columns image, path, .*image_path: give --column=NAME; there are imag\.",
+        ),
+        (
+            {"image": ["a.png"], "Path": ["b.png"]},
+            r"t\.parquet: --column may be any of the columns image, Path: give it",
+        ),
         ({"image": [b"123"]}, r"t\.parquet row 0: image holds bytes, expected the paths of pictures as text"),
         ({"image": [3]}, r"t\.parquet row 0: image holds int"),
     ],

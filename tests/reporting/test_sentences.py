@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lptpp.reporting import confusions, learning, reliability, result, shots
+from lptpp.reporting import classes, confusions, learning, reliability, result, shots
 from lptpp.reporting.gather import Predictions, Run
 from lptpp.reporting.words import counted, percent, shortened, signed
 
@@ -56,6 +56,29 @@ def test_frequent_and_rare_are_compared_where_both_are_there(values: tuple, told
     row = dict(zip(("many", "medium", "few"), values, strict=True))
     found = shots.spread(replace(run, metrics={**run.metrics, "rows": {"LPT++": row}}))
     assert found.replace("\u00a0", " ") == f"LPT++ is right on {told}"
+
+
+def test_a_small_test_part_is_told_with_the_intervals_of_its_accuracies(run: Run) -> None:
+    row = {"overall": 50.0, "few": 25.0}
+    found = replace(run, metrics={**run.metrics, "rows": {"LPT++": row}})  # 51 images, 18 of few-shot classes
+    assert result.trust(found).replace("\u00a0", " ") == (
+        "This part is small, 3 images of a class on median: 50.0 % overall may be anything from 36.8 to 63.2 %,"
+        " 25.0 % on the 18 images of few-shot classes may be anything from 10.7 to 48.1 % (95 % intervals by Wilson)."
+    )
+    without = replace(found, metrics={**run.metrics, "rows": {"LPT++": {"overall": 50.0, "few": None}}})
+    assert "few-shot" not in result.trust(without)
+    alike = replace(found, classes=replace(run.classes, shots=np.full(len(run.classes.names), "few")))
+    assert "few-shot" not in result.trust(alike)
+    many = replace(run, classes=replace(run.classes, tested=np.full(len(run.classes.names), 50)))
+    assert result.trust(many) == ""
+    assert result.section(run).intro == f"{result.verdict(run)} {result.trust(run)}"
+    assert result.section(many).intro == result.verdict(many)
+
+
+def test_classes_without_a_picture_are_named(run: Run) -> None:
+    assert classes.accuracy(run).finding.endswith(" are never recognised. Without a picture there: class 12.")
+    whole = replace(run, classes=replace(run.classes, tested=np.ones(len(run.classes.names), dtype=int)))
+    assert "Without a picture" not in classes.accuracy(whole).finding
 
 
 def test_pairs_and_takers_are_counted(run: Run) -> None:

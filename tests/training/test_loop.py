@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
+from lptpp.errors import UserError
 from lptpp.training.device import make_accelerator
-from lptpp.training.loop import Batch, Position, Stage, train, train_only
+from lptpp.training.loop import Batch, Position, Stage, add_gradients, train, train_only
 from lptpp.training.optimisation import Optimisation
 
 EPOCHS, STEPS = 3, 4
@@ -20,7 +21,7 @@ class Task(nn.Module):
         self.fixed = nn.Parameter(torch.ones(2))
         self.losses: list[float] = []
 
-    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int) -> torch.Tensor:
         loss = (inputs * self.weight + self.fixed + 0.1 * torch.randn(2)).square().mean()
         self.losses.append(loss.item())
         return loss
@@ -92,3 +93,48 @@ def test_the_noise_of_a_step_belongs_to_the_step():
     torch.manual_seed(2)
     assert trained(Position("a stage"))[0].losses == first
     assert len(set(first)) == len(first)
+
+
+class Streams(nn.Module):
+    """A square loss of two streams, the second worth a third; what is in memory at a time is noted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.tensor([1.0, -2.0], dtype=torch.float64))
+        self.seen: list[str] = []
+
+    def forward(self, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int) -> torch.Tensor:
+        self.seen.append(f"forward {stream}")
+        return (inputs @ self.weight - labels).square().mean() / (1, 3)[stream]
+
+    def backward(self, loss: torch.Tensor) -> None:
+        self.seen.append("backward")
+        loss.backward()
+
+
+def two_streams(spoiled: int | None = None) -> Batch:
+    inputs = torch.randn(8, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    if spoiled is not None:
+        inputs[spoiled] = torch.nan
+    return Batch(inputs, torch.arange(8), lambda: ["a.png", "b.png"], 2)
+
+
+def test_the_gradients_of_the_streams_are_those_of_their_summed_loss():
+    task, batch = Streams(), two_streams()
+    found = add_gradients(task, task.backward, batch, 0)
+    assert task.seen == ["forward 0", "backward", "forward 1", "backward"]
+    errors = batch.inputs @ task.weight - batch.labels
+    whole = errors[:4].square().mean() + errors[4:].square().mean() / 3
+    torch.testing.assert_close(found.double(), whole.detach(), atol=0, rtol=1e-6)
+    assert not found.requires_grad
+    torch.testing.assert_close(task.weight.grad, torch.autograd.grad(whole, task.weight)[0], atol=1e-12, rtol=0)
+
+
+@pytest.mark.parametrize("spoiled", [0, 7], ids=["first stream", "second stream"])
+def test_a_stream_whose_loss_is_not_finite_stops_the_run_before_the_step(spoiled: int):
+    task = Streams()
+    optimisation = Optimisation("sgd", 0.1, 0.0, 0, 1, 256)
+    stage = Stage("a stage", task, [task.weight], optimisation, 1, lambda epoch, first: [two_streams(spoiled)])
+    with pytest.raises(UserError, match=r"nan in a stage, epoch 1, step 1, on a\.png, b\.png"):
+        train(stage, make_accelerator("cpu", "float32"), Notes(), 0, Position("a stage"), None)
+    assert task.weight.tolist() == [1.0, -2.0]

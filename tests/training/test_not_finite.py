@@ -13,8 +13,8 @@ def spoil(monkeypatch, task: type, value: float) -> None:
     """Make the loss of the second epoch `value`, from its first step on."""
     forward = task.forward
 
-    def spoiled(self, inputs, labels, epoch):
-        return forward(self, inputs, labels, epoch) * (value if epoch == 1 else 1)
+    def spoiled(self, inputs, labels, epoch, stream):
+        return forward(self, inputs, labels, epoch, stream) * (value if epoch == 1 else 1)
 
     monkeypatch.setattr(task, "forward", spoiled)
 

@@ -15,6 +15,7 @@ from lptpp.data.pictures import Pictures
 from lptpp.expert import Judgement
 from lptpp.losses import AGCL
 from lptpp.scorer import MIXES, READS, Scorer
+from lptpp.training.loop import Batch, add_gradients
 from lptpp.training.phases import (
     ExpertTask,
     ScorerTask,
@@ -57,10 +58,18 @@ class Stub(nn.Module):
 
     def __init__(self, cosines: torch.Tensor, match: torch.Tensor) -> None:
         super().__init__()
-        self.said = Judgement(cosines, cosines, match, cosines)
+        self.cosines, self.match = cosines, match
 
     def forward(self, images: torch.Tensor) -> Judgement:
-        return self.said
+        cosines = self.cosines[images]
+        return Judgement(cosines, cosines, self.match[images], cosines)
+
+
+def loss_of(task: ExpertTask, labels: torch.Tensor, epoch: int, streams: int) -> torch.Tensor:
+    """Return the loss of a batch whose images are numbered, as the loop takes it."""
+    torch.manual_seed(5)
+    batch = Batch(torch.arange(len(labels)), labels, lambda: [], streams)
+    return add_gradients(task, lambda loss: None, batch, epoch)
 
 
 @pytest.mark.parametrize("epoch", range(EPOCHS))
@@ -68,8 +77,7 @@ def test_the_loss_of_phase_2_is_the_formula_of_the_paper(epoch):
     cosines, match = torch.rand(2 * SIZE, len(COUNTS)) * 2 - 1, torch.rand(2 * SIZE)
     labels = torch.arange(2 * SIZE) % len(COUNTS)
     expert, counts = Stub(cosines, match), torch.tensor(COUNTS)
-    torch.manual_seed(5)
-    found = ExpertTask(expert, expert.forward, counts, settings())(torch.empty(0), labels, epoch)
+    found = loss_of(ExpertTask(expert, expert.forward, counts, settings()), labels, epoch, 2)
     torch.manual_seed(5)
     class_balanced = AGCL(counts, 20.0, positive_focus=0.0, negative_focus=4.0)(cosines[:SIZE], labels[:SIZE])
     instance_balanced = AGCL(counts, 20.0, positive_focus=0.5, negative_focus=8.0)(cosines[SIZE:], labels[SIZE:])
@@ -82,8 +90,7 @@ def test_without_a_dual_stream_the_loss_is_the_main_one_alone():
     cosines, labels = torch.rand(SIZE, len(COUNTS)), torch.zeros(SIZE, dtype=torch.long)
     expert, counts = Stub(cosines, torch.zeros(SIZE)), torch.tensor(COUNTS)
     alone = settings(dual=0.0)
-    torch.manual_seed(5)
-    found = ExpertTask(expert, expert.forward, counts, alone)(torch.empty(0), labels, 0)
+    found = loss_of(ExpertTask(expert, expert.forward, counts, alone), labels, 0, 1)
     torch.manual_seed(5)
     assert found.item() == pytest.approx(AGCL(counts, 20.0)(cosines, labels).item())
     assert len(streams(alone)) == 1
@@ -141,6 +148,7 @@ def test_batches_from_the_middle_of_an_epoch_are_the_rest_of_it():
     whole, rest = list(batches(0)), list(batches(4))
     assert len(whole) == -(-sum(COUNTS) // SIZE)
     assert len(whole[0].inputs) == 2 * SIZE
+    assert whole[0].streams == 2
     assert len(rest) == len(whole) - 4
     for expected, found in zip(whole[4:], rest, strict=True):
         assert torch.equal(expected.inputs, found.inputs)

@@ -24,11 +24,17 @@ def adapted_block(
 
     `prompts` are tensors (1, P, D), one for the whole batch, or (B, P, D), one for each image.
     """
-    attended = _attend(block.attn, block.norm1(x), [block.norm1(prompt) for prompt in prompts], keep)
+    attended = _attend(block.attn, _cast(block.norm1(x)), [_cast(block.norm1(prompt)) for prompt in prompts], keep)
     x = x[:, :keep] + block.ls1(attended)
-    hidden = block.norm2(x)
+    hidden = _cast(block.norm2(x))
     added = block.ls2(block.mlp(hidden))
     return x + added if adapter is None else x + added + adapter(hidden)
+
+
+def _cast(tokens: torch.Tensor) -> torch.Tensor:
+    """Return the tokens in the precision of autocast, which would cast them again for each product that reads them."""
+    device = tokens.device.type
+    return tokens.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tokens
 
 
 def _attend(
@@ -38,8 +44,8 @@ def _attend(
     keys, values = [], []
     for tokens in (hidden, *prompts):
         key, value = _project(attention, tokens, slice(attention.attn_dim, None))  # each (b, heads, tokens, d)
-        keys.append(attention.k_norm(key).expand(len(hidden), -1, -1, -1))
-        values.append(value.expand(len(hidden), -1, -1, -1))
+        keys.append(attention.k_norm(key).expand(hidden.shape[0], -1, -1, -1))
+        values.append(value.expand(hidden.shape[0], -1, -1, -1))
     out = _mix(query, torch.cat(keys, dim=2), torch.cat(values, dim=2), attention.scale)  # (B, heads, N, d)
     return attention.proj(attention.norm(out.transpose(1, 2).flatten(2)))
 

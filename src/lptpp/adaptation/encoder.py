@@ -61,7 +61,7 @@ class AdaptedEncoder(nn.Module):
         query = self._pool(self._blocks(early, self.first_group_block, depth))  # (B, D)
         query_feature = self.tower.head(query)
         if self.groups is None:
-            return Encoding(query_feature, query_feature, query.new_zeros(len(query)))
+            return Encoding(query_feature, query_feature, query.new_zeros(query.shape[0]))
         prompts, match, chosen = self.groups(query)  # (B, K, P, D)
         late = self._blocks(early, self.first_group_block, depth, prompts)
         return Encoding(query_feature, self.tower.head(self._pool(late)), match, chosen)

@@ -28,5 +28,5 @@ def class_means(features: torch.Tensor, labels: torch.Tensor, unseen: torch.Tens
     A class without an image keeps its row of `unseen` (C, F).
     """
     sums = torch.zeros_like(unseen).index_add_(0, labels, F.normalize(features, dim=-1))
-    seen = torch.bincount(labels, minlength=len(unseen)) > 0
+    seen = torch.bincount(labels, minlength=unseen.shape[0]) > 0
     return torch.where(seen[:, None], F.normalize(sums, dim=-1), unseen)

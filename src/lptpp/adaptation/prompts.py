@@ -37,4 +37,4 @@ class GroupPrompts(nn.Module):
         best, index = similarity.topk(self.chosen, dim=-1)  # (B, k)
         share = torch.zeros_like(similarity).scatter(1, index, 1 / self.chosen)  # (B, m)
         prompts = share @ self.tokens.flatten(1).to(share.dtype)  # the mean as one product
-        return prompts.view(len(query), *self.tokens.shape[1:]), best.sum(1), index
+        return prompts.view(query.shape[0], *self.tokens.shape[1:]), best.sum(1), index

@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lptpp.errors import UserError
+from lptpp.data.collection import ImageReference
+from lptpp.errors import UserError, did_you_mean
+from lptpp.wording import listed
 
 
 def located(name: str, root: Path) -> Path:
@@ -26,13 +28,23 @@ def matching(pattern: str, root: Path) -> list[Path]:
     path = Path(pattern).expanduser()
     found = _meant(path) or _meant(root / path)
     if not found:
-        raise UserError(f"{pattern} is no file, here or in {root}, and matches none: check the name and data.root.")
+        raise UserError(f"{pattern} is no file, here or in {root}, and matches none: {beside(path, root / path)}")
     return sorted(found, key=lambda path: natural(str(path)))
 
 
 def _meant(pattern: Path) -> list[Path]:
     found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
     return [path for path in found if path.is_file()]
+
+
+def beside(*missing: Path) -> str:
+    """Return a clause that proposes files in the folders of one that is not there: of its suffix, else of its stem."""
+    folders = [path.parent for path in missing if path.parent.is_dir()]
+    files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
+    name = missing[0]
+    alike = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
+    alike = alike or {file.name for file in files if file.stem == name.stem}
+    return did_you_mean(name.name, sorted(alike, key=natural)) if alike else f"{missing[-1].parent} holds none like it."
 
 
 def read_text(path: Path, purpose: str) -> str:
@@ -42,7 +54,7 @@ def read_text(path: Path, purpose: str) -> str:
         UserError: there is no such file, or it is not text; the sentence says what it is for.
     """
     if not path.is_file():
-        raise UserError(f"{path} is not a file: it is needed as {purpose}.")
+        raise UserError(f"{path} is not a file: it is needed as {purpose}; {beside(path)}")
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
@@ -57,15 +69,19 @@ def read_json(path: Path, purpose: str) -> Any:
         raise UserError(f"{path} line {error.lineno} is not JSON ({error.msg}): fetch or write it again.") from None
 
 
-def refuse_missing(images: Iterable[tuple[str, Path]]) -> None:
-    """Raise one UserError for all images that are not there; each comes with the place that names it."""
-    missing = [f"{place}: {path}" for place, path in images if not path.is_file()]
+def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:
+    """Raise UserError where no file of the list is there, each given with the place that names it.
+
+    Then the folder is wrong; a file that others are there without counts as a picture that cannot be read.
+    """
+    missing = []
+    for place, image in images:
+        if not isinstance(image, Path) or image.is_file():
+            return
+        missing.append(f"{place}: {image}")
     if missing:
-        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-        raise UserError(
-            f"{len(missing)} listed image(s) are missing: {'; '.join(missing[:5])}{more}. "
-            "Put them there, correct data.root, or take them off the list."
-        )
+        told = f"None of the {len(missing):,} listed images is there ({listed(missing, 1)})"
+        raise UserError(f"{told}: correct data.root or the paths.")
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:

@@ -14,6 +14,7 @@ from lptpp.data.files import natural
 from lptpp.data.labels import twins
 from lptpp.data.split import PARTS, draw_part
 from lptpp.errors import UserError
+from lptpp.wording import listed
 
 PHOTOGRAPHS = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".tif", ".tiff")
 DRAWINGS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
@@ -60,9 +61,9 @@ def _part_folders(root: Path) -> dict[str, Path]:
     found = [path for path in _subfolders(root) if path.name.lower() in PARTS]
     parts = {PARTS[path.name.lower()]: path for path in found}
     if len(parts) < len(found):
-        raise UserError(f"{root} holds two folders for one part ({_listed(found)}): keep one of them.")
+        raise UserError(f"{root} holds two folders for one part ({listed(found, 5)}): keep one of them.")
     if found and "train" not in parts:
-        raise UserError(f"{root} holds {_listed(found)} but no train: name the folder of training images train.")
+        raise UserError(f"{root} holds {listed(found, 5)} but no train: name the folder of training images train.")
     return parts or {"train": root}
 
 
@@ -88,7 +89,7 @@ def _refuse_empty(images: dict[Path, list[Path]]) -> None:
     empty = [path for path, files in images.items() if not files]
     if empty:
         raise UserError(
-            f"{len(empty)} class folder(s) hold no image that can be read: {_listed(empty)}. "
+            f"{len(empty)} class folder(s) hold no image that can be read: {listed(empty, 5)}. "
             "Remove them or put images in."
         )
 
@@ -105,8 +106,3 @@ def _refuse_twins(names: list[str], root: str) -> None:
             f"{root} holds class folders {pair[0]!r} and {pair[1]!r}, which differ only in letter "
             "case or Unicode form: rename or join them."
         )
-
-
-def _listed(paths: list[Path]) -> str:
-    more = f" and {len(paths) - 5} more" if len(paths) > 5 else ""
-    return ", ".join(str(path) for path in paths[:5]) + more

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
-from lptpp.data.files import located, read_json, refuse_missing
+from lptpp.data.files import located, read_json, refuse_all_missing
 from lptpp.errors import UserError
 
 
@@ -19,7 +19,7 @@ def inat2018(root: str, train_list: str | None, test_list: str | None) -> Collec
     ids.
 
     Raises:
-        UserError: a list is missing or lacks a field, an unknown category, listed images are missing.
+        UserError: a list is missing or lacks a field, an unknown category, no listed image is there.
     """
     folder = Path(root).expanduser()
     train_file = located(train_list or "train2018.json", folder)
@@ -50,7 +50,7 @@ def _split(listing: Any, file: Path, folder: Path, labels: Mapping[int, int]) ->
     }
     images = {_field(row, "id", file): _field(row, "file_name", file) for row in _field(listing, "images", file)}
     _check(images, category, labels, file)
-    refuse_missing((f"{file} image {number}", folder / name) for number, name in images.items())
+    refuse_all_missing((f"{file} image {number}", folder / name) for number, name in images.items())
     references: list[ImageReference] = [folder / name for name in images.values()]
     return Split(references, np.array([labels[category[number]] for number in images], np.int64))
 

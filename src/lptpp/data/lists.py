@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from lptpp.data.collection import Collection, ImageReference, Split
-from lptpp.data.files import located, read_text, refuse_missing
+from lptpp.data.files import located, read_text, refuse_all_missing
 from lptpp.data.labels import read_names
 from lptpp.data.split import draw_part
 from lptpp.errors import UserError
@@ -28,8 +28,8 @@ def image_list(
     1", … Without `test_list` the share `test` of every class becomes the test part.
 
     Raises:
-        UserError: a file is missing, a line cannot be read, a label is out of range, listed images are
-            missing.
+        UserError: a file is missing, a line cannot be read, a label is out of range, no listed image is
+            there.
     """
     folder = Path(root).expanduser()
     named = {"train": train_list, "validation": validation_list, "test": test_list}
@@ -38,7 +38,7 @@ def image_list(
     names = read_names(located(class_names, folder)) if class_names is not None else _numbered(lists)
     for part, lines in lists.items():
         _check(str(files[part]), lines, len(names))
-    refuse_missing((f"{files[part]} line {line}", path) for part in lists for line, path, _ in lists[part])
+    refuse_all_missing((f"{files[part]} line {line}", path) for part in lists for line, path, _ in lists[part])
     splits = {part: _split(lines) for part, lines in lists.items()}
     collection = Collection(names, splits["train"], splits.get("validation"), splits.get("test"))
     return collection if test_list is not None else draw_part(collection, "test", test, split_seed)

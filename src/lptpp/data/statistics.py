@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.data.collection import Collection
+from lptpp.data.collection import Collection, Split
 
 BORDERS = (20, 100)  # the field's: few < 20 <= medium <= 100 < many
 
@@ -16,6 +16,19 @@ def shots(counts: np.ndarray, borders: tuple[int, int] = BORDERS) -> np.ndarray:
     """
     low, high = borders
     return np.where(counts > high, "many", np.where(counts >= low, "medium", "few"))
+
+
+def suggested_borders(counts: np.ndarray) -> tuple[int, int] | None:
+    """Return borders by which classes are many-, medium- and few-shot, about a third of them each.
+
+    None where class counts (C,), those of 0 aside, take fewer than three values.
+    """
+    levels = np.unique(counts[counts > 0])
+    if len(levels) < 3:
+        return None
+    thirds = np.quantile(counts[counts > 0], (1 / 3, 2 / 3), method="nearest")
+    low, high = thirds.clip(levels[1], levels[-2]).tolist()
+    return int(low), int(high)
 
 
 def describe_borders(borders: tuple[int, int] = BORDERS) -> str:
@@ -43,10 +56,12 @@ def summary(collection: Collection, borders: tuple[int, int] = BORDERS) -> dict[
     """Return what to know of a data set before training; counts are of training images.
 
     Keys: classes, images (by part), largest and smallest (name, count), imbalance_factor, gini, borders (in
-    words), shots (number of classes of each kind), without_training_images (names), counts (by class name).
+    words), shots (number of classes of each kind), without_training_images and, where there is a test part,
+    without_test_images (names), counts (by class name).
     """
     counts, names = collection.counts(), collection.class_names
     kinds = shots(counts, borders)
+    tested = {} if collection.test is None else {"without_test_images": without_images(collection.test, names)}
     return {
         "classes": len(names),
         "images": {part: len(split) for part, split in collection.parts().items()},
@@ -56,6 +71,12 @@ def summary(collection: Collection, borders: tuple[int, int] = BORDERS) -> dict[
         "gini": gini(counts),
         "borders": describe_borders(borders),
         "shots": {kind: int((kinds == kind).sum()) for kind in ("many", "medium", "few")},
-        "without_training_images": [name for name, count in zip(names, counts, strict=True) if count == 0],
+        "without_training_images": without_images(collection.train, names),
+        **tested,
         "counts": {name: int(count) for name, count in zip(names, counts, strict=True)},
     }
+
+
+def without_images(split: Split, names: list[str]) -> list[str]:
+    """Return the names of the classes that have no image in a part."""
+    return [name for name, count in zip(names, split.counts(len(names)), strict=True) if count == 0]

@@ -11,7 +11,7 @@ from typing import Any
 
 from lptpp.data.cells import IMAGE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, pick, reference
 from lptpp.data.collection import Collection
-from lptpp.data.files import located, matching, refuse_missing
+from lptpp.data.files import located, matching, refuse_all_missing
 from lptpp.data.labels import named, read_names
 from lptpp.data.rows import Rows, assembled, by_part, joined
 from lptpp.data.table_files import TableFile, open_table
@@ -62,7 +62,7 @@ def table(
     memory, encoded, up to `memory_gb`.
 
     Raises:
-        UserError: a file, a column, a label or a picture is missing or of the wrong kind; too many bytes.
+        UserError: a file, a column or a label is missing or of the wrong kind; no picture is there; too many bytes.
     """
     folder = Path(root or ".").expanduser()
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
@@ -73,7 +73,9 @@ def table(
     listed = [(part, file) for part, tables in files.items() for file in tables]
     _refuse_large([file for _, file in listed], columns, memory_gb)
     names = None if class_names is None else read_names(located(class_names, folder))
-    return assembled(_parts(listed, columns, root, names is None), names, test, split_seed)
+    parts = _parts(listed, columns, root, names is None)
+    refuse_all_missing(pair for rows in parts.values() for pair in zip(rows.places, rows.images, strict=True))
+    return assembled(parts, names, test, split_seed)
 
 
 def _parts(listed: list[tuple[str, TableFile]], columns: Columns, root: str | None, as_names: bool) -> dict[str, Rows]:
@@ -99,7 +101,6 @@ def _rows(file: TableFile, columns: list[str], folder: Path, as_names: bool) -> 
         splits += split
     if not rows.places:
         raise UserError(f"{file.path} holds no row: expected one for each picture.")
-    refuse_missing((p, image) for p, image in zip(rows.places, rows.images, strict=True) if isinstance(image, Path))
     names = file.class_names(columns[1]) if as_names else None
     return rows if names is None else replace(rows, labels=named(rows.labels, names)), splits
 

@@ -20,6 +20,7 @@ from lptpp.data.files import read_json, read_text
 from lptpp.errors import UserError, did_you_mean
 from lptpp.evaluation.temperature import logarithm
 from lptpp.samplers import class_shares
+from lptpp.wording import listed
 
 AUTO = "auto"
 PURPOSE = "the class frequencies (or say uniform, or training)"
@@ -89,8 +90,7 @@ def read_prior(path: Path, class_names: list[str]) -> np.ndarray:
             raise UserError(f"{path} names a class {name!r} that the run lacks: {did_you_mean(name, class_names)}")
     missing = [name for name in class_names if name not in given]
     if missing:
-        told = ", ".join(missing[:3]) + (f" and {len(missing) - 3} more" if len(missing) > 3 else "")
-        raise UserError(f"{path} lacks {told}: give every class a frequency, 0 where it cannot occur.")
+        raise UserError(f"{path} lacks {listed(missing)}: give every class a frequency, 0 where it cannot occur.")
     return normalised(np.array([given[name] for name in class_names], dtype=np.float64))
 
 

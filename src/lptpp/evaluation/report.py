@@ -68,6 +68,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
 def summary(settings: Settings, mixture: Mixture, collection: Collection, evaluation: Evaluation) -> dict[str, Any]:
     """Return what metrics.json holds."""
     counts = collection.train.counts(len(collection.class_names))
+    tested = set(evaluation.labels.tolist())
     parts, frozen = mixture.tuned_parts(), mixture.backbone_parameters()
     tuned = sum(sum(part.values()) for part in parts.values())
     heads = sum(part.get("classifier", 0) for part in parts.values())
@@ -78,7 +79,8 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
         "split": settings.evaluation.split,
         "images": len(evaluation.labels),
         "classes": len(counts),
-        "classes_tested": len(set(evaluation.labels.tolist())),
+        "classes_tested": len(tested),
+        "untested_classes": [name for label, name in enumerate(collection.class_names) if label not in tested],
         "training_images": int(counts.sum()),
         "borders": list(borders),
         "test_time": options(settings.evaluation),

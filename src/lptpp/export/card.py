@@ -3,14 +3,16 @@
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lptpp.backbones.backbone import BUNDLED
-from lptpp.config import BackboneSettings, Settings
+from lptpp.config import BackboneSettings, DataSettings, Settings
 from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots
 from lptpp.evaluation.tables import COLUMNS, one_decimal
+from lptpp.evaluation.trust import untested
 from lptpp.export.card_header import header
 
 SHOWN = 5  # classes named at either end of the tail
@@ -20,20 +22,30 @@ Facts = Mapping[str, Any]
 def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, licence: str) -> str:
     """Return README.md of a shared model called `name`.
 
-    `facts` holds class_names, counts and versions of the run, `metrics` what its metrics.json does.
+    `facts` holds class_names, counts and versions of the run, and data, the name of its data set; `metrics` holds what
+    its metrics.json does.
     """
     sections = {
         "How to use it": _use(name),
         "How good it is": _results(metrics),
         "Data": _data(settings, facts, metrics),
         "Parts": _parts(settings, metrics),
-        "Limits": _limits(settings, facts, metrics),
+        "Limits": _limits(facts, metrics),
         "Made with": [", ".join(f"{library} {version}" for library, version in facts["versions"].items()) + "."],
     }
     body = [f"# {plain_text(name)}", "", _what(settings, facts)]
     for title, lines in sections.items():
         body += ["", f"## {title}", "", *lines]
-    return header(name, settings, metrics, licence) + "\n".join(body) + "\n"
+    return header(name, facts["data"], settings, metrics, licence) + "\n".join(body) + "\n"
+
+
+def data_name(data: DataSettings) -> str:
+    """Return what to call a data set: its table, list or folder without the path, its name at a hub, or its source."""
+    place = (data.root if data.source in ("folder", "huggingface") else data.train_list) or ""
+    at_hub = data.source == "huggingface" and place.count("/") == 1 and not place.startswith(("/", "~", "."))
+    if at_hub and not Path(place).exists():
+        return place
+    return Path(place).expanduser().resolve().name if place else data.source
 
 
 def plain_text(value: object) -> str:
@@ -91,9 +103,9 @@ def _data(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
     ends = [*order[:SHOWN], *order[SHOWN:][-SHOWN:]]
     found = ", ".join(f"{(kinds == kind).sum()} {kind}-shot" for kind in ("many", "medium", "few"))
     return [
-        f"Source `{settings.data.source}`: {counts.sum():,} training images of {len(names)} classes ({found});"
-        f" imbalance factor {imbalance_factor(counts):.1f}, Gini {gini(counts):.2f}. The largest and the smallest"
-        " classes (`config.json` holds all):",
+        f"{plain_text(facts['data'])} (source `{settings.data.source}`): {counts.sum():,} training images of"
+        f" {len(names)} classes ({found}); imbalance factor {imbalance_factor(counts):.1f}, Gini {gini(counts):.2f}."
+        " The largest and the smallest classes (`config.json` holds all):",
         "",
         *table([["Class", "Training images", "Shot"], *([names[i], f"{counts[i]:,}", kinds[i]] for i in ends)]),
     ]
@@ -115,9 +127,9 @@ def _backbone(backbone: BackboneSettings) -> str:
     return f"{backbone.name}{weights}" + (f", at {backbone.image_size} pixels" if backbone.image_size else "")
 
 
-def _limits(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
+def _limits(facts: Facts, metrics: Facts) -> list[str]:
+    told = untested(metrics)
     answer, untrained = metrics["rows"][metrics["answer"]], sum(count == 0 for count in facts["counts"])
-    untested = metrics["classes"] - metrics["classes_tested"]
     few, error = answer.get("few"), answer.get("calibration_error")
     said = [
         "It answers every picture with one of its classes, also a picture of something else.",
@@ -125,7 +137,7 @@ def _limits(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
         f"Of pictures of few-shot classes it gets {one_decimal(few)} % right." if few is not None else "",
         f"Its probabilities are off by {one_decimal(error)} points on average." if error is not None else "",
         f"{untrained} of its classes had no training image." if untrained else "",
-        f"{untested} of its classes had no picture to be tested on: nothing is known of them." if untested else "",
+        f"Classes without a picture to be tested on, of which nothing is known: {plain_text(told)}." if told else "",
         "Whatever is uneven or unfair in the training pictures, or in what the backbones were pretrained on, is in it.",
     ]
     return [f"- {line}" for line in said if line]

@@ -10,7 +10,7 @@ from lptpp.extras import extra
 TAGS = ["image-classification", "long-tailed-recognition", "class-imbalance", "prompt-tuning", "mixture-of-experts"]
 
 
-def header(name: str, settings: Settings, metrics: Mapping[str, Any], licence: str) -> str:
+def header(name: str, data_name: str, settings: Settings, metrics: Mapping[str, Any], licence: str) -> str:
     """Return the YAML block of a card: licence, tags, backbones, and the two accuracies of the answer."""
     hub = extra("huggingface_hub", "hub", "lptpp export --to huggingface")
     answer = metrics["rows"][metrics["answer"]]
@@ -19,7 +19,7 @@ def header(name: str, settings: Settings, metrics: Mapping[str, Any], licence: s
         hub.EvalResult(
             task_type="image-classification",
             dataset_type=settings.data.source,
-            dataset_name=settings.data.source,
+            dataset_name=data_name,
             dataset_split=metrics["split"],
             metric_type="accuracy",
             metric_name=kind.replace("_", " "),

@@ -11,7 +11,7 @@ from safetensors.torch import save
 
 from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Settings, to_yaml
 from lptpp.errors import UserError
-from lptpp.export.card import model_card
+from lptpp.export.card import data_name, model_card
 from lptpp.export.shared import FILES, SCHEMA, WEIGHTS
 from lptpp.extras import extra
 from lptpp.model import finished_run
@@ -32,6 +32,7 @@ def write_hugging_face(run: Path, folder: Path, name: str, licence: str) -> Iter
     metrics = read_metrics(Path(settings.run))
     (folder / WEIGHTS).write_bytes(save(checkpoint.tensors("tuned"), metadata={"format": "pt"}))
     facts = {key: checkpoint.manifest[key] for key in FACTS}
+    facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # there where it was shared before
     about = {"library_name": "lptpp", "lptpp_schema": SCHEMA, "lptpp_version": version("lptpp"), "finished": True}
     write_json(folder / "config.json", about | facts)
     write_json(folder / "metrics.json", metrics)

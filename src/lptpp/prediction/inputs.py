@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
+from lptpp.data.cells import IMAGE_COLUMNS, pick
 from lptpp.data.files import natural
 from lptpp.data.folder import SUFFIXES, images_below
 from lptpp.data.table_files import open_table
-from lptpp.errors import UserError, did_you_mean
+from lptpp.errors import UserError
 
 LISTS = (".txt",)
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -29,8 +30,9 @@ class Input(NamedTuple):
     path: str
 
 
-def expand(paths: Iterable[Path], column: str) -> Iterator[Input]:
-    """Yield the pictures that the paths stand for, in their order; `column` holds the paths of a table's pictures.
+def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
+    """Yield the pictures that the paths stand for, in their order; `column` holds the paths of a table's pictures;
+    without one it is found by its usual names.
 
     Raises `UserError` for a path that leads to nothing, a folder or a glob without a picture, a broken list or table.
     """
@@ -82,14 +84,13 @@ def _lines(file: BinaryIO, told: str, folder: Path) -> Iterator[Input]:
             yield Input(name, _located(name, folder))
 
 
-def _column(path: Path, column: str) -> Iterator[Input]:
+def _column(path: Path, column: str | None) -> Iterator[Input]:
     """Yield the path that each row of a table holds; one without a path has an empty name."""
     table = open_table(path)
-    if column not in table.header:
-        raise UserError(f"{path} has no column {column}: give --column; {did_you_mean(column, table.header)}")
-    for place, (name,) in table.rows([column]):
+    chosen = pick(table.header, column, IMAGE_COLUMNS, "--column", str(path))
+    for place, (name,) in table.rows([chosen]):
         if not isinstance(name, str | None):
-            raise UserError(f"{place}: {column} holds {type(name).__name__}, expected the paths of pictures as text.")
+            raise UserError(f"{place}: {chosen} holds {type(name).__name__}, expected the paths of pictures as text.")
         yield Input(name or "", _located(name or "", path.parent))
 
 

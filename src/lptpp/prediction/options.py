@@ -21,7 +21,7 @@ class Options:
     prior: str | None = None
     assumed: str = "auto"
     temperature: str = "1"
-    column: str = "image"  # of a table, that holds the paths
+    column: str | None = None  # of a table, that holds the paths; found by its usual names
     embeddings: Path | None = None
     batch_size: int | None = None  # the run's own by default
     overwrite: bool = False

@@ -7,6 +7,7 @@ from lptpp.reporting.distribution import distribution_figure
 from lptpp.reporting.gather import Run
 from lptpp.reporting.marks import class_plot
 from lptpp.reporting.section import Plate, Section
+from lptpp.wording import listed
 
 
 def section(run: Run) -> Section:
@@ -30,6 +31,8 @@ def accuracy(run: Run) -> Plate:
     ax.set_ylim(-3, 103)
     tested, never, part = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
     finding = f"Of {tested:,} classes with pictures in the {part} part, {never:,} are never recognised."
+    if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
+        finding += f" Without a picture there: {listed(untested)}."
     names = "; point at it for names" if tips else ""
     return Plate(figure, f"Accuracy of {run.answer} on each class", finding, (
         f"A mark is a class, a larger one several at the same place{names}. The line is the mean of classes of like"

@@ -3,17 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from lptpp.data.statistics import describe_borders
 from lptpp.evaluation.tables import ACCURACIES, COLUMNS, MISSING, best_cells, known, one_decimal
+from lptpp.evaluation.trust import few_tested, interval
 from lptpp.reporting.gather import Run
 from lptpp.reporting.section import Cell, Section, Table, number
 from lptpp.reporting.shots import shot_plot
-from lptpp.reporting.words import percent, signed
+from lptpp.reporting.words import counted, percent, signed
 
 
 def section(run: Run) -> Section:
     """Return the part that holds the numbers."""
-    return Section("The result", [shot_table(run), shot_plot(run), *test_time_table(run)], verdict(run))
+    told = " ".join(filter(None, (verdict(run), trust(run))))
+    return Section("The result", [shot_table(run), shot_plot(run), *test_time_table(run)], told)
 
 
 def verdict(run: Run) -> str:
@@ -31,6 +35,30 @@ def verdict(run: Run) -> str:
         if known(rows[answer][key])
     ]
     return f"{told} Against its best expert, {best}, that is {' and '.join(differences)}."
+
+
+def trust(run: Run) -> str:
+    """Return in a sentence how far the answer's accuracies can be trusted, nothing where they rest on many images."""
+    tested = run.classes.tested
+    if not few_tested(tested):
+        return ""
+    whole, few = int(tested.sum()), int(tested[run.classes.shots == "few"].sum())
+    row = run.metrics["rows"][run.answer]
+    told = [
+        f"{percent(row[key], 1)} {words} may be anything from {_interval(row[key], images)}"
+        for key, words, images in (
+            ("overall", "overall", whole),
+            ("few", f"on the {counted(few, 'image')} of few-shot classes", few),
+        )
+        if known(row[key]) and (key == "overall" or images < whole)
+    ]
+    median = f"{np.median(tested[tested > 0]):g}"
+    return f"This part is small, {median} images of a class on median: {', '.join(told)} (95 % intervals by Wilson)."
+
+
+def _interval(accuracy: float, images: int) -> str:
+    low, high = interval(accuracy, images)
+    return f"{low:.1f} to {percent(high, 1)}"
 
 
 def shot_table(run: Run) -> Table:

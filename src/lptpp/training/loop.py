@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import torch
@@ -17,11 +17,19 @@ from lptpp.training.optimisation import Optimisation, restore_optimiser
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs of the task, labels, and a way to name the images where something goes wrong."""
+    """Inputs of the task, labels, and a way to name the images where something goes wrong.
 
-    inputs: torch.Tensor
-    labels: torch.Tensor
+    It holds as many inputs of each of its streams, one stream after the other.
+    """
+
+    inputs: torch.Tensor  # (S·B, ...)
+    labels: torch.Tensor  # (S·B,)
     names: Callable[[], list[str]]
+    streams: int = 1  # S
+
+    def on(self, device: torch.device) -> "Batch":
+        """Return the batch with its tensors on a device."""
+        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
 
 
 @dataclass
@@ -39,7 +47,7 @@ class Stage:
     """One phase of one expert, or of the scorer: everything the loop needs."""
 
     name: str
-    task: nn.Module  # forward(inputs, labels, epoch) -> scalar loss
+    task: nn.Module  # forward(inputs, labels, epoch, stream) -> the stream's scalar share of the loss
     parameters: list[nn.Parameter]  # what the phase trains: nothing else gets a gradient
     optimisation: Optimisation
     epochs: int
@@ -104,6 +112,23 @@ def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
         parameter.requires_grad_(True)
 
 
+def add_gradients(
+    task: Callable[..., torch.Tensor], backward: Callable[[torch.Tensor], object], batch: Batch, epoch: int
+) -> torch.Tensor:
+    """Add the gradients of a batch to those of the parameters; return its loss, the sum over its streams.
+
+    The gradient of a sum is the sum of the gradients: each stream goes back by itself, so that no more than what one
+    needs is held in memory.
+    """
+    total = torch.zeros((), device=batch.labels.device)
+    inputs, labels = batch.inputs.chunk(batch.streams), batch.labels.chunk(batch.streams)
+    for stream in range(batch.streams):
+        loss = task(inputs[stream], labels[stream], epoch, stream)
+        backward(loss)
+        total += loss.detach()
+    return total
+
+
 def _step(
     task: nn.Module,
     optimiser: torch.optim.Optimizer,
@@ -114,12 +139,9 @@ def _step(
 ) -> float:
     for group in optimiser.param_groups:
         group["lr"] = rate
-    device = accelerator.device
-    loss = task(batch.inputs.to(device), batch.labels.to(device), position.epoch)
-    value = float(loss.detach())
+    value = float(add_gradients(task, accelerator.backward, batch.on(accelerator.device), position.epoch))
     if not math.isfinite(value):
         raise _not_finite(value, batch, position)
-    accelerator.backward(loss)
     optimiser.step()
     optimiser.zero_grad()
     return value

@@ -57,10 +57,7 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
 
 
 class ExpertTask(nn.Module):
-    """The loss of phases 1 and 2 (docs/method.md): loss − 0.5 · match on each stream of batches, the second decaying.
-
-    A batch holds as many images of each stream, one stream after the other.
-    """
+    """The loss of phases 1 and 2 (docs/method.md): loss − 0.5 · match on each stream of batches, the second decays."""
 
     def __init__(
         self,
@@ -77,16 +74,11 @@ class ExpertTask(nn.Module):
             build_loss(stream.loss.name, counts, expert.scale, stream.loss.options) for stream in streams(settings)
         )
 
-    def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int) -> torch.Tensor:
-        """Return the loss of images (S·B, 3, H, W) and labels (S·B,) of S streams."""
-        said, parts = self.judge(images), len(self.losses)
-        main, dual = self.settings.main.weight, self.settings.dual.weight
-        weights = (main, dual_weight(epoch, self.settings.epochs, dual))[:parts]
-        shares = (said.cosines.chunk(parts), said.match.chunk(parts), labels.chunk(parts))
-        total = labels.new_zeros((), dtype=torch.float32)
-        for loss, weight, cosines, match, label in zip(self.losses, weights, *shares, strict=True):
-            total = total + weight * (loss(cosines, label) - self.settings.key_weight * match.float().mean())
-        return total
+    def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int = 0) -> torch.Tensor:
+        """Return the weighted loss of images (B, 3, H, W) and labels (B,) of one stream; the sum counts."""
+        said, settings = self.judge(images), self.settings
+        weight = dual_weight(epoch, settings.epochs, settings.dual.weight) if stream else settings.main.weight
+        return weight * (self.losses[stream](said.cosines, labels) - settings.key_weight * said.match.float().mean())
 
 
 def streams(settings: PhaseSettings) -> list[StreamSettings]:
@@ -136,7 +128,7 @@ def _image_batches(
     size = settings.batch_size * len(samplers)
     for views, labels, indices in batches(data.views, draws, size, data.workers, first):
         (images,) = views.values()
-        yield Batch(images, labels, partial(_names, data, indices))
+        yield Batch(images, labels, partial(_names, data, indices), len(samplers))
 
 
 def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> Draws:
@@ -172,7 +164,7 @@ class ScorerTask(nn.Module):
         self.scorer, self.mix = mixture.scorer, mixture.mix
         self.widths = list(widths)
 
-    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, epoch: int) -> torch.Tensor:
+    def forward(self, inputs: torch.Tensor, targets: torch.Tensor, epoch: int, stream: int = 0) -> torch.Tensor:
         """Return the loss of inputs (B, ΣF_e + E·C'): features, then confidence scores."""
         *features, flat = inputs.split([*self.widths, inputs.shape[1] - sum(self.widths)], dim=1)
         confidences = flat.unflatten(1, (len(self.widths), -1))  # (B, E, C')

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from lptpp.config import Settings, flat, to_dictionary
+from lptpp.config_types import written
 from lptpp.data.collection import Collection
 from lptpp.errors import Interrupted, UserError
 from lptpp.mixture import Mixture
@@ -22,6 +23,7 @@ from lptpp.training.checkpoint import Checkpoint, write_checkpoint
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optimisation import optimiser_tensors
 from lptpp.training.tracking import Tracking
+from lptpp.wording import listed
 from lptpp.writing import write_csv
 
 log = logging.getLogger("lptpp")
@@ -131,8 +133,13 @@ def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) 
     widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
     changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
-        told = "; ".join(f"{key} was {before.get(key)}, now {after.get(key)}" for key in changed[:5])
-        raise UserError(f"{folder} holds a run with other settings ({told}): choose another run=FOLDER, or delete it.")
+        told = [
+            f"{key}: {written(before.get(key))} in the folder, {written(after.get(key))} asked for" for key in changed
+        ]
+        raise UserError(
+            f"{folder} holds a run with other settings ({listed(told, between='; ')}): give those of the folder, choose"
+            " another run=FOLDER, or delete it."
+        )
     if manifest["class_names"] != now["class_names"] or manifest["counts"] != now["counts"]:
         raise UserError(
             f"{folder} was begun with other pictures or classes: restore them, or choose another run=FOLDER."
