@@ -6,7 +6,7 @@ from torch import nn
 
 from lptpp.errors import UserError
 from lptpp.training.device import make_accelerator
-from lptpp.training.loop import Batch, Position, Stage, add_gradients, train, train_only
+from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
 from lptpp.training.optimisation import Optimisation
 
 EPOCHS, STEPS = 3, 4
@@ -93,6 +93,18 @@ def test_the_noise_of_a_step_belongs_to_the_step():
     torch.manual_seed(2)
     assert trained(Position("a stage"))[0].losses == first
     assert len(set(first)) == len(first)
+
+
+def test_what_preparing_a_stage_took_counts_with_its_first_epoch_alone():
+    task, notes = Task(), Notes()
+    optimisation = Optimisation("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
+    wall, processor = clocks()
+    began = (wall - 1000, processor - 500)
+    stage = Stage("a stage", task, [task.weight], optimisation, EPOCHS, batches, began=began)
+    train(stage, make_accelerator("cpu", "float32"), notes, 0, Position("a stage"), None)
+    first, *rest = notes.summaries
+    assert 1000 < first["seconds"] < 1400 and 500 < first["cpu_seconds"] < 900
+    assert all(summary["seconds"] < 400 and summary["cpu_seconds"] < 400 for summary in rest)
 
 
 class Streams(nn.Module):

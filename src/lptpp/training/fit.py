@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ from lptpp.reporting.page import REPORT, write_report
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
 from lptpp.training.heads import start_head
-from lptpp.training.loop import Position, Stage, train
+from lptpp.training.loop import Position, Stage, clocks, train
 from lptpp.training.phases import ScorerData, TrainingData, group_phase, scorer_phase, shared_phase
 from lptpp.training.recorder import (
     RunRecorder,
@@ -146,7 +147,8 @@ class Training:
         epochs = getattr(self.settings, name.split("/")[1]).epochs
         if position.epoch >= epochs:
             return
-        stage = self._stage(name)
+        began = clocks()
+        stage = replace(self._stage(name), began=began)
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimiser_state)
 

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import torch
@@ -42,6 +42,11 @@ class Position:
     loss_sum: float = 0.0
 
 
+def clocks() -> tuple[float, float]:
+    """Return the seconds of the wall clock and of this program on all cores, where other programs do not count."""
+    return time.perf_counter(), time.process_time()
+
+
 @dataclass(frozen=True)
 class Stage:
     """One phase of one expert, or of the scorer: everything the loop needs."""
@@ -53,6 +58,9 @@ class Stage:
     epochs: int
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from a batch on
     begin: Callable[[], object] = lambda: None  # done once, before the first step
+    began: tuple[float, float] = field(
+        default_factory=clocks
+    )  # when its preparation did: it counts as the first epoch's
 
 
 class Recorder(Protocol):
@@ -85,8 +93,8 @@ def train(
         restore_optimiser(optimiser, optimiser_state)
     task, prepared = accelerator.prepare(stage.task, optimiser)
     steps = stage.optimisation.steps // stage.epochs
+    started, worked = stage.began
     while position.epoch < stage.epochs:
-        started, worked = time.perf_counter(), time.process_time()
         for batch in stage.batches(position.epoch, position.batch):
             # every step's noise starts from where it stands, not from how often somebody drew before
             torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
@@ -98,10 +106,11 @@ def train(
             "loss": position.loss_sum / max(position.batch, 1),
             "learning_rate": stage.optimisation.rate(position.epoch * steps + position.batch - 1),
             "seconds": time.perf_counter() - started,
-            "cpu_seconds": time.process_time() - worked,  # of all cores; other programs do not count
+            "cpu_seconds": time.process_time() - worked,
         }
         position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
         recorder.epoch(position, optimiser, summary)
+        started, worked = clocks()
     accelerator.free_memory()
 
 
