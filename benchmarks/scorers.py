@@ -132,7 +132,8 @@ def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: 
     """Train a scorer on `given`; return its probabilities for `judged`, and the first expert's mean weight."""
     mixture: Any = StandIn(given, settings)
     data = ScorerData(given.features, given.scores, given.labels, given.labels)
-    stage = scorer_phase(mixture, data, settings, 0)
+    epochs = max(1, round(settings.epochs * len(training.pictures) / len(given.labels)))  # as many steps for all
+    stage = scorer_phase(mixture, data, replace(settings, epochs=epochs), 0)
     train(stage, training.accelerator, Silent(), 0, Position(stage.name), None)
     with torch.no_grad():
         weights = mixture.scorer(judged.features, judged.scores)

@@ -48,7 +48,7 @@ class Effort:
 
 QUICK = Effort(rounds=3, batch=64, vit_batch=2, pictures=256)
 FULL = {
-    "cpu": Effort(rounds=9, batch=128, vit_batch=8, pictures=1024),
+    "cpu": Effort(rounds=5, batch=128, vit_batch=4, pictures=1024),
     "cuda": Effort(rounds=30, batch=512, vit_batch=128, pictures=1024),
 }
 SAMPLES = (10_000_000, 8_142)  # images and classes of the sampler's section
