@@ -1,5 +1,6 @@
 """The training loop on real pictures, drawn and augmented, against the same steps on a batch in memory."""
 
+import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -51,6 +52,7 @@ def training_loop(subject: Subject, phase: int, split: Split, rounds: int, worke
         Case("loop", lambda: _epoch(make(), subject.device), steps * images),
         Case("bare steps", _bare(subject, phase, settings, make(), steps), steps * images),
     ]
+    gc.freeze()  # a phase ends with a collection, once and not in each of its epochs: here it finds nothing to look at
     return measure(f"{subject.label}: training loop, phase {phase}", cases, subject.device, rounds)
 
 
