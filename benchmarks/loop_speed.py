@@ -53,7 +53,9 @@ def training_loop(subject: Subject, phase: int, split: Split, rounds: int, worke
         Case("bare steps", _bare(subject, phase, settings, make(), steps), steps * images),
     ]
     gc.freeze()  # a phase ends with a collection, once and not in each of its epochs: here it finds nothing to look at
-    return measure(f"{subject.label}: training loop, phase {phase}", cases, subject.device, rounds)
+    measured = measure(f"{subject.label}: training loop, phase {phase}", cases, subject.device, rounds)
+    gc.unfreeze()
+    return measured
 
 
 def findings(subject: Subject, by_phase: dict[str, dict[str, Measured]]) -> Iterator[Finding]:
