@@ -142,7 +142,7 @@ def subjects(options: argparse.Namespace, effort: Effort, device: torch.device) 
 def measure_subject(subject: Subject, effort: Effort, quick: bool, results: Results) -> None:
     """Measure inference and steps of one subject, and where real pictures are the question, the loop."""
     rounds, on_gpu = effort.rounds, subject.device.type == "cuda"
-    inferred = results.add(subject, "inference", model_speed.inference(subject, rounds))
+    inferred = results.add(subject, "inference", model_speed.inference(subject, 3 * rounds))  # short: noisier alone
     results.findings += model_speed.inference_findings(subject, inferred)
     if quick and subject.large and not on_gpu:
         return  # its steps take minutes
