@@ -3,6 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.drawn import noise, smooth
 from torchvision.transforms import v2
 
 from lptpp.backbones.preprocessing import Preprocessing
@@ -14,15 +15,6 @@ from lptpp.errors import UserError
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
 
 
-def picture(height: int, width: int) -> torch.Tensor:
-    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def smooth(height: int, width: int) -> torch.Tensor:
-    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-    return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)
-
-
 def boxes(shapes: list[tuple[int, int]], smallest: float, times: int) -> np.ndarray:
     rng = np.random.default_rng(0)
     repeated = np.repeat(np.array(shapes), times, axis=0)
@@ -31,14 +23,14 @@ def boxes(shapes: list[tuple[int, int]], smallest: float, times: int) -> np.ndar
 
 
 def test_without_any_change_it_is_evaluation() -> None:
-    pixels = [picture(50, 40), picture(32, 99)]
+    pixels = [noise(50, 40), noise(32, 99)]
     for wanted in (replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0)), replace(PLAIN, size=(16, 48))):
         found = Augmentation(wanted, smallest_crop=1.0, flip=False, colour=0.0)(pixels, [1, 2])
         torch.testing.assert_close(found, torch.stack([evaluation_transform(wanted)(one) for one in pixels]))
 
 
 def test_flip_gives_the_picture_or_its_mirror() -> None:
-    pixels = picture(32, 32)
+    pixels = noise(32, 32)
     straight = evaluation_transform(PLAIN)(pixels)
     results = Augmentation(PLAIN, smallest_crop=1.0, flip=True, colour=0.0)([pixels] * 200, range(200))
     mirrored = [torch.allclose(result, straight.flip(-1)) for result in results]
@@ -58,7 +50,7 @@ def test_crop_and_colour_change_the_picture_and_follow_the_key(options: dict[str
 
 def test_a_picture_is_seen_the_same_in_any_company() -> None:
     transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.2)
-    pictures, keys = [picture(40, 40), picture(50, 60), picture(40, 40), picture(300, 200)], [5, 6, 7, 8]
+    pictures, keys = [noise(40, 40), noise(50, 60), noise(40, 40), noise(300, 200)], [5, 6, 7, 8]
     together = transform(pictures, keys)
     for place, (pixels, key) in enumerate(zip(pictures, keys, strict=True)):
         torch.testing.assert_close(transform([pixels], [key])[0], together[place], atol=1e-6, rtol=1e-5)
@@ -66,7 +58,7 @@ def test_a_picture_is_seen_the_same_in_any_company() -> None:
 
 def test_large_pictures_go_another_way_to_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
     transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.0)
-    pictures = [picture(90, 70)] * 8
+    pictures = [noise(90, 70)] * 8
     small = transform(pictures, range(8))
     monkeypatch.setattr(augment, "LARGEST", 10)
     torch.testing.assert_close(transform(pictures, range(8)), small, atol=1e-5, rtol=1e-5)

@@ -1,4 +1,3 @@
-import io
 import pickle
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +6,7 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from PIL import Image
+from tests.drawn import pixels, png
 
 from lptpp.data.collection import Collection
 from lptpp.data.huggingface import huggingface
@@ -21,16 +20,6 @@ NAMES = ["oak", "elm", "ash"]
 @pytest.fixture(autouse=True)
 def a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-
-
-def pixels(i: int) -> np.ndarray:
-    return np.random.default_rng(i).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-
-
-def png(i: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels(i)).save(file, "PNG")
-    return file.getvalue()
 
 
 def dataset(labels: Sequence[int], names: list[str] = NAMES) -> datasets.Dataset:

@@ -8,22 +8,13 @@ import numpy as np
 import pytest
 import webdataset
 from PIL import Image
+from tests.drawn import pixels, png
 
 from lptpp.data import shards
 from lptpp.data.collection import Collection
 from lptpp.data.images import decode
 from lptpp.data.pictures import check
 from lptpp.errors import UserError
-
-
-def pixels(i: int) -> np.ndarray:
-    return np.random.default_rng(i).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-
-
-def png(i: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels(i)).save(file, "PNG")
-    return file.getvalue()
 
 
 def tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:

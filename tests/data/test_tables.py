@@ -1,5 +1,4 @@
 import csv
-import io
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,7 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from PIL import Image
+from tests.drawn import pixels, png
 
 from lptpp.data.collection import Collection, Encoded, Split
 from lptpp.data.images import decode
@@ -17,16 +16,6 @@ from lptpp.data.tables import table
 from lptpp.errors import UserError
 
 ROWS = [("0.png", "oak", "train"), ("1.png", "elm", "train"), ("deep/2.png", "oak", "val"), ("3.png", "ash", "Test")]
-
-
-def pixels(i: int) -> np.ndarray:
-    return np.random.default_rng(i).integers(0, 256, (4, 5, 3), dtype=np.uint8)
-
-
-def png(i: int) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels(i)).save(file, "PNG")
-    return file.getvalue()
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tests.drawn import noise, smooth
 from torchvision.transforms import InterpolationMode, v2
 
 from lptpp.backbones.preprocessing import Preprocessing
@@ -13,18 +14,9 @@ from lptpp.errors import UserError
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
 
 
-def picture(height: int, width: int) -> torch.Tensor:
-    return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
-
-
-def smooth(height: int, width: int) -> torch.Tensor:
-    y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
-    return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)
-
-
 def test_normalises_channel_by_channel() -> None:
     wanted = replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
-    pixels = picture(32, 32)
+    pixels = noise(32, 32)
     result = evaluation_transform(wanted)(pixels)
     assert result.dtype == torch.float32
     for c, (mean, std) in enumerate(zip(wanted.mean, wanted.std, strict=True)):
@@ -37,8 +29,8 @@ def test_square_geometry_is_resize_of_the_shorter_side_and_centre_crop(
     size: tuple[int, int], crop_share: float
 ) -> None:
     by_hand = v2.Compose([v2.Resize(int(32 / crop_share), antialias=True), v2.CenterCrop(32)])
-    result = evaluation_transform(replace(PLAIN, crop_share=crop_share))(picture(*size))
-    torch.testing.assert_close(result, by_hand(picture(*size)) / 255)
+    result = evaluation_transform(replace(PLAIN, crop_share=crop_share))(noise(*size))
+    torch.testing.assert_close(result, by_hand(noise(*size)) / 255)
 
 
 def test_looks_as_pillow_resizes_it() -> None:
@@ -69,7 +61,7 @@ def test_squash_keeps_everything() -> None:
 
 def test_a_batch_is_its_pictures_one_by_one() -> None:
     transform = evaluation_transform(PLAIN)
-    pictures = [picture(40, 50), picture(33, 32)]
+    pictures = [noise(40, 50), noise(33, 32)]
     assert torch.equal(each(transform)(pictures, [0, 1]), torch.stack([transform(one) for one in pictures]))
 
 
@@ -81,5 +73,5 @@ def test_refusals() -> None:
 @pytest.mark.parametrize("name", ["bilinear", "bicubic", "nearest", "nearest-exact"])
 def test_interpolations_are_those_of_torchvision(name: str) -> None:
     resize = v2.Resize(32, InterpolationMode(name), antialias=True)
-    result = evaluation_transform(replace(PLAIN, interpolation=name))(picture(65, 65))
-    torch.testing.assert_close(result, resize(picture(65, 65)) / 255)
+    result = evaluation_transform(replace(PLAIN, interpolation=name))(noise(65, 65))
+    torch.testing.assert_close(result, resize(noise(65, 65)) / 255)
