@@ -28,7 +28,7 @@ from lptpp.prepare import collection_of
 from lptpp.scorer import MIXES, READS, Scorer
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, train
-from lptpp.training.phases import ScorerData, scorer_phase
+from lptpp.training.phases import ScorerData, scorer_orders, scorer_phase
 
 VIEWS = 2  # of each training image, where they are augmented
 
@@ -131,9 +131,10 @@ def _row(source: str, reads: str, mixes: str, weight: float) -> dict[str, Any]:
 def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: Training) -> tuple[torch.Tensor, float]:
     """Train a scorer on `given`; return its probabilities for `judged`, and the first expert's mean weight."""
     mixture: Any = StandIn(given, settings)
-    data = ScorerData(given.features, given.scores, given.labels, given.labels)
     epochs = max(1, round(settings.epochs * len(training.pictures) / len(given.labels)))  # as many steps for all
-    stage = scorer_phase(mixture, data, replace(settings, epochs=epochs), 0)
+    settings = replace(settings, epochs=epochs)
+    orders = scorer_orders(given.labels.numpy(), settings, 0)
+    stage = scorer_phase(mixture, ScorerData(given.features, given.scores, given.labels, orders), settings)
     train(stage, training.accelerator, Silent(), 0, Position(stage.name), None)
     with torch.no_grad():
         weights = mixture.scorer(judged.features, judged.scores)

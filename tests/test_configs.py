@@ -73,10 +73,10 @@ def test_its_backbones_and_pretrained_weights_exist_by_these_names(path: Path):
 
 
 @pytest.mark.parametrize("name", ["imagenet_lt", "places_lt", "inat2018"])
-def test_the_large_benchmarks_carry_the_published_values(name: str):
+def test_the_large_benchmarks_carry_the_published_values_but_shorter_group_prompts(name: str):
     settings = load_settings(FOLDER / f"{name}.yaml")
     for expert in settings.experts.values():
-        assert (expert.pool, expert.chosen, expert.group_prompts, expert.shared_prompts) == (20, 2, 10, 10)
+        assert (expert.pool, expert.chosen, expert.group_prompts, expert.shared_prompts) == (20, 2, 8, 10)
         assert (expert.group_blocks, expert.scale) == (6, 20.0)
     for phase in (settings.phase1, settings.phase2):
         assert (phase.optimizer, phase.learning_rate, phase.weight_decay, phase.warmup_epochs) == ("sgd", 0.02, 0.01, 1)

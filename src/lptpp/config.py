@@ -164,7 +164,7 @@ class Settings:
     use_experts: list[str] = field(default_factory=list)  # names of experts; empty = those the method uses
     seed: int = 0  # every draw, crop and noise of training follows from it
     device: str = "auto"  # auto, cpu, cuda, mps
-    precision: str = "auto"  # auto (bf16 where the machine has it), float32, bf16
+    precision: str = "auto"  # auto (bf16 where the machine is faster in it), float32, bf16
     workers: int = 0  # loader processes; changes speed, never results
     tracker: str = "none"  # none, tensorboard, wandb: curves while it trains (docs/tracking.md)
     track_every: int = 10  # steps between two lines of history.jsonl, and two points of a tracker

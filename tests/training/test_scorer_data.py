@@ -9,6 +9,7 @@ from lptpp.data.collection import Split
 from lptpp.errors import UserError
 from lptpp.prepare import collection_of
 from lptpp.training.fit import Training, held_back
+from lptpp.training.phases import scorer_orders
 
 
 def training(settings) -> Training:
@@ -38,12 +39,17 @@ def test_the_experts_do_not_see_what_is_held_back(settings_of, tmp_path):
     data = made._training_data("visual")
     assert len(data.views) == len(kept)
     assert data.counts.tolist() == kept.counts(4).tolist()
-    assert made._scorer_data().labels.tolist() == held.labels.tolist()
+    views, draws, orders = made._scorer_draws()
+    assert views.pictures.split is held
+    assert len(orders[0]) == len(held) >= len(draws)
+
+
+EACH = ("phase3.sampler=instance_balanced",)  # an epoch takes each view once
 
 
 @pytest.mark.parametrize(("views", "images"), [(0, 17), (1, 17), (2, 34)])
 def test_views_are_plain_or_augmented(views, images, settings_of, tmp_path):
-    data = training(settings_of(tmp_path, f"phase3.views={views}"))._scorer_data()
+    data = training(settings_of(tmp_path, f"phase3.views={views}", *EACH))._scorer_data()
     assert data.confidences.shape == (images, 2, 1)
     assert not data.targets.any()
     features = data.features[0]
@@ -52,11 +58,25 @@ def test_views_are_plain_or_augmented(views, images, settings_of, tmp_path):
         assert not torch.allclose(features[:17], features[17:])
 
 
+def test_only_views_that_an_epoch_takes_are_looked_at_and_each_as_if_all_were(settings_of, tmp_path):
+    made = training(settings_of(tmp_path, "phase3.views=2", "phase3.epochs=1"))
+    data, labels = made._scorer_data(), np.tile(made.pictures.split.labels, 2)
+    (order,) = scorer_orders(labels, made.settings.phase3, made.settings.seed)
+    assert len(order) == 34 and len(data.targets) == len(set(order.tolist())) < 34
+    made.settings.phase3.sampler = "instance_balanced"
+    whole = made._scorer_data()
+    assert len(whole.targets) == 34
+    for taken, all_of_them in zip(data.features, whole.features, strict=True):
+        torch.testing.assert_close(taken[data.orders[0]], all_of_them[order], rtol=0, atol=1e-5)
+    torch.testing.assert_close(data.confidences[data.orders[0]], whole.confidences[order], rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("wanted", ["phase3.reads=logits", "phase3.mixes=logits"])
 def test_whole_scores_are_kept_only_where_they_are_needed(wanted, settings_of, tmp_path):
-    whole = training(settings_of(tmp_path, wanted, "phase3.views=0"))._scorer_data()
-    truth = training(settings_of(tmp_path, "phase3.views=0"))._scorer_data()
+    made = training(settings_of(tmp_path, wanted, "phase3.views=0", *EACH))
+    whole = made._scorer_data()
+    truth = training(settings_of(tmp_path, "phase3.views=0", *EACH))._scorer_data()
     assert whole.confidences.shape == (17, 2, 4)
-    assert torch.equal(whole.targets, whole.labels)
-    of_truth = whole.confidences.gather(2, whole.labels[:, None, None].expand(-1, 2, 1))
+    assert whole.targets.tolist() == made.pictures.split.labels.tolist()
+    of_truth = whole.confidences.gather(2, whole.targets[:, None, None].expand(-1, 2, 1))
     torch.testing.assert_close(of_truth, truth.confidences)

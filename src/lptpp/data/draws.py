@@ -26,9 +26,13 @@ class Draws(Sequence[Draw]):
 
     def __getitem__(self, at: Any) -> Any:
         """Return the draw at a place, or the list of those in a slice."""
-        places = np.arange(*at.indices(len(self))) if isinstance(at, slice) else np.array([range(len(self))[at]])
-        draws = list(zip(self.images[places].tolist(), keys(self.base, places).tolist(), strict=True))
-        return draws if isinstance(at, slice) else draws[0]
+        if isinstance(at, slice):
+            return self.at(np.arange(*at.indices(len(self))))
+        return self.at(np.array([range(len(self))[at]]))[0]
+
+    def at(self, places: np.ndarray) -> list[Draw]:
+        """Return the draws at places (n,)."""
+        return list(zip(self.images[places].tolist(), keys(self.base, places).tolist(), strict=True))
 
 
 def woven(orders: Sequence[np.ndarray], size: int) -> np.ndarray:

@@ -24,14 +24,14 @@ from lptpp.data.transforms import BatchTransform
 from lptpp.errors import UserError
 from lptpp.evaluation.report import evaluated, write_evaluation
 from lptpp.mixture import Mixture
-from lptpp.outputs import Runner, each_once, evaluation_views
+from lptpp.outputs import Runner, evaluation_views
 from lptpp.prepare import checked, collection_of
 from lptpp.reporting.page import REPORT, write_report
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
 from lptpp.training.heads import start_head
 from lptpp.training.loop import Position, Stage, clocks, train
-from lptpp.training.phases import ScorerData, TrainingData, group_phase, scorer_phase, shared_phase
+from lptpp.training.phases import ScorerData, TrainingData, group_phase, scorer_orders, scorer_phase, shared_phase
 from lptpp.training.recorder import (
     RunRecorder,
     check_backbones,
@@ -155,7 +155,7 @@ class Training:
     def _stage(self, name: str) -> Stage:
         owner, phase = name.split("/")
         if phase == "phase3":
-            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3, self.settings.seed)
+            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3)
         make, settings = (
             (shared_phase, self.settings.phase1) if phase == "phase1" else (group_phase, self.settings.phase2)
         )
@@ -182,24 +182,32 @@ class Training:
 
     @torch.no_grad()
     def _scorer_data(self) -> ScorerData:
-        views, draws = self._scorer_draws()
+        views, draws, orders = self._scorer_draws()
         whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
-        features, confidences, all_labels = [], [], []
+        features, confidences, targets = [], [], []
         for said, labels, _ in self.runner.judgements(self.mixture, views, draws, "Experts' outputs"):
             scores = self.mixture.confidences(said)  # (B, E, C)
             of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(said), 1)
             confidences.append((scores if whole else scores.gather(2, of_truth)).cpu())
             features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in said.values()])
-            all_labels.append(labels)
-        joined, labels = [torch.cat(parts) for parts in zip(*features, strict=True)], torch.cat(all_labels)
-        return ScorerData(joined, torch.cat(confidences), labels if whole else torch.zeros_like(labels), labels)
+            targets.append(labels if whole else torch.zeros_like(labels))
+        joined = [torch.cat(parts) for parts in zip(*features, strict=True)]
+        return ScorerData(joined, torch.cat(confidences), torch.cat(targets), orders)
 
-    def _scorer_draws(self) -> tuple[Views, Sequence[Draw]]:
-        pictures, views, seed = self.scorer_pictures, self.settings.phase3.views, self.settings.seed
-        if not views:
-            return evaluation_views(self.mixture, pictures), each_once(pictures)
-        draws = Draws(np.tile(np.arange(len(pictures)), views), seed, "mixture/phase3", "views")
-        return self._views(list(self.mixture.experts), pictures), draws
+    def _scorer_draws(self) -> tuple[Views, Sequence[Draw], list[np.ndarray]]:
+        """Return the views that phase 3 takes at all, each once, and which of them each of its epochs takes.
+
+        Class-balanced epochs leave out many pictures of the largest classes: nobody needs to look at those.
+        """
+        pictures, settings, seed = self.scorer_pictures, self.settings.phase3, self.settings.seed
+        images = np.tile(np.arange(len(pictures)), max(1, settings.views))
+        orders = scorer_orders(pictures.split.labels[images], settings, seed)
+        taken = np.unique(np.concatenate(orders))
+        orders = [np.searchsorted(taken, order) for order in orders]
+        if not settings.views:
+            return evaluation_views(self.mixture, pictures), [(index, 0) for index in taken.tolist()], orders
+        draws = Draws(images, seed, "mixture/phase3", "views").at(taken)
+        return self._views(list(self.mixture.experts), pictures), draws, orders
 
 
 def held_back(train: Split, share: float, seed: int) -> tuple[Split, Split]:

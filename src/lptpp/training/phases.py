@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -42,17 +43,17 @@ def group_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSe
     return replace(stage, begin=lambda: expert.heads[-1].load_state_dict(expert.heads[0].state_dict()))
 
 
-def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettings, seed: int) -> Stage:
+def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettings) -> Stage:
     """Phase 3: the scorer, on the frozen experts' outputs computed once."""
     assert mixture.scorer is not None
-    steps = -(-len(outputs.labels) // settings.batch_size)
+    steps = -(-len(outputs.orders[0]) // settings.batch_size)
     return Stage(
         name="mixture/phase3",
         task=ScorerTask(mixture, [feature.shape[1] for feature in outputs.features]),
         parameters=list(mixture.scorer.parameters()),
         optimisation=_optimisation(settings, steps),
         epochs=settings.epochs,
-        batches=partial(_scorer_batches, outputs, settings, seed),
+        batches=partial(_scorer_batches, outputs, settings.batch_size),
     )
 
 
@@ -143,7 +144,7 @@ def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
 
 @dataclass(frozen=True)
 class ScorerData:
-    """What phase 3 needs of the experts, computed once: n views of images.
+    """What phase 3 needs of the experts, computed once: n views of images, and which of them each epoch takes.
 
     Where the weights are laid on probabilities, and read off features, only the true class's probability counts:
     C' is 1 then, and the targets are 0. Else C' is C, and the targets are the labels.
@@ -152,7 +153,13 @@ class ScorerData:
     features: Sequence[torch.Tensor]  # of each expert, unit length, (n, F_e)
     confidences: torch.Tensor  # (n, E, C')
     targets: torch.Tensor  # (n,)
-    labels: torch.Tensor  # (n,)
+    orders: Sequence[np.ndarray]  # of each epoch, (draws,): which of the n
+
+
+def scorer_orders(labels: np.ndarray, settings: ScorerSettings, seed: int) -> list[np.ndarray]:
+    """Return which of the views with these labels (views,) each epoch of phase 3 takes, (views,) each."""
+    sampler = Sampler(labels, int(labels.max()) + 1, settings.sampler)
+    return [sampler.order(generator(seed, "mixture/phase3", epoch)) for epoch in range(settings.epochs)]
 
 
 class ScorerTask(nn.Module):
@@ -172,12 +179,7 @@ class ScorerTask(nn.Module):
         return -mixed.gather(1, targets[:, None]).clamp(min=1e-6).log().mean()
 
 
-def _scorer_batches(
-    outputs: ScorerData, settings: ScorerSettings, seed: int, epoch: int, first: int
-) -> Iterable[Batch]:
-    labels = outputs.labels
-    sampler = Sampler(labels.numpy(), int(labels.max()) + 1, settings.sampler)
-    order = torch.from_numpy(sampler.order(generator(seed, "mixture/phase3", epoch)))
-    for part in order.split(settings.batch_size)[first:]:
+def _scorer_batches(outputs: ScorerData, size: int, epoch: int, first: int) -> Iterable[Batch]:
+    for part in torch.from_numpy(outputs.orders[epoch]).split(size)[first:]:
         inputs = [*(feature[part] for feature in outputs.features), outputs.confidences[part].flatten(1)]
         yield Batch(torch.cat(inputs, dim=1), outputs.targets[part], lambda: ["outputs of the experts"])
