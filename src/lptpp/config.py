@@ -137,7 +137,7 @@ class EvaluationSettings:
 
     split: str = "test"  # test, or validation while settings are being chosen
     borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
-    batch_size: int = 256  # pictures judged at once; fewer need less memory
+    batch_size: int = 64  # pictures judged at once; a CPU is quickest with few, a GPU with many that fit in its memory
     baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
     each_epoch: bool = False  # also measure the validation part after every epoch, for curves
     views: str = "one"  # one, flip, five_crops: their mean as an extra row (docs/predict.md, as all below)
