@@ -131,8 +131,9 @@ def _row(source: str, reads: str, mixes: str, weight: float) -> dict[str, Any]:
 def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: Training) -> tuple[torch.Tensor, float]:
     """Train a scorer on `given`; return its probabilities for `judged`, and the first expert's mean weight."""
     mixture: Any = StandIn(given, settings)
-    epochs = max(1, round(settings.epochs * len(training.pictures) / len(given.labels)))  # as many steps for all
-    settings = replace(settings, epochs=epochs)
+    draws = VIEWS * settings.epochs * len(training.pictures)  # as many for all, however many outputs there are
+    epochs = max(1, round(draws / len(given.labels)))
+    settings = replace(settings, epochs=epochs, warmup_epochs=settings.warmup_epochs * epochs / settings.epochs)
     orders = scorer_orders(given.labels.numpy(), settings, 0)
     stage = scorer_phase(mixture, ScorerData(given.features, given.scores, given.labels, orders), settings)
     train(stage, training.accelerator, Silent(), 0, Position(stage.name), None)

@@ -102,6 +102,22 @@ def test_the_sentence_on_a_type_says_what_was_expected(override, told, tmp_path)
     assert refused(written(tmp_path), override) == f"command line: {told}"
 
 
+@pytest.mark.parametrize("override", ["phase1.main.loss.options=[1]", "evaluation.borders={a: 1}"])
+def test_a_list_is_told_from_names_and_values(override, tmp_path):
+    told = refused(written(tmp_path), override)
+    assert told == "command line: a list stands where key: value pairs belong, or the other way round."
+
+
+def test_an_option_of_a_loss_is_one_number(tmp_path):
+    told = refused(written(tmp_path), "phase2.main.loss.options.margin=[1]")
+    assert told == "phase2.main.loss.options.margin=[1]: expected a number."
+
+
+def test_a_name_with_a_dot_is_no_riddle(tmp_path):
+    text = "experts: {a.b: {pool: x}}\n"
+    assert refused(written(tmp_path, text)).endswith("experts.a.b.pool=x: expected a value of another kind.")
+
+
 def test_a_wrong_type_in_a_file_names_the_file(tmp_path):
     path = written(tmp_path, "phase1: {epochs: many}")
     assert refused(path) == f"{path}: phase1.epochs=many: expected a whole number."

@@ -318,6 +318,8 @@ def _told_as_user_error(source: str) -> Iterator[None]:
     except ValidationError as error:
         key = str(error.full_key)
         raise UserError(f"{source}: {key}={written(error.value)}: expected {expected(Settings, key)}.") from error
+    except TypeError as error:  # OmegaConf's, without the key
+        raise UserError(f"{source}: a list stands where key: value pairs belong, or the other way round.") from error
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error

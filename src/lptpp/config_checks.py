@@ -118,6 +118,9 @@ def _check_streams(key: str, phase: PhaseSettings) -> None:
 
 
 def _check_loss(key: str, loss: LossSettings) -> None:
+    for name, value in loss.options.items():
+        if isinstance(value, list | dict):  # the type that a dictionary's values have does not keep these out
+            raise UserError(f"{key}.options.{name}={value}: expected a number.")
     try:
         build_loss(loss.name, torch.ones(2), 1.0, loss.options)  # here, not when a phase begins, hours later
     except UserError as error:

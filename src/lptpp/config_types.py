@@ -19,7 +19,10 @@ def expected(schema: Any, key: str) -> str:
     """Return in words what the setting `key`, such as phase1.epochs or evaluation.borders[0], of a dataclass may be."""
     hint = schema
     for name in re.findall(r"[^.\[\]]+", key):
-        hint = get_type_hints(hint)[name] if is_dataclass(hint) else get_args(hint)[-1]
+        below = get_type_hints(hint).get(name) if is_dataclass(hint) else (get_args(hint) or [None])[-1]
+        if below is None:  # a name with a dot in it
+            return "a value of another kind"
+        hint = below
     kinds = [kind for kind in get_args(hint) if kind is not NoneType] if NoneType in get_args(hint) else [hint]
     told = WORDS.get(kinds[0], f"settings below it, as in {key}.NAME=VALUE")
     return told if kinds == [hint] else f"{told}, or null"

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from lptpp.data.cells import Nothing
 from lptpp.data.collection import Encoded
 from lptpp.data.files import beside, matching, read_json, read_text, refuse_all_missing
 from lptpp.errors import UserError
@@ -38,7 +39,8 @@ def test_a_missing_file_is_told_with_its_neighbours(tmp_path: Path) -> None:
     assert beside(tmp_path / "x.csv") == "known are birds.csv, woodlands.CSV"
     assert beside(tmp_path / "birds.cvs") == "did you mean birds.csv or birds.jpg?"
     assert beside(tmp_path / "x") == f"{tmp_path} holds none like it."
-    assert beside(tmp_path / "gone" / "x.csv") == f"{tmp_path / 'gone'} holds none like it."
+    assert beside(tmp_path / "gone" / "x.csv") == f"there is no folder {tmp_path / 'gone'}."
+    assert beside(tmp_path / "x", tmp_path / "gone" / "x") == f"{tmp_path} holds none like it."
     assert beside(tmp_path / "gone" / "woodland.csv", tmp_path / "woodland.csv") == "did you mean woodlands.CSV?"
 
 
@@ -48,6 +50,8 @@ def test_a_list_of_which_nothing_is_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError) as error:
         refuse_all_missing(places)
     assert str(error.value) == f"None of the 3 listed images is there ({first}): correct data.root or the paths."
+    with pytest.raises(UserError, match="None of the 3 listed images is there"):
+        refuse_all_missing([("row 1", Nothing("row 1")), *places])
     (tmp_path / "2.png").touch()
     refuse_all_missing(places)
     refuse_all_missing([])

@@ -32,6 +32,7 @@ mixture/phase3,1,16
         ("visual, phase 2", 8 + 16 + 32 + 64),
         ("plain average", 8 + 16 + 32 + 64 + 300),
         ("LPT++", 8 + 16 + 32 + 64 + 300 + 1000),
+        ("LPT++, flip", 8 + 16 + 32 + 64 + 300 + 1000),
     ],
 )
 def test_tuned_parameters_are_those_of_the_row(row: str, expected: int) -> None:
@@ -45,6 +46,7 @@ def test_tuned_parameters_are_those_of_the_row(row: str, expected: int) -> None:
         ("visual, phase 2", 7),
         ("plain average", 15),
         ("LPT++", 31),
+        ("LPT++, prior uniform", 31),
         ("class means, visual", None),
     ],
 )
@@ -61,6 +63,8 @@ def test_what_was_not_recorded_is_none(tmp_path: Path) -> None:
         "images_a_second": None,
     }
     (tmp_path / "history.csv").write_text("stage,epoch,seconds\nvisual/phase1,1,3\n")  # no processor time
+    assert row_costs(tmp_path, METRICS, "visual, phase 1")["training_cpu_seconds"] is None
+    (tmp_path / "history.csv").write_text("stage,epoch,cpu_seconds\nvisual/phase1,1,\nvisual/phase1,2,3\n")  # begun
     assert row_costs(tmp_path, METRICS, "visual, phase 1")["training_cpu_seconds"] is None
 
 

@@ -107,6 +107,13 @@ def test_what_preparing_a_stage_took_counts_with_its_first_epoch_alone():
     assert all(summary["seconds"] < 400 and summary["cpu_seconds"] < 400 for summary in rest)
 
 
+def test_what_an_epoch_took_before_a_stop_counts():
+    _, notes, _ = trained(Position("a stage", epoch=1, batch=1, seconds=1000.0, cpu_seconds=500.0))
+    first, *rest = notes.summaries
+    assert 1000 < first["seconds"] < 1400 and 500 < first["cpu_seconds"] < 900
+    assert all(summary["seconds"] < 400 and summary["cpu_seconds"] < 400 for summary in rest)
+
+
 class Streams(nn.Module):
     """A square loss of two streams, the second worth a third; what is in memory at a time is noted."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lptpp.data.cells import Nothing
 from lptpp.data.collection import ImageReference
 from lptpp.errors import UserError, did_you_mean
 from lptpp.wording import listed
@@ -44,7 +45,9 @@ def beside(*missing: Path) -> str:
     name = missing[0]
     alike = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
     alike = alike or {file.name for file in files if file.stem == name.stem}
-    return did_you_mean(name.name, sorted(alike, key=natural)) if alike else f"{missing[-1].parent} holds none like it."
+    if alike:
+        return did_you_mean(name.name, sorted(alike, key=natural))
+    return f"{folders[-1]} holds none like it." if folders else f"there is no folder {missing[-1].parent}."
 
 
 def read_text(path: Path, purpose: str) -> str:
@@ -72,10 +75,13 @@ def read_json(path: Path, purpose: str) -> Any:
 def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:
     """Raise UserError where no file of the list is there, each given with the place that names it.
 
-    Then the folder is wrong; a file that others are there without counts as a picture that cannot be read.
+    Then the folder is wrong; a file that others are there without counts as a picture that cannot be read, and so does
+    an empty cell.
     """
     missing = []
     for place, image in images:
+        if isinstance(image, Nothing):
+            continue
         if not isinstance(image, Path) or image.is_file():
             return
         missing.append(f"{place}: {image}")

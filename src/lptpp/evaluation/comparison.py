@@ -3,9 +3,9 @@
 import json
 import os
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,11 @@ class Run:
     folder: Path
     metrics: Mapping[str, Any]
     settings: str
+
+    @property
+    def kind(self) -> tuple[str, ...]:
+        """What runs that differ in their seed alone have in common: settings, and what they were evaluated on."""
+        return self.settings, self.metrics["split"], border_range(self.metrics), data_size(self.metrics)
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -97,16 +102,17 @@ def comparison_table(runs: Sequence[Run]) -> Table:
     table = Table(title="Comparison of runs", caption=Text(" ".join(differences) or describe_runs(runs)))
     table.add_column("Row", min_width=14, overflow="fold")
     add_metric_columns(table)
-    for heading in COSTS.values():
-        table.add_column(heading, justify="right")
-    sections = [(name, merged) for name, merged in _sections(runs)]
-    means = [{key: one and one.mean for key, one in row.items()} for _, rows in sections for row in rows.values()]
-    best = {} if differences else best_cells(means)
+    sections = list(_sections(runs))
+    every = [row for _, rows in sections for row in rows.values()]
+    costs = [key for key in COSTS if any(row[key] for row in every)]  # one that no run tells is no column
+    for key in costs:
+        table.add_column(COSTS[key], justify="right")
+    best = {} if differences else best_cells([{key: one and one.mean for key, one in row.items()} for row in every])
     for name, rows in sections:
         table.add_section()
         table.add_row(Text(name, style="italic"))
         for title, measures in rows.items():
-            table.add_row(Text(title), *cells(measures, best))
+            table.add_row(Text(title), *cells({key: measures[key] for key in (*COLUMNS, *costs)}, best))
     return table
 
 
@@ -124,16 +130,23 @@ def cells(measures: Mapping[str, Spread | None], best: Mapping[str, str]) -> Ite
 
 def _sections(runs: Sequence[Run]) -> Iterator[tuple[str, dict[str, dict[str, Spread | None]]]]:
     """Yield (name, row -> measures) of each group of runs that differ in the seed alone, in order of appearance."""
-    names = _short([run.folder for run in runs])
-    order = list(dict.fromkeys(run.settings for run in runs))
-    numbered = sorted(enumerate(runs), key=lambda item: (order.index(item[1].settings), item[0]))
-    for _, group in groupby(numbered, key=lambda item: item[1].settings):
-        members = list(group)
-        rows = flat_rows(run for _, run in members)
-        titles = dict.fromkeys(row["row"] for row in rows)
-        found = {title: over_seeds([row for row in rows if row["row"] == title]) for title in titles}
-        seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
-        yield ", ".join(names[place] for place, _ in members) + seeds, found
+    groups: dict[tuple, dict[str, Run]] = {}
+    times: Counter[tuple] = Counter()  # a seed that is there twice is no second seed: it begins a group of its own
+    for name, run in zip(_short([run.folder for run in runs]), runs, strict=True):
+        seed = (*run.kind, run.metrics.get("seed"))
+        groups.setdefault((*run.kind, times[seed]), {})[name] = run
+        times[seed] += 1
+    for members in groups.values():
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for row in flat_rows(members.values()):
+            rows.setdefault(row["row"], []).append(row)
+        name = ", ".join(members) + told_seeds(len(members), 1)
+        yield name, {title + told_seeds(len(found), len(members)): over_seeds(found) for title, found in rows.items()}
+
+
+def told_seeds(count: int, usual: int) -> str:
+    """Return how many seeds there are, where they are not as many as usual."""
+    return "" if count == usual else f" ({count} {'seed' if count == 1 else 'seeds'})"
 
 
 def _short(folders: Sequence[Path]) -> list[str]:

@@ -32,7 +32,13 @@ def tuned(metrics: Mapping[str, Any], row: str) -> int:
         return sum(count for part, count in parts[kind].items() if part != "group prompts")
     if expert == "phase 2":
         return sum(parts[kind].values())
-    return sum(sum(one.values()) for name, one in parts.items() if name != "scorer" or row == metrics["answer"])
+    scored = is_answer(row, metrics["answer"])
+    return sum(sum(one.values()) for name, one in parts.items() if name != "scorer" or scored)
+
+
+def is_answer(row: str, answer: str) -> bool:
+    """Say whether a row is the answer, as it is or with views, a prior or a temperature (`LPT++, flip`)."""
+    return row == answer or row.startswith(f"{answer}, ")
 
 
 def trained_for(history: Path, row: str, answer: str) -> float | None:
@@ -41,9 +47,7 @@ def trained_for(history: Path, row: str, answer: str) -> float | None:
     if kind in FREE or not history.is_file():
         return None
     with history.open(encoding="utf-8", newline="") as file:
-        stages = [(line["stage"], line.get("cpu_seconds")) for line in csv.DictReader(file)]
-    needed = {"phase 1": f"{kind}/phase1", "phase 2": f"{kind}/"}.get(phase, "")
-    seconds = [
-        told for stage, told in stages if stage.startswith(needed) and (stage != "mixture/phase3" or row == answer)
-    ]
+        stages = [(line["stage"], line.get("cpu_seconds") or None) for line in csv.DictReader(file)]
+    needed, scored = {"phase 1": f"{kind}/phase1", "phase 2": f"{kind}/"}.get(phase, ""), is_answer(row, answer)
+    seconds = [told for stage, told in stages if stage.startswith(needed) and (stage != "mixture/phase3" or scored)]
     return None if None in seconds else sum(map(float, seconds))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from lptpp.reporting.gather import Classes, Run
 from lptpp.reporting.style import COLOURS, INK, MARKS, SHOTS, count_axis, log_position, panel, upright_borders
 from lptpp.reporting.words import counted
+from lptpp.wording import listed
 
 SIZES = ((1, 5.5), (3, 7.0), (10, 9.0), (np.inf, 11.5))  # up to so many classes at one place: points across
 LOOK: Any = {"alpha": 0.8, "markeredgecolor": "white", "markeredgewidth": 0.5}
@@ -81,6 +82,5 @@ def _by_size(places: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
 
 
 def _tip(run: Run, classes: np.ndarray, value: str) -> str:
-    names = ", ".join(run.classes.names[index] for index in classes[:NAMED])
-    more = f" and {len(classes) - NAMED} more" if len(classes) > NAMED else ""
-    return f"{names}{more}: {counted(run.classes.counts[classes[0]], 'training image')}, {value}"
+    names = listed((run.classes.names[index] for index in classes), NAMED)
+    return f"{names}: {counted(run.classes.counts[classes[0]], 'training image')}, {value}"

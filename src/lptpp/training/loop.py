@@ -1,6 +1,7 @@
 """The one training loop. It knows neither prompts nor CLIP: a task turns a batch into a loss."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from torch import nn
 from lptpp.errors import UserError
 from lptpp.randomness import key
 from lptpp.training.optimisation import Optimisation, restore_optimiser
+from lptpp.wording import listed
 
 
 @dataclass(frozen=True)
@@ -40,11 +42,23 @@ class Position:
     epoch: int = 0
     batch: int = 0
     loss_sum: float = 0.0
+    seconds: float = 0.0  # that this epoch has taken so far
+    cpu_seconds: float = 0.0  # the same of all cores
+
+    def begin_next_epoch(self) -> None:
+        """Stand at the first batch of the next epoch."""
+        self.epoch, self.batch, self.loss_sum, self.seconds, self.cpu_seconds = self.epoch + 1, 0, 0.0, 0.0, 0.0
 
 
 def clocks() -> tuple[float, float]:
-    """Return the seconds of the wall clock and of this program on all cores, where other programs do not count."""
-    return time.perf_counter(), time.process_time()
+    """Return the seconds of the wall clock, and of all cores for this program and workers of it that have ended."""
+    return time.perf_counter(), time.process_time() + sum(os.times()[2:4])
+
+
+def since(began: tuple[float, float]) -> tuple[float, float]:
+    """Return the seconds of both clocks since then."""
+    now, work = clocks()
+    return now - began[0], work - began[1]
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,7 @@ def train(
         restore_optimiser(optimiser, optimiser_state)
     task, prepared = accelerator.prepare(stage.task, optimiser)
     steps = stage.optimisation.steps // stage.epochs
-    started, worked = stage.began
+    began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
     while position.epoch < stage.epochs:
         for batch in stage.batches(position.epoch, position.batch):
             # every step's noise starts from where it stands, not from how often somebody drew before
@@ -101,16 +115,18 @@ def train(
             rate = stage.optimisation.rate(position.epoch * steps + position.batch)
             position.loss_sum += _step(task, prepared, accelerator, batch, rate, position)
             position.batch += 1
+            position.seconds, position.cpu_seconds = since(began)
             recorder.step(position, optimiser)
+        seconds, cpu_seconds = since(began)  # now that the loader's workers have ended
         summary = {
             "loss": position.loss_sum / max(position.batch, 1),
             "learning_rate": stage.optimisation.rate(position.epoch * steps + position.batch - 1),
-            "seconds": time.perf_counter() - started,
-            "cpu_seconds": time.process_time() - worked,
+            "seconds": seconds,
+            "cpu_seconds": cpu_seconds,
         }
-        position.epoch, position.batch, position.loss_sum = position.epoch + 1, 0, 0.0
+        position.begin_next_epoch()
         recorder.epoch(position, optimiser, summary)
-        started, worked = clocks()
+        began = clocks()
     accelerator.free_memory()
 
 
@@ -157,10 +173,8 @@ def _step(
 
 
 def _not_finite(value: float, batch: Batch, position: Position) -> UserError:
-    names = batch.names()
-    shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
     return UserError(
         f"The loss became {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
-        f" {shown}. The last checkpoint is kept; lower the learning rate of this phase or set precision=float32, in a"
-        " new run folder."
+        f" {listed(batch.names())}. The last checkpoint is kept; lower the learning rate of this phase or set"
+        " precision=float32, in a new run folder."
     )
