@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.config import saved_settings
+from lptpp.config import EvaluationSettings, saved_settings
 from lptpp.data.collection import Split
 from lptpp.data.pictures import Pictures
 from lptpp.errors import UserError
@@ -111,7 +111,7 @@ def test_overridden_batch_size_and_workers_reach_the_loader(run, monkeypatch):
     monkeypatch.setattr(Runner, "judgements", lambda self, *rest: (runners.append(self), judgements(self, *rest))[1])
     evaluate_run(run, ["evaluation.batch_size=5", "evaluation.baselines=[]"])
     assert [runner.batch_size for runner in runners] == [5]
-    assert saved_settings(run / "config.yaml").evaluation.batch_size == 256
+    assert saved_settings(run / "config.yaml").evaluation.batch_size == EvaluationSettings().batch_size
 
 
 @pytest.mark.parametrize("override", ["seed=1", "phase1.epochs=3", "method=lpt", "run=x", "evaluatoin.split=test"])
