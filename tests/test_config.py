@@ -105,7 +105,17 @@ def test_the_sentence_on_a_type_says_what_was_expected(override, told, tmp_path)
 @pytest.mark.parametrize("override", ["phase1.main.loss.options=[1]", "evaluation.borders={a: 1}"])
 def test_a_list_is_told_from_names_and_values(override, tmp_path):
     told = refused(written(tmp_path), override)
-    assert told == "command line: a list stands where key: value pairs belong, or the other way round."
+    assert told.startswith("command line: ")
+    assert told.endswith("a list stands where key: value pairs belong, or the other way round.")
+
+
+def test_an_error_of_ours_is_not_told_as_one_of_the_user(tmp_path, monkeypatch):
+    def broken(*_: object) -> None:
+        raise TypeError("a mistake in the program")
+
+    monkeypatch.setattr("lptpp.config.check", broken)
+    with pytest.raises(TypeError, match="a mistake in the program"):
+        load_settings(written(tmp_path))
 
 
 def test_an_option_of_a_loss_is_one_number(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException, ValidationError
+from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from lptpp.config_checks import check
@@ -212,7 +212,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     """
     given, from_line = _read_both(path, overrides)
     with _told_as_user_error(str(path)):
-        settings = OmegaConf.merge(_without_options(), given)
+        settings = _merged(_without_options(), given)
     with _told_as_user_error(COMMAND_LINE):
         _check_experts(from_line, list(settings.experts), settings)
         settings = _over(settings, from_line)
@@ -282,7 +282,15 @@ def _over(below: Any, above: Any) -> Any:
         name, loss = OmegaConf.select(OmegaConf.create(above), f"{key}.name"), OmegaConf.select(below, key)
         if name not in (None, loss.name):
             loss.options = {}
-    return OmegaConf.merge(below, above)
+    return _merged(below, above)
+
+
+def _merged(below: Any, above: Any) -> Any:
+    """Return OmegaConf's merge; what it says as a plain TypeError, without the key, becomes an error of its own."""
+    try:
+        return OmegaConf.merge(below, above)
+    except TypeError as error:
+        raise ConfigTypeError("a list stands where key: value pairs belong, or the other way round") from error
 
 
 def _without_options() -> Any:
@@ -318,8 +326,6 @@ def _told_as_user_error(source: str) -> Iterator[None]:
     except ValidationError as error:
         key = str(error.full_key)
         raise UserError(f"{source}: {key}={written(error.value)}: expected {expected(Settings, key)}.") from error
-    except TypeError as error:  # OmegaConf's, without the key
-        raise UserError(f"{source}: a list stands where key: value pairs belong, or the other way round.") from error
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error
