@@ -81,7 +81,7 @@ def demo(folder: Path) -> float:
 
 
 def check(run: Path | None) -> None:
-    """Raise `UserError` now, not after half an hour, where the demo's pictures or a run's log would be missing."""
+    """Raise `UserError` now, not after minutes, where the demo's pictures or a run's log would be missing."""
     collection_of(demo_settings())
     if run is not None:
         read_fit(run)

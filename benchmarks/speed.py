@@ -1,7 +1,7 @@
 """The speed of lptpp against its goals: the floor, the published form, and ours, side by side in one process.
 
     python benchmarks/speed.py --quick                         (under 2 minutes on 2 cores: the bundled visual tower)
-    python benchmarks/speed.py --json speed.json               (half an hour: both bundled towers, ViT-B/16, the demo)
+    python benchmarks/speed.py --json speed.json               (ten minutes: both bundled towers, ViT-B/16, the demo)
     python benchmarks/speed.py --backbone vit_base --device cuda
     python benchmarks/speed.py --quick --demo runs/emoji       (the demo's times from a run that is there already)
 
