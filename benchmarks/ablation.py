@@ -58,7 +58,7 @@ class Ablation:
 
     def phase3(self) -> Iterator[dict[str, Any]]:
         """Train two experts, then scorers on what they say."""
-        settings = self.settings("mixture", self.plan["phase3_common"])
+        settings = self.settings("mixture", [])
         fit(settings)
         for row in scorer_rows(Path(settings.run)):
             yield {"phase": "phase 3", **row}

@@ -20,7 +20,6 @@ PLANS = yaml.safe_load(ablation.PLAN.read_text(encoding="utf-8"))
 @pytest.mark.parametrize("name", list(PLANS))
 def test_every_variant_has_settings_that_hold_and_none_reads_the_test_part(name: str, tmp_path: Path) -> None:
     made = ablation.Ablation(PLANS[name], tmp_path, "somewhere")
-    assert len(made.settings("mixture", PLANS[name]["phase3_common"]).experts) == 2
     for phase in ("phase1", "phase2"):
         for title, overrides in PLANS[name][phase].items():
             settings = made.settings(ablation.slug(title), [*PLANS[name]["one_expert"], *overrides])
