@@ -60,7 +60,7 @@ class Ablation:
         """Train two experts, then scorers on what they say."""
         settings = self.settings("mixture", [])
         fit(settings)
-        for row in scorer_rows(Path(settings.run)):
+        for row in scorer_rows(Path(settings.run), self.plan["phase3"]["learning_rates"]):
             yield {"phase": "phase 3", **row}
 
     def _row(self, phase: str, title: str, settings: Settings) -> dict[str, Any]:

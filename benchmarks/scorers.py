@@ -1,4 +1,4 @@
-"""The scorer's variants on one finished run: what it reads, what it learns from, what its weights are laid on.
+"""The scorer's variants on one finished run: what it reads, what it learns from and how fast, what its weights mix.
 
 The experts' outputs are computed once; each scorer trains on them in seconds and is judged on the validation part of
 the run, which the experts never saw. A scorer that learns from a held-back part learns from one half of the validation
@@ -77,8 +77,8 @@ def outputs(training: Training, mixture: Mixture, views: Views, draws: Sequence[
     return Outputs([torch.cat(one) for one in zip(*features, strict=True)], torch.cat(scores), torch.cat(labels))
 
 
-def scorer_rows(run: Path) -> Iterator[dict[str, Any]]:
-    """Yield a row of accuracies for each expert, the plain averages, and each scorer's variant."""
+def scorer_rows(run: Path, learning_rates: Sequence[float]) -> Iterator[dict[str, Any]]:
+    """Yield a row of accuracies for each expert, the plain averages, and each scorer's variant at each rate."""
     model = load(run)
     settings = model.settings
     collection = collection_of(settings)
@@ -92,7 +92,11 @@ def scorer_rows(run: Path) -> Iterator[dict[str, Any]]:
     for mixes, mix in MIXES.items():
         equal = torch.full(judged.scores.shape[:2], 1 / judged.scores.shape[1])
         yield {"row": f"plain average of {mixes}"} | accuracies(mix(judged.scores, equal), judged, counts)
-    yield from _variants(_sources(training, model.mixture, settings), judged, settings, training, counts)
+    sources = _sources(training, model.mixture, settings)
+    for rate in learning_rates:
+        at_rate = replace(settings, phase3=replace(settings.phase3, learning_rate=rate))
+        for row in _variants(sources, judged, at_rate, training, counts):
+            yield row | {"row": f"{row['row']}, at {rate:g}", "learning_rate": rate}
 
 
 def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[str, Outputs]:

@@ -45,7 +45,10 @@ def test_a_fork_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_pat
 
 def test_scorers_are_judged_on_the_validation_part(settings_of, tmp_path):
     fit(settings_of(tmp_path, "data.validation=0.3", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
-    rows = list(scorer_rows(tmp_path))
-    assert len(rows) == 2 + 2 + 2 * 3 * 4
+    rows = list(scorer_rows(tmp_path, [0.001, 0.1]))
+    variants = 2 * 3 * 4
+    assert len(rows) == 2 + 2 + 2 * variants
     assert all(0 <= row["overall"] <= 100 for row in rows)
     assert {row["first_weight"] for row in rows[4:]} != {0.5}
+    slow, fast = ([row["class_loss"] for row in rows[first : first + variants]] for first in (4, 4 + variants))
+    assert all(one != other for one, other in zip(slow, fast, strict=True))
