@@ -15,6 +15,7 @@ from lptpp.config import Settings, load_settings
 from lptpp.mixture import Mixture
 from lptpp.training import fit as training
 from lptpp.training import recorder
+from tests.towers import LANGUAGE, VISION, write_card
 
 COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
 TESTED = 3  # of each class
@@ -24,7 +25,7 @@ device: cpu
 precision: float32
 experts:
   visual:
-    backbone: {{image_size: 8}}
+    backbone: {{name: vision_random, weights: {cards}/vision_random.safetensors}}
     shared_prompts: 2
     adapter_width: 2
     group_prompts: 2
@@ -32,7 +33,7 @@ experts:
     chosen: 1
     group_blocks: 2
   language:
-    backbone: {{kind: language, name: clip_tiny32, image_size: 8}}
+    backbone: {{kind: language, name: clip_random, weights: {cards}/clip_random.safetensors}}
     head: text
     shared_prompts: 2
     adapter_width: 2
@@ -86,9 +87,18 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def config(pictures: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the cards and weights of two tiny towers."""
+    folder = tmp_path_factory.mktemp("cards")
+    write_card(folder, VISION)
+    write_card(folder, LANGUAGE)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def config(pictures: Path, cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("config") / "small.yaml"
-    path.write_text(SMALL.format(root=pictures))
+    path.write_text(SMALL.format(root=pictures, cards=cards))
     return path
 
 

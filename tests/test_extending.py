@@ -24,7 +24,7 @@ from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS, class_shares
 from tests.conftest import COUNTS
 from tests.docs.pages import ROOT, blocks, commands
-from tests.test_readme import TINY
+from tests.test_readme import tiny
 
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTION = {section.split("\n")[0]: section for section in TEXT.split("\n## ")}
@@ -41,12 +41,13 @@ def tables_as_they_were() -> Iterator[None]:
 
 
 @pytest.fixture
-def here(tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(cards: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder: tiny settings, pictures of one's own, in one folder too."""
     (tmp_path / "configs").mkdir()
     for name in ("emoji.yaml", "folder.yaml"):
-        tiny = OmegaConf.merge(OmegaConf.load(ROOT / "configs" / name), TINY, {"evaluation": {"baselines": []}})
-        OmegaConf.save(tiny, tmp_path / "configs" / name)
+        quick = {"evaluation": {"baselines": []}}
+        settings = OmegaConf.merge(OmegaConf.load(ROOT / "configs" / name), tiny(cards), quick)
+        OmegaConf.save(settings, tmp_path / "configs" / name)
     shutil.copytree(pictures, tmp_path / "my_pictures")
     (tmp_path / "pictures_in_one_folder").mkdir()
     for path in (pictures / "train").rglob("*.png"):

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 import lptpp
-from lptpp.backbones import bundled
+from lptpp.backbones import cards
+from lptpp.backbones.weights import read_weights
 from lptpp.data.transforms import evaluation_transform
 from lptpp.errors import UserError
 from lptpp.training.fit import fit
@@ -170,19 +171,17 @@ def test_a_run_may_move(trained, model, images, tmp_path):
 
 
 def test_another_backbone_of_the_same_shape_is_refused(trained, settings_of, tmp_path, monkeypatch):
-    read = bundled._weights
-
-    def perturbed(name):
-        weights = read(name)
-        if name == "vision_tiny32":
-            weights["blocks.3.mlp.fc1.weight"][0, 0] += 1e-3
+    def perturbed(path):
+        weights = read_weights(path)
+        if path.stem == "vision_random":
+            weights["tower.blocks.3.mlp.fc1.weight"][0, 0] += 1e-3
         return weights
 
-    monkeypatch.setattr(bundled, "_weights", perturbed)
-    with pytest.raises(UserError, match=r"another backbone than vision_tiny32 .* \(expert visual: fingerprint"):
+    monkeypatch.setattr(cards, "read_weights", perturbed)
+    with pytest.raises(UserError, match=r"another backbone than vision_random .* \(expert visual: fingerprint"):
         lptpp.load(trained.folder)
     folder = Path(shutil.copytree(trained.checkpoints[2], tmp_path / "run"))
-    with pytest.raises(UserError, match="another backbone than vision_tiny32"):
+    with pytest.raises(UserError, match=r"another backbone than vision_random"):
         fit(settings_of(folder))
 
 

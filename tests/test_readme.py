@@ -11,23 +11,22 @@ import pytest
 from omegaconf import OmegaConf
 from PIL import Image
 
+from tests.towers import experts_on
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TINY_EXPERT = {"shared_prompts": 2, "group_prompts": 2, "pool": 3, "chosen": 1, "group_blocks": 2, "adapter_width": 2}
-TINY = {
-    "precision": "float32",
-    "phase1": {"epochs": 1},
-    "phase2": {"epochs": 1},
-    "phase3": {"epochs": 1, "views": 1},
-    "experts": {
-        "visual": {"backbone": {"image_size": 8}, **TINY_EXPERT},
-        "language": {
-            "backbone": {"kind": "language", "name": "clip_tiny32", "image_size": 8},
-            "head": "text",
-            **TINY_EXPERT,
-        },
-    },
-}
+
+
+def tiny(cards: Path) -> dict:
+    """Return settings for quick runs on the towers of `cards`."""
+    return {
+        "precision": "float32",
+        "phase1": {"epochs": 1},
+        "phase2": {"epochs": 1},
+        "phase3": {"epochs": 1, "views": 1},
+        "experts": experts_on(cards, TINY_EXPERT),
+    }
 
 
 def blocks(language: str) -> list[str]:
@@ -46,12 +45,12 @@ def draw(path: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A reader's folder: the shipped settings made tiny, a demo's run, pictures of one's own."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "configs").mkdir()
     for path in (ROOT / "configs").glob("*.yaml"):
-        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), TINY), folder / "configs" / path.name)
+        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), tiny(cards)), folder / "configs" / path.name)
     for number in range(12):
         draw(folder / "my_pictures" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
     draw(folder / "new_pictures" / "a.png", 20)

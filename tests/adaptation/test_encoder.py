@@ -10,10 +10,11 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from lptpp.adaptation.encoder import AdaptedEncoder, Encoding
-from lptpp.backbones import load_backbone
+from lptpp.backbones.cards import build_parts
 from lptpp.backbones.convert import image_tower
 from lptpp.backbones.language import build_clip
 from lptpp.errors import UserError
+from tests.towers import LANGUAGE, VISION
 
 TIMM = {
     "plain": {},
@@ -28,8 +29,8 @@ TIMM = {
     "attentional pooling": {"global_pool": "map"},
 }
 CLIPS = {"CLIP": {}, "CLIP quick-gelu": {"quick_gelu": True}}
-BUNDLED = {"bundled vision": ("vision", "vision_tiny32"), "bundled language": ("language", "clip_tiny32")}
-TOWERS = [*TIMM, *CLIPS, *BUNDLED]
+HYBRIDS = {"hybrid": VISION, "hybrid with a projection": LANGUAGE}
+TOWERS = [*TIMM, *CLIPS, *HYBRIDS]
 SIZES = {
     "nothing": {},
     "shared": {"shared_prompts": 3},
@@ -59,8 +60,10 @@ def tiny_clip(quick_gelu: bool = False) -> nn.Module:
 
 @cache
 def kept_tower(name: str) -> VisionTransformer:
-    if name in BUNDLED:
-        return load_backbone(*BUNDLED[name]).tower
+    if name in HYBRIDS:
+        tower = build_parts(HYBRIDS[name])["tower"]
+        randomise(list(tower.blocks.parameters()), seed=1)
+        return tower.eval().requires_grad_(False)
     tower = tiny_timm(**TIMM[name]) if name in TIMM else image_tower(tiny_clip(**CLIPS[name]), name)
     randomise(list(tower.parameters()), seed=1)
     return tower.eval().requires_grad_(False)
@@ -74,10 +77,11 @@ def make_encoder(name: str, given: str, adapters: bool, dtype: torch.dtype) -> A
     return encoder.to(dtype)
 
 
-def make_images(dtype: torch.dtype, images: int = 3) -> torch.Tensor:
+def make_images(dtype: torch.dtype, name: str = "plain", images: int = 3) -> torch.Tensor:
+    side = 64 if name in HYBRIDS else 32
     generator = torch.Generator().manual_seed(3)
     levels = torch.linspace(0.2, 3, images)[:, None, None, None]  # images that choose different prompts
-    return (torch.randn(images, 3, 32, 32, generator=generator) * levels).to(dtype)
+    return (torch.randn(images, 3, side, side, generator=generator) * levels).to(dtype)
 
 
 class LiteralBlock(nn.Module):
@@ -150,7 +154,7 @@ def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> Encoding:
 @torch.no_grad()
 def test_equals_concatenate_and_discard(name: str, given: str, adapters: bool) -> None:
     for dtype, tolerance in ((torch.float64, 1e-10), (torch.float32, 1e-5)):
-        encoder, images = make_encoder(name, given, adapters, dtype), make_images(dtype)
+        encoder, images = make_encoder(name, given, adapters, dtype), make_images(dtype, name)
         found, expected = encoder(images), literal_encoding(encoder, images)
         for one, other in zip(found, expected, strict=True):
             torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance if dtype == torch.float32 else 0)
@@ -160,7 +164,7 @@ def test_equals_concatenate_and_discard(name: str, given: str, adapters: bool) -
 @pytest.mark.parametrize("name", TOWERS)
 @torch.no_grad()
 def test_every_part_counts_in_the_comparison_above(name: str) -> None:
-    images = make_images(torch.float64)
+    images = make_images(torch.float64, name)
     plain = make_encoder(name, "nothing", False, torch.float64)(images)
     adapted = make_encoder(name, "nothing", True, torch.float64)(images)
     shared = make_encoder(name, "shared", False, torch.float64)(images)
@@ -230,7 +234,7 @@ def test_the_last_block_computes_only_what_is_read() -> None:
 @pytest.mark.parametrize("name", TOWERS)
 @torch.no_grad()
 def test_new_adapters_leave_the_frozen_features_unchanged(name: str) -> None:
-    tower, images = kept_tower(name), make_images(torch.float32)
+    tower, images = kept_tower(name), make_images(torch.float32, name)
     for adapter_width in (0, 4):
         encoding = AdaptedEncoder(tower, adapter_width=adapter_width)(images)
         torch.testing.assert_close(encoding.feature, tower(images), atol=1e-6, rtol=1e-6)

@@ -7,7 +7,7 @@ from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, V
 from torch import nn
 
 from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.backbones import load_backbone
+from lptpp.backbones import BUNDLED, load_backbone
 from lptpp.backbones.backbone import Backbone, check_supported, fingerprint
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.errors import UserError
@@ -96,15 +96,15 @@ def test_refuses_a_size_that_patches_do_not_fill(size: int) -> None:
         tiny_backbone().resized(size)
 
 
-@pytest.mark.parametrize("kind, name", [("vision", "vision_tiny32"), ("language", "clip_tiny32")])
+@pytest.mark.parametrize("kind, name", BUNDLED.items())
 def test_bundled_towers_at_96_pixels(kind: str, name: str) -> None:
     native, large = load_backbone(kind, name), load_backbone(kind, name, image_size=96)
     assert large.fingerprint == native.fingerprint
     assert large.preprocessing == native.preprocessing.at((96, 96))
-    assert large.tower.pos_embed.shape[1] == 1 + 24 * 24
+    assert large.tower.pos_embed.shape[1] == 3 * 3
     with torch.no_grad():
         assert large.tower(torch.randn(1, 3, 96, 96)).isfinite().all()
-    with pytest.raises(UserError, match="multiple of its patch, 4"):
+    with pytest.raises(UserError, match="multiple of its patch, 32"):
         load_backbone(kind, name, image_size=98)
 
 

@@ -89,7 +89,7 @@ def test_padding_to_the_longest_side_is_refused(tiny: nn.Module) -> None:
     "name, weights, message",
     [
         ("ViT-B-23", "openai", "No vision-language backbone is named ViT-B-23: did you mean .*ViT-B-32"),
-        ("clip_tiny23", None, "did you mean clip_tiny32"),
+        ("clip_lite00", None, "did you mean clip_lite0"),
         ("ViT-B-32", None, r"needs its pretrained weights named \(got None.* known are openai"),
         ("ViT-B-32", "openia", "did you mean openai"),
         ("ViT-B-32", "weights.pt", r"a local file must end in \.safetensors"),
@@ -119,8 +119,8 @@ def test_without_network_the_backbone_is_named_in_one_sentence(monkeypatch: pyte
 
 def test_kinds_and_bundled_names_must_agree() -> None:
     with pytest.raises(UserError, match="kind 'visoin' is unknown: did you mean vision"):
-        load_backbone("visoin", "vision_tiny32")
-    with pytest.raises(UserError, match=r"clip_tiny32 is not of kind vision: .* is vision_tiny32"):
-        load_backbone("vision", "clip_tiny32")
-    with pytest.raises(UserError, match=r"vision_tiny32 is not of kind language: .* is clip_tiny32"):
-        load_backbone("language", "vision_tiny32")
+        load_backbone("visoin", "vision_lite2")
+    with pytest.raises(UserError, match=r"clip_lite0 is not of kind vision: .* is vision_lite2"):
+        load_backbone("vision", "clip_lite0")
+    with pytest.raises(UserError, match=r"vision_lite2 is not of kind language: .* is clip_lite0"):
+        load_backbone("language", "vision_lite2")

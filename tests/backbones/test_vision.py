@@ -110,8 +110,8 @@ def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
     "name, message",
     [
         ("vit_tiny_patch16_225", "No vision backbone is named .* did you mean vit_tiny_patch16_224"),
-        ("vision_tiny23", "did you mean vision_tiny32"),
-        ("quite another thing", "known are vision_tiny32"),
+        ("vision_lite22", "did you mean vision_lite2"),
+        ("quite another thing", "known are vision_lite2"),
         ("vit_tiny_patch16_224", f"names no pretrained weights: did you mean {PRETRAINED}"),
         ("vit_tiny_patch16_224.augreg_in22k", f"has no such pretrained weights: did you mean {PRETRAINED}"),
         ("resnet18.a1_in1k", "is a ResNet: only timm's VisionTransformer"),

@@ -8,7 +8,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 import published
 from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.backbones import load_backbone
+from lptpp.backbones import BUNDLED, load_backbone
 from lptpp.backbones.backbone import Backbone
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import Settings
@@ -25,7 +25,7 @@ Judge = Callable[[torch.Tensor], Judgement]
 
 def backbone(name: str) -> Backbone:
     if name == "bundled":
-        return load_backbone("vision", "vision_tiny32")
+        return load_backbone("vision", BUNDLED["vision"], image_size=64)
     torch.manual_seed(1)
     tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=24, depth=3, num_heads=2, num_classes=0)
     for parameter in tower.parameters():

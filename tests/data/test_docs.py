@@ -20,6 +20,7 @@ from PIL import Image
 
 from lptpp import cli
 from lptpp.data import SOURCES
+from tests.towers import experts_on
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "data").glob("*.md"))
@@ -34,13 +35,6 @@ TINY = {
     "precision": "float32",
     "phase1": {"epochs": 1},
     "phase2": {"epochs": 1},
-    "experts": {
-        "visual": {"backbone": {"kind": "vision", "name": "vision_tiny32", "image_size": 8}, **SMALL},
-        "language": {
-            "backbone": {"kind": "language", "name": "clip_tiny32", "weights": None, "image_size": 8},
-            **SMALL,
-        },
-    },
     "evaluation": {"baselines": []},
 }
 
@@ -171,13 +165,14 @@ MADE: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder, with the shipped settings made tiny."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     (tmp_path / "configs").mkdir()
+    tiny = TINY | {"experts": experts_on(cards, SMALL)}
     for path in (ROOT / "configs").glob("*.yaml"):
-        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), TINY), tmp_path / "configs" / path.name)
+        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), tiny), tmp_path / "configs" / path.name)
     return tmp_path
 
 

@@ -20,10 +20,10 @@ def clusters(labels: list[int], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     return centres + noise, torch.tensor(labels)
 
 
-def test_zero_shot_is_clip_written_out(trained):
-    backbone = load_backbone("language", "clip_tiny32")
+def test_zero_shot_is_clip_written_out(trained, cards):
+    backbone = load_backbone("language", "clip_random", str(cards / "clip_random.safetensors"))
     clip = backbone.text
-    images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    images = torch.randn(4, 3, 64, 64, generator=torch.Generator().manual_seed(1))
     expert = trained.mixture.experts["language"]
     with torch.no_grad():
         features = backbone.tower(images)
@@ -109,12 +109,12 @@ def test_a_probe_fitted_in_full_equals_sklearn(monkeypatch):
     np.testing.assert_allclose(found.probabilities, -np.sort(-expected, axis=1), rtol=1e-5)
 
 
-def test_the_baselines_stand_on_the_backbone_as_it_came(trained, pictures):
+def test_the_baselines_stand_on_the_backbone_as_it_came(trained, pictures, cards):
     """Prompts and adapters, trained or not, play no part."""
     expert = trained.mixture.experts["visual"]
     split = Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3)
     found, labels = Runner(torch.device("cpu"), batch_size=5).features(expert, Pictures(split, 0), "features")
-    backbone = load_backbone("vision", "vision_tiny32", image_size=8)
+    backbone = load_backbone("vision", "vision_random", str(cards / "vision_random.safetensors"))
     transform = evaluation_transform(backbone.preprocessing)
     images = torch.stack([transform(Pictures(split, 0).load(i)) for i in range(12)])
     with torch.no_grad():

@@ -97,5 +97,5 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, experts: Sequence[s
         "tuned_share_percent": 1.0,
         "tuned_share_without_classifiers_percent": 0.8,
         "scorer_weights": mean_weights(evaluation, counts, BORDERS, experts),
-        "backbones": {name: {"name": "vision_tiny32", "fingerprint": "abcdef0123456789"} for name in experts},
+        "backbones": {name: {"name": "vision_lite2", "fingerprint": "abcdef0123456789"} for name in experts},
     }

@@ -13,8 +13,7 @@ from torch import nn
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.text import TextTower
 from lptpp.errors import UserError
-
-BUNDLED = {"vision": "vision_tiny32", "language": "clip_tiny32"}  # the towers that ship with the package
+BUNDLED = {"vision": "vision_lite2", "language": "clip_lite0"}  # the towers that ship with the package
 
 
 @dataclass
@@ -49,7 +48,7 @@ class Backbone:
         """
         if image_size is None or (image_size, image_size) == self.preprocessing.size:
             return self
-        patch = self.tower.patch_embed.patch_size[0]
+        patch = self.tower.patch_embed.feat_ratio()  # of a hybrid: pixels of an image for one token
         if image_size < patch or image_size % patch:
             raise UserError(f"image_size={image_size} of {self.name}: expected a multiple of its patch, {patch}.")
         self.tower.set_input_size(img_size=(image_size, image_size))

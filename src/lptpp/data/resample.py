@@ -21,8 +21,8 @@ def weights(start: torch.Tensor, length: torch.Tensor, pixels: int, out: int, in
     """Return how much each of `pixels` counts in each of `out` output pixels, (B, out, pixels); the sums are 1."""
     start, length = start[:, None, None], length[:, None, None]  # (B, 1, 1)
     scale = length / out  # pixels an output pixel covers
-    centre = start + (torch.arange(out)[:, None] + 0.5) * scale  # (B, out, 1)
-    places = torch.arange(pixels)  # (pixels,)
+    centre = start + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale  # (B, out, 1)
+    places = torch.arange(pixels, device=start.device)  # (pixels,)
     kernel = KERNELS[interpolation]((places + 0.5 - centre) / scale.clamp(min=1))  # wider where it shrinks
     kernel = kernel * ((places >= start) & (places < start + length))
     return kernel / kernel.sum(-1, keepdim=True)

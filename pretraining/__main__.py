@@ -1,0 +1,103 @@
+"""The commands that make the bundled towers: `python -m pretraining --help`."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+
+from lptpp.backbones import BUNDLED
+from lptpp.data.emoji import emoji as emoji_collection
+from lptpp.data.folder import folder as folder_collection
+from pretraining.measure import TEMPLATES, Measurement, exactly_one, held_out_photos, load_tower, packed_collection
+from pretraining.names import collect_names, imagenet_names
+from pretraining.pack import write_pack
+from pretraining.settings import read_settings
+from pretraining.ship import BUNDLED_FOLDER, ship_tower
+from pretraining.sources import emoji, emoji_entries, photos, tiny_imagenet
+from pretraining.train import train_tower
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.command()
+def pack(
+    output: Annotated[Path, typer.Argument(help="Folder to write.")],
+    tiny: Annotated[list[Path], typer.Option(help="Archives of Tiny-ImageNet at 48 px.")],
+    photo: Annotated[Path, typer.Option(help="Archive of one photo for each ImageNet class.")],
+    emojis: Annotated[list[Path], typer.Option(help="Unpacked npm packages emoji-datasource-VENDOR.")],
+    wordnet: Annotated[Path, typer.Option(help="WordNet 3.0's data.noun, from the npm package WNdb@3.0.1.")],
+) -> None:
+    """Collect pictures and names in a few files that can be carried to another machine."""
+    for number, archive in enumerate(tiny):
+        write_pack(output / f"tiny_imagenet_{number}.safetensors", tiny_imagenet([archive]))
+    write_pack(output / "tiny_imagenet_validation.safetensors", tiny_imagenet(tiny, "val"))
+    write_pack(output / "photos.safetensors", photos(photo, held_out=False))
+    write_pack(output / "photos_held_out.safetensors", photos(photo, held_out=True))
+    write_pack(output / "emoji.safetensors", emoji(emojis))
+    collect_names(wordnet, emoji_entries(emojis[0])).write(output / "names.json")
+
+
+@app.command()
+def train(
+    settings: Annotated[Path, typer.Argument(help="For example pretraining/visual.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
+    pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
+    work: Annotated[Path, typer.Option(help="Folder for cached crops and training's state.")] = Path("runs/pretraining"),
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+) -> None:
+    """Train one tower; a second call goes on where the first one stopped."""
+    path = train_tower(read_settings(settings, overrides or []), pack, work, torch.device(device))
+    typer.echo(f"Wrote {path}")
+
+
+@app.command()
+def ship(
+    settings: Annotated[Path, typer.Argument(help="The settings that the tower was trained with.")],
+    weights: Annotated[Path, typer.Argument(help="What `train` wrote.")],
+    output: Annotated[Path, typer.Argument(help="Folder for the file.")] = BUNDLED_FOLDER,
+) -> None:
+    """Write a tower and its stem as the package loads them: one file of float16 weights."""
+    typer.echo(f"Wrote {ship_tower(read_settings(settings, []), weights, output)}")
+
+
+@app.command()
+def measure(
+    output: Annotated[Path, typer.Argument(help="JSON file for the figures.")],
+    pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
+    work: Annotated[Path, typer.Option(help="Folder that keeps features.")] = Path("runs/pretraining/features"),
+    folder: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER with train/ and test/, for more probes.")] = None,
+    names: Annotated[str, typer.Option(help="One of those NAMEs, whose class names are tried zero-shot.")] = "",
+    towers: Annotated[Path, typer.Option(help="Folder of the towers.")] = BUNDLED_FOLDER,
+) -> None:
+    """Measure the towers and their stems; what the features are computed from is kept in `work`."""
+    sources = {"Tiny-ImageNet": packed_collection(pack), "Twemoji": emoji_collection(0.3, 0)}
+    sources |= {name: folder_collection(path, 0.2, 0) for name, _, path in (one.partition("=") for one in folder or [])}
+    figures: dict[str, float] = {}
+    measured = [Measurement(load_tower(towers / f"{name}.safetensors"), work) for name in BUNDLED.values()]
+    for one in measured:
+        for name, collection in sources.items():
+            _note(figures, one.backbone.name, one.probes(name, collection))
+        if one.backbone.text is not None:
+            photos = held_out_photos(pack)
+            _note(figures, one.backbone.name, one.zero_shot("held-out photos", photos, imagenet_names(), TEMPLATES))
+            drawn = sources["Twemoji"]
+            _note(figures, one.backbone.name, one.zero_shot("Twemoji", drawn.test, drawn.class_names, ["an emoji of {}."]))
+            if names:
+                _note(figures, one.backbone.name, one.zero_shot(names, sources[names].test, sources[names].class_names, TEMPLATES))
+        output.write_text(json.dumps(figures, indent=2))
+    for name in sources:
+        _note(figures, "both", [(f"{name}: exactly one probe right", exactly_one(*measured, name))])
+    output.write_text(json.dumps(figures, indent=2))
+
+
+def _note(figures: dict[str, float], tower: str, found: Iterable[tuple[str, float]]) -> None:
+    for name, value in found:
+        figures[f"{tower}, {name}"] = round(value, 2)
+        typer.echo(f"{tower}, {name}: {value:.1f}")
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,158 @@
+"""What a frozen EfficientNet says of a fixed number of random crops, computed once and kept on disk.
+
+A stem costs more than the blocks after it, and nothing in it is trained. So its last feature map before the 1×1 head
+convolution is stored in float16, and beside it the pooled feature that the whole network computes from the same crop at
+a larger size: the teacher.
+"""
+
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from lptpp.backbones.hybrid import fold_batch_norms
+from lptpp.data.augment import COLOURS, MIRROR, NUMBERS, PLACE, coloured, random_boxes
+from lptpp.data.resample import resample
+from lptpp.progress import progress_bar
+from lptpp.randomness import key, keys, uniforms
+from pretraining.pack import Packed
+from pretraining.settings import TowerSettings
+from pretraining.stems import load_stem
+
+DTYPE = {"cpu": torch.float32, "cuda": torch.float16}
+SLICE = {"cpu": 16, "cuda": 512}  # images at once: on a CPU a small slice stays in the cache and is three times as fast
+MIRRORED = ("tiny_imagenet", "photos")  # a mirrored emoji may be another one
+
+
+class Cached(NamedTuple):
+    """The crops of one source: row `picture · views + view`."""
+
+    maps: torch.Tensor  # (n·V, S, h, w) float16, what the head convolution of the stem reads
+    teacher: torch.Tensor  # (n·V, 1280) float16
+    labels: torch.Tensor  # (n·V,)
+
+
+class Stem:
+    """A frozen EfficientNet in two parts: the body, and the head convolution that makes tokens of the body's map."""
+
+    def __init__(self, name: str, device: torch.device) -> None:
+        self.network = fold_batch_norms(load_stem(name))
+        self.network.requires_grad_(False).to(device, DTYPE[device.type], memory_format=torch.channels_last)
+        self.device, self.dtype = device, DTYPE[device.type]
+
+    def body(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (B, 3, H, W) to (B, S, h, w)."""
+        return self.network.blocks(self.network.bn1(self.network.conv_stem(images.to(self.dtype))))
+
+    def tokens(self, maps: torch.Tensor) -> torch.Tensor:
+        """Map (B, S, h, w) to tokens (B, h·w, 1280), whose mean is the network's pooled feature."""
+        return self.network.bn2(self.network.conv_head(maps.to(self.dtype))).flatten(2).transpose(1, 2).float()
+
+    def classify(self, pooled: torch.Tensor) -> torch.Tensor:
+        """Map pooled features (B, 1280) to logits (B, 1000)."""
+        return self.network.classifier(pooled.to(self.dtype)).float()
+
+
+def cache_views(folder: Path, source: str, packed: Packed, settings: TowerSettings, stem: Stem) -> Cached:
+    """Return the cached crops of a source, computing those that are not there yet.
+
+    On a CPU they lie in files of `folder`, on a GPU in its memory: there, computing them again takes a minute.
+    """
+    views, grid = settings.views[source], settings.image_size // 32
+    rows = len(packed.labels) * views
+    store = _Store(folder, source, rows, stem.device)
+    maps = store.tensor("maps", (stem.network.conv_head.in_channels, grid, grid))
+    teacher = store.tensor("teacher", (stem.network.num_features,))
+    shown = _Shown(packed, views, settings, source, stem.device)
+    with progress_bar(f"{settings.name}: crops of {source}", rows, store.done) as bar, torch.inference_mode():
+        for places in shown.slices(store.done):
+            found = [stem.body(crops) for crops in shown.crops(places)]
+            at = torch.from_numpy(places).to(maps.device)
+            maps[at] = found[0].half().to(maps.device)
+            teacher[at] = stem.tokens(found[-1]).mean(1).half().to(maps.device)
+            store.advance(len(places))
+            bar.advance(len(places))
+    store.save()
+    return Cached(maps, teacher, packed.labels.repeat_interleave(views))
+
+
+class _Store:
+    """Where cached crops lie, and how many are there."""
+
+    def __init__(self, folder: Path, source: str, rows: int, device: torch.device) -> None:
+        self.folder, self.source, self.rows, self.device = folder, source, rows, device
+        self.on_disk = device.type == "cpu"
+        folder.mkdir(parents=True, exist_ok=True)
+        self.progress = folder / f"{source}.json"
+        self.done = json.loads(self.progress.read_text())["rows"] if self.on_disk and self.progress.is_file() else 0
+
+    def tensor(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
+        """Return a float16 tensor (rows, *shape), the one of before where it is there."""
+        shape = (self.rows, *shape)
+        if not self.on_disk:
+            return torch.empty(shape, dtype=torch.float16, device=self.device)
+        path = self.folder / f"{self.source}.{name}.f16"
+        whole = path.is_file() and path.stat().st_size == 2 * np.prod(shape)
+        self.done = self.done if whole else 0
+        return torch.from_numpy(np.memmap(path, np.float16, "r+" if whole else "w+", shape=shape))
+
+    def advance(self, rows: int) -> None:
+        """Count rows as written; every few thousand are noted on disk."""
+        before, self.done = self.done, self.done + rows
+        if before // 4096 != self.done // 4096:
+            self.save()
+
+    def save(self) -> None:
+        """Note how many rows are there."""
+        if self.on_disk:
+            self.progress.write_text(json.dumps({"rows": self.done}))
+
+
+class _Shown:
+    """The random crops of a source's pictures, those of one shape together and all of them on the device."""
+
+    def __init__(self, packed: Packed, views: int, settings: TowerSettings, source: str, device: torch.device) -> None:
+        self.views, self.settings, self.source, self.device = views, settings, source, device
+        shapes = np.array([picture.shape[1:] for picture in packed.pictures])  # (n, 2)
+        self.sizes, kind = np.unique(shapes, axis=0, return_inverse=True)
+        self.kind = kind.ravel()  # of each picture: which of the sizes it has
+        self.pictures = [torch.stack([packed.pictures[i] for i in np.flatnonzero(self.kind == k)]) for k in range(len(self.sizes))]
+        if device.type == "cuda":
+            self.pictures = [stack.pin_memory().to(device) for stack in self.pictures]
+        self.order = np.argsort(self.kind, kind="stable")  # pictures, by kind
+        self.start = np.cumsum([0, *(len(one) for one in self.pictures)])
+
+    def slices(self, done: int) -> Iterator[np.ndarray]:
+        """Yield rows, a slice at a time, all of pictures of one shape, from number `done` on."""
+        size = SLICE[self.device.type]
+        for first, last in itertools.pairwise(self.start * self.views):
+            for begin in range(max(first, done), last, size):
+                numbers = np.arange(begin, min(begin + size, last))
+                yield self.order[numbers // self.views] * self.views + numbers % self.views
+
+    def crops(self, rows: np.ndarray) -> list[torch.Tensor]:
+        """Return one random crop for each row: at the tower's size, and at the teacher's if that is another."""
+        settings = self.settings
+        kind = self.kind[rows[0] // self.views]
+        within = np.searchsorted(self.order[self.start[kind] : self.start[kind + 1]], rows // self.views)
+        pictures = self.pictures[kind][torch.from_numpy(within).to(self.device)]  # (B, 3, H, W)
+        numbers = uniforms(keys(key(settings.seed, self.source), rows), NUMBERS)  # as the product's augmentation
+        sizes = np.tile(self.sizes[kind], (len(rows), 1))
+        boxes = random_boxes(sizes, settings.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :])
+        boxes = torch.from_numpy(boxes).to(self.device)
+        factors = 1 - settings.colour + 2 * settings.colour * torch.from_numpy(numbers[:, COLOURS]).float()
+        mirrored = torch.from_numpy(numbers[:, MIRROR] < (0.5 if self.source in MIRRORED else 0))
+        return [
+            _normalized(resample(pictures, boxes, (size, size), "bicubic"), mirrored.to(self.device), factors.to(self.device))
+            for size in dict.fromkeys([settings.image_size, settings.teacher_sizes[self.source]])
+        ]
+
+
+def _normalized(crops: torch.Tensor, mirrored: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    crops = torch.where(mirrored[:, None, None, None], crops.flip(-1), crops) / 255
+    crops = coloured(crops.clamp(0, 1), factors)
+    return ((crops - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)

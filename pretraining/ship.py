@@ -1,0 +1,38 @@
+"""Writes a trained tower with its stem as the package loads it: float16 weights, and a card in their metadata."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+import lptpp.backbones.bundled
+from lptpp.backbones.cards import CARD, build_parts
+from pretraining.cache import Stem
+from pretraining.settings import TowerSettings
+from pretraining.towers import install_stem
+
+BUNDLED_FOLDER = Path(lptpp.backbones.bundled.__file__).parent
+
+
+def ship_tower(settings: TowerSettings, weights: Path, folder: Path) -> Path:
+    """Write a trained tower into a folder and return the path of its file."""
+    card = card_of(settings)
+    parts = build_parts(card)
+    install_stem(parts["tower"], Stem(settings.stem, torch.device("cpu")))  # type: ignore[arg-type]
+    trained = {name: tensor for name, tensor in load_file(weights).items() if name.startswith(("tower.", "text."))}
+    missing = parts.load_state_dict(trained, strict=False).missing_keys
+    assert all(".backbone." in name for name in missing), missing
+    path = folder / f"{settings.name}.safetensors"
+    save_file({name: one.half().contiguous() for name, one in parts.state_dict().items()}, path, {CARD: json.dumps(card)})
+    return path
+
+
+def card_of(settings: TowerSettings) -> dict[str, Any]:
+    """Return what the package needs to know to build a tower and to show it pictures."""
+    side = settings.image_size
+    architecture = {k: v for k, v in settings.architecture.items() if k != "drop_path_rate"} | {"img_size": side}
+    card = {"name": settings.name, "stem": settings.stem, "architecture": architecture, "size": [side, side]}
+    card |= {"mean": [0.5] * 3, "std": [0.5] * 3, "interpolation": "bicubic", "crop_share": 1.0}
+    return card | ({"text": settings.text} if settings.text else {})

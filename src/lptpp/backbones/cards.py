@@ -1,0 +1,84 @@
+"""Towers in one file: safetensors weights whose metadata hold a card, which says how a hybrid tower is built.
+
+The two bundled towers are such files in the folder `bundled/`; `python -m pretraining ship` writes others.
+"""
+
+import json
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import open_clip
+import timm
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import nn
+
+from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.hybrid import TextEncoder, build_hybrid
+from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.text import TextTower
+from lptpp.backbones.weights import load_strictly, read_weights
+from lptpp.errors import UserError
+
+STEMS = timm.list_models(module="efficientnet")
+CARD = "card"  # the key of the metadata
+
+
+def load_bundled(name: str) -> Backbone:
+    """Return a tower that ships with the package."""
+    with as_file(files("lptpp.backbones.bundled")) as folder:
+        path = folder / f"{name}.safetensors"
+        card = read_card(path)
+        assert card is not None
+        return load_card(path, card)
+
+
+def read_card(path: Path) -> dict[str, Any] | None:
+    """Return the card in a safetensors file, or None where there is no such file or no card in it."""
+    try:
+        with safe_open(path, "pt") as file:
+            found = (file.metadata() or {}).get(CARD)
+        return None if found is None else json.loads(found)
+    except (OSError, SafetensorError):
+        return None
+    except ValueError as error:
+        raise UserError(f"The card in {path} is not JSON ({error}): copy or write the file again.") from error
+
+
+def load_card(path: Path, card: dict[str, Any]) -> Backbone:
+    """Return the tower of a file with its card; a vision-language one if the card describes a text tower too.
+
+    Raises `UserError` where card and weights do not fit together.
+    """
+    weights = {key: value.float() for key, value in read_weights(path).items()}
+    try:
+        parts = build_parts(card)
+        preprocessing = Preprocessing(
+            tuple(card["size"]), tuple(card["mean"]), tuple(card["std"]), card["interpolation"], card["crop_share"]
+        )
+        tokenizer = _tokenizer(card) if "text" in card else None
+    except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
+        raise UserError(f"The card in {path} describes no tower ({type(error).__name__}: {error}).") from error
+    load_strictly(parts, weights, str(path))
+    text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
+    return Backbone(card["name"], parts["tower"], preprocessing, text)  # type: ignore[arg-type]
+
+
+def build_parts(card: dict[str, Any]) -> nn.ModuleDict:
+    """Return the modules `tower` and, for a vision-language card, `text`, on random weights.
+
+    Raises `ValueError` for a stem that is no EfficientNet, and what the constructors raise.
+    """
+    if card["stem"] not in STEMS:
+        raise ValueError(f"the stem {card['stem']} is not an EfficientNet of timm")
+    with torch.random.fork_rng(devices=[]):
+        tower = build_hybrid(card["stem"], **card["architecture"])
+        if "text" not in card:
+            return nn.ModuleDict({"tower": tower})
+        tower.head = nn.Linear(tower.embed_dim, card["text"]["output_dim"], bias=False)
+        return nn.ModuleDict({"tower": tower, "text": TextEncoder(**card["text"])})
+
+
+def _tokenizer(card: dict[str, Any]) -> open_clip.SimpleTokenizer:
+    return open_clip.SimpleTokenizer(context_length=card["text"]["context_length"])

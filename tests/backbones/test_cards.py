@@ -1,0 +1,71 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lptpp.backbones import load_backbone
+from lptpp.backbones.cards import CARD, build_parts, read_card
+from lptpp.errors import UserError
+from tests.towers import LANGUAGE, VISION, write_card
+
+
+@torch.no_grad()
+def test_a_file_with_a_card_is_the_tower_it_describes(tmp_path: Path) -> None:
+    path = write_card(tmp_path, LANGUAGE)
+    parts = build_parts(LANGUAGE).eval()
+    parts.load_state_dict(load_file(path))
+    backbone = load_backbone("language", "clip_random", str(path))
+    images = torch.randn(2, 3, 64, 64)
+    assert torch.equal(backbone.tower(images), parts["tower"](images))
+    assert backbone.feature_width == 20
+    assert backbone.text is not None
+    tokens = backbone.text.tokenizer(["cat", "dog"])
+    torch.testing.assert_close(backbone.text.encode(["cat", "dog"]), parts["text"].encode_text(tokens, normalize=True))
+    assert backbone.text.logit_scale == pytest.approx(float(parts["text"].logit_scale.exp()))
+
+
+def test_other_image_sizes_are_multiples_of_32(tmp_path: Path) -> None:
+    path = str(write_card(tmp_path, VISION))
+    assert load_backbone("vision", "vision_random", path, image_size=96).tower(torch.randn(1, 3, 96, 96)).isfinite().all()
+    with pytest.raises(UserError, match="image_size=80 of vision_random: expected a multiple of its patch, 32"):
+        load_backbone("vision", "vision_random", path, image_size=80)
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"stem": "resnet18"}, "describes no tower .* resnet18 is not an EfficientNet"),
+        ({"architecture": {"img_size": 64, "width": 3}}, "describes no tower"),
+        ({"architecture": VISION["architecture"] | {"depth": 3}}, r"does not fit the model: tower\.blocks\.3"),
+        ({"size": None}, "describes no tower"),
+        ({"name": "another"}, "holds the tower another, not vision_random"),
+        ({"text": LANGUAGE["text"]}, "does not fit the model: text"),
+    ],
+)
+def test_refuses_a_card_that_does_not_fit(changes: dict, message: str, tmp_path: Path) -> None:
+    path = write_card(tmp_path, VISION)
+    save_file(load_file(path), path, {CARD: json.dumps(VISION | changes)})
+    with pytest.raises(UserError, match=message):
+        load_backbone("vision", "vision_random", str(path))
+
+
+def test_refuses_a_card_that_is_no_json(tmp_path: Path) -> None:
+    path = write_card(tmp_path, VISION)
+    save_file(load_file(path), path, {CARD: "{"})
+    with pytest.raises(UserError, match="is not JSON"):
+        load_backbone("vision", "vision_random", str(path))
+
+
+def test_kinds_must_agree(tmp_path: Path) -> None:
+    path = str(write_card(tmp_path, VISION))
+    with pytest.raises(UserError, match="vision_random is not of kind language"):
+        load_backbone("language", "vision_random", path)
+
+
+def test_other_files_hold_no_card(tmp_path: Path) -> None:
+    (tmp_path / "broken.safetensors").write_bytes(b"no")
+    save_file({"a": torch.zeros(1)}, tmp_path / "plain.safetensors")
+    for name in ("broken", "plain", "absent"):
+        assert read_card(tmp_path / f"{name}.safetensors") is None

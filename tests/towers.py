@@ -1,0 +1,44 @@
+"""Tiny hybrid towers on random weights, described by cards as the bundled ones are."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from lptpp.backbones.cards import CARD, build_parts
+
+VISION: dict[str, Any] = {
+    "name": "vision_random",
+    "stem": "test_efficientnet",
+    "architecture": {"img_size": 64, "embed_dim": 24, "depth": 4, "num_heads": 2, "class_token": False, "global_pool": "avg"},
+    "size": [64, 64],
+    "mean": [0.5, 0.5, 0.5],
+    "std": [0.25, 0.25, 0.25],
+    "interpolation": "bilinear",
+    "crop_share": 1.0,
+}
+TEXT = {"context_length": 16, "vocab_size": 49408, "width": 8, "heads": 2, "layers": 1, "output_dim": 20}
+LANGUAGE = VISION | {"name": "clip_random", "text": TEXT}
+
+
+def write_card(folder: Path, card: dict[str, Any]) -> Path:
+    """Write a file of random weights with a card in it, and return its path."""
+    path = folder / f"{card['name']}.safetensors"
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        parts = build_parts(card)
+    save_file(parts.state_dict(), path, {CARD: json.dumps(card)})
+    return path
+
+
+def experts_on(cards: Path, sizes: dict[str, int]) -> dict[str, Any]:
+    """Return the settings of both experts on the towers of a folder, with parts of `sizes`."""
+    kinds = {"visual": ("vision", "vision_random"), "language": ("language", "clip_random")}
+    backbones = {
+        expert: {"kind": kind, "name": name, "weights": str(cards / f"{name}.safetensors")}
+        for expert, (kind, name) in kinds.items()
+    }
+    heads = {"visual": "class_means", "language": "text"}
+    return {expert: {"backbone": backbones[expert], "head": heads[expert], **sizes} for expert in kinds}
