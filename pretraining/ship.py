@@ -24,6 +24,7 @@ def ship_tower(settings: TowerSettings, weights: Path, folder: Path) -> Path:
     trained = {name: tensor for name, tensor in load_file(weights).items() if name.startswith(("tower.", "text."))}
     missing = parts.load_state_dict(trained, strict=False).missing_keys
     assert all(".backbone." in name for name in missing), missing
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{settings.name}.safetensors"
     save_file({name: one.half().contiguous() for name, one in parts.state_dict().items()}, path, {CARD: json.dumps(card)})
     return path

@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lptpp.progress import console, progress_bar
+from lptpp.randomness import key
 from lptpp.training.device import has_bf16
 from pretraining.batches import Batch, Batches
 from pretraining.cache import Stem, cache_views
@@ -83,6 +84,7 @@ def _train(task: VisionTask | LanguageTask, batches: Batches, settings: TowerSet
     with progress_bar(f"{settings.name}: training", settings.steps, first) as bar:
         for step in range(first, settings.steps):
             batch = batches(step)
+            torch.manual_seed(key(settings.seed, "step", step))  # what is dropped in a step never depends on a stop
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 loss = task(batch, step)
             optimizer.zero_grad()

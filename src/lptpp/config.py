@@ -50,6 +50,7 @@ class AugmentationSettings:
     smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
     flip: bool = True  # mirror half of the pictures; false where that changes what they show, as with letters
     colour: float = 0.0  # strength of brightness, contrast and saturation jitter
+    cached_views: int = 0  # crops of each picture that the stem of a hybrid backbone sees, once; 0 = a new one each time
 
 
 @dataclass
@@ -57,7 +58,7 @@ class BackboneSettings:
     """Which frozen ViT an expert stands on."""
 
     kind: str = "vision"  # vision (timm) or language (open_clip)
-    name: str = "vision_tiny32"  # bundled: vision_tiny32, clip_tiny32; or any exact timm / open_clip name
+    name: str = "vision_lite2"  # bundled: vision_lite2, clip_lite0; or any exact timm / open_clip name
     weights: str | None = None  # language: pretrained tag; both: a local .safetensors file
     image_size: int | None = None  # pixels; the backbone's own by default
 
@@ -182,7 +183,7 @@ class Settings:
 
 def default_experts() -> dict[str, ExpertSettings]:
     """Return the two experts of LPT++ on the bundled towers."""
-    language = BackboneSettings(kind="language", name="clip_tiny32")
+    language = BackboneSettings(kind="language", name="clip_lite0")
     return {"visual": ExpertSettings(), "language": ExpertSettings(backbone=language, head="text")}
 
 

@@ -71,6 +71,7 @@ def _check_data(settings: Settings) -> None:
     _within("data.memory_gb", data.memory_gb, 0)
     _within("augmentation.smallest_crop", augmentation.smallest_crop, 0.01, 1)
     _within("augmentation.colour", augmentation.colour, 0, 1)
+    _within("augmentation.cached_views", augmentation.cached_views, 0)
 
 
 def _check_name(name: str) -> None:

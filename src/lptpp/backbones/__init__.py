@@ -19,7 +19,7 @@ def load_backbone(kind: str, name: str, weights: str | None = None, image_size: 
     """
     if kind not in LOADERS:
         raise UserError(f"Backbone kind {kind!r} is unknown: {did_you_mean(kind, LOADERS)}")
-    if name in BUNDLED.values():
+    if name in BUNDLED.values() and weights is None:
         return _of_kind(kind, load_bundled(name)).resized(image_size)
     card = read_card(Path(weights)) if weights is not None and weights.endswith(".safetensors") else None
     if card is None:

@@ -24,6 +24,10 @@ class Views:
     def __len__(self) -> int:
         return len(self.pictures)
 
+    def fill(self) -> None:
+        """Decode what fits in memory, before workers share it."""
+        self.pictures.fill()
+
     def of(self, draws: Sequence[Draw]) -> ViewBatch:
         """Return the views of B images by name, float32 (B, 3, H, W) each, labels (B,) and indices (B,), int64.
 
@@ -42,7 +46,7 @@ def batches(views: Views, draws: Sequence[Draw], batch_size: int, workers: int, 
     fit in memory are decoded first, so that all workers share them.
     """
     if workers:
-        views.pictures.fill()
+        views.fill()
     return DataLoader(
         Batches(views, draws, batch_size, first),
         batch_size=None,  # an item is a batch already

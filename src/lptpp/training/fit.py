@@ -27,6 +27,7 @@ from lptpp.mixture import Mixture
 from lptpp.outputs import Runner, evaluation_views
 from lptpp.prepare import checked, collection_of
 from lptpp.reporting.page import REPORT, write_report
+from lptpp.training.cached_views import CachedViews, stem_maps
 from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
 from lptpp.training.device import make_accelerator
 from lptpp.training.heads import start_head
@@ -115,6 +116,7 @@ class Training:
         self.pictures, self.scorer_pictures = (
             Pictures(part, memory) for part in held_back(collection.train, settings.phase3.held_back, settings.seed)
         )
+        self.maps: dict[str, torch.Tensor] = {}  # of each expert's cached views
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         if settings.evaluation.each_epoch:
             self.recorder.measure = Validation(mixture, collection, memory, self.runner)
@@ -164,8 +166,19 @@ class Training:
 
     def _training_data(self, name: str) -> TrainingData:
         counts = self.pictures.split.counts(len(self.collection.class_names))
-        views = self._views([name], self.pictures)
+        views = self._cached([name]) if self.settings.augmentation.cached_views else self._views([name], self.pictures)
         return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
+
+    def _cached(self, names: list[str]) -> Views:
+        """Return the cached views of experts, computing those that are not there yet."""
+        settings, memory = self.settings, int(self.settings.data.memory_gb * 2**30)
+        number = settings.augmentation.cached_views
+        for name in names:
+            if name not in self.maps:
+                expert = self.mixture.experts[name].to(self.accelerator.device)
+                views = self._views([name], self.pictures)
+                self.maps[name] = stem_maps(name, expert, views, number, settings.seed, memory, self.runner)
+        return CachedViews(self._views(names, self.pictures), number, {name: self.maps[name] for name in names})
 
     def _views(self, names: list[str], pictures: Pictures) -> Views:
         augmentation = self.settings.augmentation
@@ -207,6 +220,8 @@ class Training:
         if not settings.views:
             return evaluation_views(self.mixture, pictures), [(index, 0) for index in taken.tolist()], orders
         draws = Draws(images, seed, "mixture/phase3", "views").at(taken)
+        if self.settings.augmentation.cached_views and not settings.held_back:
+            return self._cached(list(self.mixture.experts)), draws, orders
         return self._views(list(self.mixture.experts), pictures), draws, orders
 
 
