@@ -58,10 +58,11 @@ def ship(
     settings: Annotated[Path, typer.Argument(help="The settings that the tower was trained with.")],
     weights: Annotated[Path, typer.Argument(help="What `train` wrote.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings, as in training.")] = None,
+    average: Annotated[Path | None, typer.Option(help="Weights of another run, averaged with these.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the file.")] = BUNDLED_FOLDER,
 ) -> None:
     """Write a tower and its stem as the package loads them: one file of float16 weights."""
-    typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), weights, output)}")
+    typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), [weights, *([average] if average else [])], output)}")
 
 
 @app.command()

@@ -16,12 +16,19 @@ from pretraining.towers import install_stem
 BUNDLED_FOLDER = Path(lptpp.backbones.bundled.__file__).parent
 
 
-def ship_tower(settings: TowerSettings, weights: Path, folder: Path) -> Path:
-    """Write a trained tower into a folder and return the path of its file."""
+def ship_tower(settings: TowerSettings, weights: list[Path], folder: Path) -> Path:
+    """Write a trained tower, the mean of the runs in `weights`, into a folder and return the path of its file.
+
+    A run that finishes another on other data forgets some of it; their mean keeps both (Wortsman et al. 2022, arXiv
+    2109.01903).
+    """
     card = card_of(settings)
     parts = build_parts(card)
     install_stem(parts["tower"], Stem(settings.stem, torch.device("cpu")))  # type: ignore[arg-type]
-    trained = {name: tensor for name, tensor in load_file(weights).items() if name.startswith(("tower.", "text."))}
+    runs = [load_file(path) for path in weights]
+    trained = {
+        name: sum(run[name].float() for run in runs) / len(runs) for name in runs[0] if name.startswith(("tower.", "text."))
+    }
     missing = parts.load_state_dict(trained, strict=False).missing_keys
     assert all(".backbone." in name for name in missing), missing
     folder.mkdir(parents=True, exist_ok=True)
