@@ -1,7 +1,7 @@
 """The commands that make the bundled towers: `python -m pretraining --help`."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +9,10 @@ import torch
 import typer
 
 from lptpp.backbones import BUNDLED
+from lptpp.data.collection import Collection
 from lptpp.data.emoji import emoji as emoji_collection
 from lptpp.data.folder import folder as folder_collection
-from pretraining.measure import TEMPLATES, Measurement, exactly_one, held_out_photos, load_tower, packed_collection
+from pretraining.measure import EMOJI_TEMPLATES, TEMPLATES, Measurement, exactly_one, held_out_photos, load_tower, packed_collection
 from pretraining.names import collect_names, imagenet_names
 from pretraining.pack import write_pack
 from pretraining.settings import read_settings
@@ -71,34 +72,36 @@ def measure(
     pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
     work: Annotated[Path, typer.Option(help="Folder that keeps features.")] = Path("runs/pretraining/features"),
     folder: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER with train/ and test/, for more probes.")] = None,
-    names: Annotated[str, typer.Option(help="One of those NAMEs, whose class names are tried zero-shot.")] = "",
+    per_class: Annotated[int, typer.Option(help="Pictures of a Tiny-ImageNet class that its probe is fitted to.")] = 500,
     towers: Annotated[Path, typer.Option(help="Folder of the towers.")] = BUNDLED_FOLDER,
 ) -> None:
-    """Measure the towers and their stems; what the features are computed from is kept in `work`."""
-    sources = {"Tiny-ImageNet": packed_collection(pack), "Twemoji": emoji_collection(0.3, 0)}
-    sources |= {name: folder_collection(path, 0.2, 0) for name, _, path in (one.partition("=") for one in folder or [])}
-    figures: dict[str, float] = {}
+    """Measure the towers and their stems; the features of each data set are kept in `work`."""
     measured = [Measurement(load_tower(towers / f"{name}.safetensors"), work) for name in BUNDLED.values()]
+    figures: dict[str, float] = {}
+    photos = held_out_photos(pack)
     for one in measured:
-        for name, collection in sources.items():
-            _note(figures, one.backbone.name, one.probes(name, collection))
-        if one.backbone.text is not None:
-            photos = held_out_photos(pack)
-            _note(figures, one.backbone.name, one.zero_shot("held-out photos", photos, imagenet_names(), TEMPLATES))
-            drawn = sources["Twemoji"]
-            _note(figures, one.backbone.name, one.zero_shot("Twemoji", drawn.test, drawn.class_names, ["an emoji of {}."]))
-            if names:
-                _note(figures, one.backbone.name, one.zero_shot(names, sources[names].test, sources[names].class_names, TEMPLATES))
+        _note(output, figures, one, one.zero_shot("held-out photos", photos, imagenet_names(), TEMPLATES))
+    for name, collection in _collections(pack, folder or [], per_class):
+        for one in measured:
+            templates = EMOJI_TEMPLATES if name == "Twemoji" else TEMPLATES
+            _note(output, figures, one, one.zero_shot(name, collection.test, collection.class_names, templates))
+            _note(output, figures, one, one.probes(name, collection))
+        figures[f"{name}: exactly one of both probes right"] = round(exactly_one(*measured, name), 2)
         output.write_text(json.dumps(figures, indent=2))
-    for name in sources:
-        _note(figures, "both", [(f"{name}: exactly one probe right", exactly_one(*measured, name))])
-    output.write_text(json.dumps(figures, indent=2))
 
 
-def _note(figures: dict[str, float], tower: str, found: Iterable[tuple[str, float]]) -> None:
+def _collections(pack: Path, folders: list[str], per_class: int) -> Iterator[tuple[str, Collection]]:
+    yield "Twemoji", emoji_collection(0.3, 0)
+    for name, _, path in (one.partition("=") for one in folders):
+        yield name, folder_collection(path, 0.2, 0)
+    yield "Tiny-ImageNet", packed_collection(pack, per_class)
+
+
+def _note(output: Path, figures: dict[str, float], one: Measurement, found: Iterable[tuple[str, float]]) -> None:
     for name, value in found:
-        figures[f"{tower}, {name}"] = round(value, 2)
-        typer.echo(f"{tower}, {name}: {value:.1f}")
+        figures[f"{one.backbone.name}, {name}"] = round(value, 2)
+        output.write_text(json.dumps(figures, indent=2))
+        typer.echo(f"{one.backbone.name}, {name}: {value:.1f}")
 
 
 if __name__ == "__main__":

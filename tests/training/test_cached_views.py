@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+import torch
+
+from lptpp.data.augment import Augmentation
+from lptpp.data.collection import Split
+from lptpp.data.draws import Draws
+from lptpp.data.loader import Views
+from lptpp.data.pictures import Pictures
+from lptpp.errors import UserError
+from lptpp.outputs import Runner
+from lptpp.randomness import key, keys
+from lptpp.training.cached_views import CachedViews, stem_maps
+from lptpp.training.fit import fit
+from lptpp.training.recorder import Interrupted
+from tests.training.test_resume import assert_same_run, stop_at
+
+NUMBER = 3
+
+
+@pytest.fixture(scope="module")
+def views(trained) -> Views:
+    draw = np.random.default_rng(0)
+    labels = np.array([0, 0, 1, 2])
+    images = [draw.integers(0, 256, (40, 40, 3), dtype=np.uint8) for _ in labels]
+    preprocessing = trained.mixture.experts["visual"].backbone.preprocessing
+    transform = Augmentation(preprocessing, 0.3, True, 0.0)
+    return Views(Pictures(Split(images, labels), 2**20), labels, {"visual": transform})
+
+
+@pytest.fixture(scope="module")
+def cached(trained, views: Views) -> CachedViews:
+    runner = Runner(torch.device("cpu"), batch_size=5)
+    maps = stem_maps("visual", trained.mixture.experts["visual"], views, NUMBER, 7, 2**20, runner)
+    return CachedViews(views, NUMBER, {"visual": maps})
+
+
+@torch.no_grad()
+def test_a_draw_takes_one_of_the_crops_of_its_picture(trained, views: Views, cached: CachedViews) -> None:
+    expert = trained.mixture.experts["visual"]
+    draws = Draws(np.array([3, 0, 2, 0, 1, 3]), 1, "phase1")[:]
+    maps, labels, indices = cached.of(draws)
+    assert indices.tolist() == [3, 0, 2, 0, 1, 3]
+    assert labels.tolist() == [2, 0, 1, 0, 0, 2]
+    for row, (index, random_key) in enumerate(draws):
+        place = index * NUMBER + random_key % NUMBER
+        crop_key = keys(key(7, "cached view"), np.array([place])).tolist()[0]
+        images = views.of([(index, crop_key)])[0]["visual"]
+        expected = expert.backbone.tower.patch_embed.maps(images)
+        torch.testing.assert_close(maps["visual"][row : row + 1], expected, atol=2e-3, rtol=2e-3)  # float16
+        torch.testing.assert_close(expert(maps["visual"][row : row + 1]).cosines, expert(images).cosines, atol=5e-3, rtol=0)
+
+
+def test_a_picture_has_as_many_different_crops_as_asked_for(cached: CachedViews) -> None:
+    maps = cached.maps["visual"].unflatten(0, (4, NUMBER)).flatten(2)
+    assert all(len({tuple(crop.tolist()) for crop in picture}) == NUMBER for picture in maps)
+
+
+def test_a_run_on_cached_views_goes_on_to_the_same_weights(settings_of, tmp_path, monkeypatch) -> None:
+    quick = ["augmentation.cached_views=2", "evaluation.baselines=[]"]
+    fit(settings_of(tmp_path / "whole", *quick))
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1, 1)
+        with pytest.raises(Interrupted):
+            fit(settings_of(tmp_path / "parts", *quick))
+    fit(settings_of(tmp_path / "parts", *quick))
+    assert_same_run(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    "overrides, message",
+    [
+        (["data.memory_gb=0.000001"], r"augmentation\.cached_views: the maps of expert visual take .* data\.memory_gb"),
+        (["method=full"], r"augmentation\.cached_views: expert visual tunes its backbone"),
+        (["augmentation.cached_views=-1"], r"augmentation\.cached_views=-1"),
+    ],
+)
+def test_refuses_what_cannot_be_cached(settings_of, tmp_path, overrides: list[str], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        fit(settings_of(tmp_path, "augmentation.cached_views=2", *overrides))
