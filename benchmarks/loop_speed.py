@@ -71,10 +71,11 @@ def _phase(phase: int, images: int) -> PhaseSettings:
 
 
 def _data(subject: Subject, split: Split, workers: int) -> TrainingData:
-    preprocessing, augmentation = subject.expert.backbone.preprocessing, demo_settings().augmentation
+    preprocessing, demo = subject.expert.backbone.preprocessing, demo_settings().augmentation
+    look = Augmentation(preprocessing, demo.smallest_crop, demo.flip, demo.colour)
     pictures = Pictures(split, memory_bytes=2**31)
     pictures.fill()  # decoding is done once in a run, not once in an epoch
-    views = Views(pictures, split.labels, {"expert": Augmentation(preprocessing, **vars(augmentation))})
+    views = Views(pictures, split.labels, {"expert": look})
     return TrainingData(views, subject.counts.cpu(), seed=0, workers=workers)
 
 

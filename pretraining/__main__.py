@@ -12,7 +12,15 @@ from lptpp.backbones import BUNDLED
 from lptpp.data.collection import Collection
 from lptpp.data.emoji import emoji as emoji_collection
 from lptpp.data.folder import folder as folder_collection
-from pretraining.measure import EMOJI_TEMPLATES, TEMPLATES, Measurement, exactly_one, held_out_photos, load_tower, packed_collection
+from pretraining.measure import (
+    EMOJI_TEMPLATES,
+    TEMPLATES,
+    Measurement,
+    exactly_one,
+    held_out_photos,
+    load_tower,
+    packed_collection,
+)
 from pretraining.names import collect_names, imagenet_names
 from pretraining.pack import write_pack
 from pretraining.settings import read_settings
@@ -46,7 +54,9 @@ def train(
     settings: Annotated[Path, typer.Argument(help="For example pretraining/visual.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
     pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
-    work: Annotated[Path, typer.Option(help="Folder for cached crops and training's state.")] = Path("runs/pretraining"),
+    work: Annotated[Path, typer.Option(help="Folder for cached crops and training's state.")] = Path(
+        "runs/pretraining"
+    ),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train one tower; a second call goes on where the first one stopped."""
@@ -63,7 +73,8 @@ def ship(
     output: Annotated[Path, typer.Option(help="Folder for the file.")] = BUNDLED_FOLDER,
 ) -> None:
     """Write a tower and its stem as the package loads them: one file of float16 weights."""
-    typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), [weights, *([average] if average else [])], output)}")
+    runs = [weights] if average is None else [weights, average]
+    typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), runs, output)}")
 
 
 @app.command()
@@ -71,8 +82,12 @@ def measure(
     output: Annotated[Path, typer.Argument(help="JSON file for the figures.")],
     pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
     work: Annotated[Path, typer.Option(help="Folder that keeps features.")] = Path("runs/pretraining/features"),
-    folder: Annotated[list[str] | None, typer.Option(help="NAME=FOLDER with train/ and test/, for more probes.")] = None,
-    per_class: Annotated[int, typer.Option(help="Pictures of a Tiny-ImageNet class that its probe is fitted to.")] = 500,
+    folder: Annotated[
+        list[str] | None, typer.Option(help="NAME=FOLDER with train/ and test/, for more probes.")
+    ] = None,
+    per_class: Annotated[
+        int, typer.Option(help="Pictures of a Tiny-ImageNet class that its probe is fitted to.")
+    ] = 500,
     towers: Annotated[Path, typer.Option(help="Folder of the towers.")] = BUNDLED_FOLDER,
 ) -> None:
     """Measure the towers and their stems; the features of each data set are kept in `work`."""

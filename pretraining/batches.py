@@ -82,4 +82,3 @@ def swapped(batch: Batch, draw: np.random.Generator) -> Batch:
         mixed(batch.classes),
         mixed(batch.emoji),
     )
-

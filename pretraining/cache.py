@@ -120,7 +120,9 @@ class _Shown:
         shapes = np.array([picture.shape[1:] for picture in packed.pictures])  # (n, 2)
         self.sizes, kind = np.unique(shapes, axis=0, return_inverse=True)
         self.kind = kind.ravel()  # of each picture: which of the sizes it has
-        self.pictures = [torch.stack([packed.pictures[i] for i in np.flatnonzero(self.kind == k)]) for k in range(len(self.sizes))]
+        self.pictures = [
+            torch.stack([packed.pictures[i] for i in np.flatnonzero(self.kind == k)]) for k in range(len(self.sizes))
+        ]
         if device.type == "cuda":
             self.pictures = [stack.pin_memory().to(device) for stack in self.pictures]
         self.order = np.argsort(self.kind, kind="stable")  # pictures, by kind
@@ -147,7 +149,9 @@ class _Shown:
         factors = 1 - settings.colour + 2 * settings.colour * torch.from_numpy(numbers[:, COLOURS]).float()
         mirrored = torch.from_numpy(numbers[:, MIRROR] < (0.5 if self.source in MIRRORED else 0))
         return [
-            _normalized(resample(pictures, boxes, (size, size), "bicubic"), mirrored.to(self.device), factors.to(self.device))
+            _normalized(
+                resample(pictures, boxes, (size, size), "bicubic"), mirrored.to(self.device), factors.to(self.device)
+            )
             for size in dict.fromkeys([settings.image_size, settings.teacher_sizes[self.source]])
         ]
 

@@ -10,13 +10,13 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
+from lptpp.adaptation.head import class_means
 from lptpp.backbones.backbone import Backbone
 from lptpp.backbones.cards import load_card, read_card
 from lptpp.data.collection import Collection, Split
 from lptpp.data.pictures import Pictures
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation.metrics import class_accuracy, percent
-from lptpp.adaptation.head import class_means
 from lptpp.progress import progress_bar
 from pretraining.names import imagenet_names
 from pretraining.pack import read_source
@@ -45,7 +45,9 @@ def features(backbone: Backbone, split: Split, path: Path) -> Features:
         with progress_bar(str(path), len(split)) as bar:
             for start in range(0, len(split), SLICE):
                 places = range(start, min(start + SLICE, len(split)))
-                images = torch.stack([look(pictures.load(i)) for i in places]).contiguous(memory_format=torch.channels_last)
+                images = torch.stack([look(pictures.load(i)) for i in places]).contiguous(
+                    memory_format=torch.channels_last
+                )
                 found.append((tower(images), tower.patch_embed.backbone(images).mean((2, 3))))
                 bar.advance(len(places))
         towers, stems = (F.normalize(torch.cat(one), dim=-1) for one in zip(*found, strict=True))
@@ -79,7 +81,9 @@ class Measurement:
             if kind == "tower":
                 self.hits[name] = predicted == test.labels
 
-    def zero_shot(self, name: str, split: Split, class_names: list[str], templates: list[str]) -> Iterator[tuple[str, float]]:
+    def zero_shot(
+        self, name: str, split: Split, class_names: list[str], templates: list[str]
+    ) -> Iterator[tuple[str, float]]:
         """Yield (figure, percent) of top-1 and top-5 by class names alone; nothing for a tower without texts."""
         if self.backbone.text is None:
             return
@@ -102,7 +106,7 @@ def load_tower(path: Path) -> Backbone:
 
 
 def packed_collection(pack: Path, per_class: int) -> Collection:
-    """Return the first `per_class` pictures of each class of Tiny-ImageNet, and its validation part as the test part."""
+    """Return the first `per_class` pictures of each Tiny-ImageNet class, its validation part as the test part."""
     train, test = _split(pack, "tiny_imagenet"), _split(pack, "tiny_imagenet_validation")
     classes = np.unique(train.labels)
     train = train.subset(np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes]))

@@ -20,6 +20,7 @@ class Packed(NamedTuple):
     pictures: list[torch.Tensor]  # uint8 (3, H, W) each
     labels: torch.Tensor  # (n,) int64
 
+
 def write_pack(path: Path, rows: Iterable[Labelled]) -> None:
     """Write encoded pictures one after the other, with the place where each ends."""
     encoded, labels = zip(*rows, strict=True)

@@ -38,5 +38,7 @@ class TowerSettings:
 
 def read_settings(path: Path, overrides: list[str]) -> TowerSettings:
     """Return the settings of a YAML file with `key=value` overrides; unknown keys raise OmegaConf's error."""
-    merged = OmegaConf.merge(OmegaConf.structured(TowerSettings), OmegaConf.load(path), OmegaConf.from_dotlist(overrides))
+    merged = OmegaConf.merge(
+        OmegaConf.structured(TowerSettings), OmegaConf.load(path), OmegaConf.from_dotlist(overrides)
+    )
     return OmegaConf.to_object(merged)  # type: ignore[return-value]

@@ -27,13 +27,17 @@ def ship_tower(settings: TowerSettings, weights: list[Path], folder: Path) -> Pa
     install_stem(parts["tower"], Stem(settings.stem, torch.device("cpu")))  # type: ignore[arg-type]
     runs = [load_file(path) for path in weights]
     trained = {
-        name: sum(run[name].float() for run in runs) / len(runs) for name in runs[0] if name.startswith(("tower.", "text."))
+        name: sum(run[name].float() for run in runs) / len(runs)
+        for name in runs[0]
+        if name.startswith(("tower.", "text."))
     }
     missing = parts.load_state_dict(trained, strict=False).missing_keys
     assert all(".backbone." in name for name in missing), missing
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{settings.name}.safetensors"
-    save_file({name: one.half().contiguous() for name, one in parts.state_dict().items()}, path, {CARD: json.dumps(card)})
+    save_file(
+        {name: one.half().contiguous() for name, one in parts.state_dict().items()}, path, {CARD: json.dumps(card)}
+    )
     return path
 
 

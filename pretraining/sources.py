@@ -54,4 +54,3 @@ def emoji_entries(package: Path) -> list[dict[str, str]]:
     """Return the list of all emoji, in one order whatever the vendor."""
     entries = json.loads((package / "package" / "emoji.json").read_text(encoding="utf-8"))
     return sorted(entries, key=lambda entry: entry["unified"])
-

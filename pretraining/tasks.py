@@ -1,4 +1,4 @@
-"""What the towers are trained for: to keep what the stem knows, to know what the teacher knows, to know labels or names."""
+"""What the towers are trained for: to keep what stem and teacher know, and to know labels or names."""
 
 import math
 
@@ -18,7 +18,14 @@ from pretraining.towers import pooled_feature
 
 KNOWN = 0.5  # share of the label in the target of a photograph's name, the rest is the teacher's
 SMOOTHING = 0.1
-PHOTOGRAPHS = ("a photo of a {}.", "a blurry photo of a {}.", "a close-up photo of a {}.", "a picture of a {}.", "a {}.", "{}")
+PHOTOGRAPHS = (
+    "a photo of a {}.",
+    "a blurry photo of a {}.",
+    "a close-up photo of a {}.",
+    "a picture of a {}.",
+    "a {}.",
+    "{}",
+)
 DRAWINGS = ("an emoji of {}.", "a drawing of {}.", "{}")
 
 
@@ -84,7 +91,8 @@ class VisionTask(nn.Module):
             self.distillation(feature, batch)
             + F.kl_div(self.taught(feature).log_softmax(-1), taught, reduction="batchmean")
             + F.cross_entropy(self.labels(feature[:photographs]), batch.classes, label_smoothing=SMOOTHING)
-            + self.emoji_weight * F.cross_entropy(self.emoji(feature[photographs:]), batch.emoji, label_smoothing=SMOOTHING)
+            + self.emoji_weight
+            * F.cross_entropy(self.emoji(feature[photographs:]), batch.emoji, label_smoothing=SMOOTHING)
         )
 
 

@@ -30,7 +30,8 @@ def start_from_components(tower: VisionTransformer, pooled: torch.Tensor) -> Non
     """Set the projection of the tokens to the principal components of pooled features (n, 1280).
 
     The mean token then holds the components of the pooled feature: before a block is trained the tower knows what its
-    stem knows. Components are divided by the root of their mean square, so that tokens have the size that blocks expect.
+    stem knows. Components are divided by the root of their mean square, so that tokens have the size
+    that blocks expect.
     """
     projection = tower.patch_embed.proj
     mean = pooled.mean(0)

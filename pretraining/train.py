@@ -18,7 +18,14 @@ from pretraining.names import Names
 from pretraining.pack import read_source
 from pretraining.settings import TowerSettings
 from pretraining.tasks import LanguageTask, VisionTask, tokenized
-from pretraining.towers import build_text, build_tower, install_stem, start_from_components, tokenizer, trained_parameters
+from pretraining.towers import (
+    build_text,
+    build_tower,
+    install_stem,
+    start_from_components,
+    tokenizer,
+    trained_parameters,
+)
 
 REPORT_EVERY = 100  # steps
 STARTED_ON = 8  # batches that the principal components and the least squares are taken from
@@ -59,7 +66,7 @@ def build_task(settings: TowerSettings, stem: Stem, names: Names) -> VisionTask 
 
 @torch.no_grad()
 def _start(task: VisionTask | LanguageTask, batches: list[Batch], path: str | None) -> None:
-    """Begin from the components of the stem's features or from weights, and fit the maps of the distillation to that."""
+    """Begin from the components of the stem's features or from weights; fit the maps of the distillation to that."""
     pooled = torch.cat([batch.pooled for batch in batches])
     start_from_components(task.tower, pooled)
     if path is not None:
@@ -150,4 +157,6 @@ def _restore(path: Path, parameters: dict, mean: dict, optimizer: torch.optim.Op
 
 def _report(settings: TowerSettings, step: int, summed: torch.Tensor, began: float) -> None:
     minutes = (time.perf_counter() - began) / 60
-    console.print(f"{settings.name} step {step} of {settings.steps}: loss {summed / REPORT_EVERY:.4f}, {minutes:.1f} min")
+    console.print(
+        f"{settings.name} step {step} of {settings.steps}: loss {summed / REPORT_EVERY:.4f}, {minutes:.1f} min"
+    )

@@ -18,6 +18,7 @@ PARTS = ("shared_prompts", "group_prompts", "pool", "chosen", "group_blocks", "a
 NAMES = {
     "emoji",
     "folder",
+    "grocery",
     "table",
     "huggingface",
     "webdataset",

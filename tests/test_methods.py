@@ -84,12 +84,12 @@ def test_lptpp_leaves_all_its_rows(trained):
 
 
 def test_the_tuned_parameters_are_those_of_the_finished_experts(trained):
-    width, blocks, classes = 192, 8, 4
+    width, blocks, classes, features = 24, 4, 4, (24, 20)  # features of the visual and of the language tower
     expert = 2 * blocks * width  # shared prompts
     expert += blocks * (2 * 2 * width + 2 + width)  # adapters
     expert += 3 * width + 3 * 2 * 2 * width  # keys and group prompts
-    scorer = 8 * 2 * width + 8 + 8 * 2 + 2
-    assert trained.metrics["tuned_parameters"] == 2 * (expert + classes * width) + scorer
+    scorer = 8 * sum(features) + 8 + 8 * 2 + 2
+    assert trained.metrics["tuned_parameters"] == 2 * expert + classes * sum(features) + scorer
     assert trained.metrics["tuned_without_classifiers"] == 2 * expert + scorer
     towers = [expert.encoder.tower for expert in trained.mixture.experts.values()]
     assert trained.metrics["backbone_parameters"] == sum(p.numel() for t in towers for p in t.parameters())

@@ -12,7 +12,14 @@ from lptpp.backbones.cards import CARD, build_parts
 VISION: dict[str, Any] = {
     "name": "vision_random",
     "stem": "test_efficientnet",
-    "architecture": {"img_size": 64, "embed_dim": 24, "depth": 4, "num_heads": 2, "class_token": False, "global_pool": "avg"},
+    "architecture": {
+        "img_size": 64,
+        "embed_dim": 24,
+        "depth": 4,
+        "num_heads": 2,
+        "class_token": False,
+        "global_pool": "avg",
+    },
     "size": [64, 64],
     "mean": [0.5, 0.5, 0.5],
     "std": [0.25, 0.25, 0.25],

@@ -27,7 +27,11 @@ def test_the_preprocessing_is_the_cards(kind: str) -> None:
     card = read_card(FOLDER / f"{BUNDLED[kind]}.safetensors")
     found = load_backbone(kind, BUNDLED[kind]).preprocessing
     assert found.size == (SIDE, SIDE)
-    assert (list(found.mean), list(found.std), found.interpolation) == (card["mean"], card["std"], card["interpolation"])
+    assert (list(found.mean), list(found.std), found.interpolation) == (
+        card["mean"],
+        card["std"],
+        card["interpolation"],
+    )
     assert found.crop_share == 1
     assert not found.squash
 

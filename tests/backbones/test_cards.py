@@ -28,7 +28,9 @@ def test_a_file_with_a_card_is_the_tower_it_describes(tmp_path: Path) -> None:
 
 def test_other_image_sizes_are_multiples_of_32(tmp_path: Path) -> None:
     path = str(write_card(tmp_path, VISION))
-    assert load_backbone("vision", "vision_random", path, image_size=96).tower(torch.randn(1, 3, 96, 96)).isfinite().all()
+    assert (
+        load_backbone("vision", "vision_random", path, image_size=96).tower(torch.randn(1, 3, 96, 96)).isfinite().all()
+    )
     with pytest.raises(UserError, match="image_size=80 of vision_random: expected a multiple of its patch, 32"):
         load_backbone("vision", "vision_random", path, image_size=80)
 

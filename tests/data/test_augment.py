@@ -3,7 +3,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from tests.drawn import noise, smooth
 from torchvision.transforms import v2
 
 from lptpp.backbones.preprocessing import Preprocessing
@@ -11,6 +10,7 @@ from lptpp.data import augment
 from lptpp.data.augment import Augmentation, coloured, random_boxes
 from lptpp.data.transforms import evaluation_transform
 from lptpp.errors import UserError
+from tests.drawn import noise, smooth
 
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
 

@@ -6,13 +6,13 @@ from typing import Any
 import datasets
 import numpy as np
 import pytest
-from tests.drawn import pixels, png
 
 from lptpp.data.collection import Collection
 from lptpp.data.huggingface import huggingface
 from lptpp.data.images import decode
 from lptpp.data.pictures import check
 from lptpp.errors import UserError
+from tests.drawn import pixels, png
 
 NAMES = ["oak", "elm", "ash"]
 

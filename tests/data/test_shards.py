@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import webdataset
 from PIL import Image
-from tests.drawn import pixels, png
 
 from lptpp.data import shards
 from lptpp.data.collection import Collection
 from lptpp.data.images import decode
 from lptpp.data.pictures import check
 from lptpp.errors import UserError
+from tests.drawn import pixels, png
 
 
 def tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:

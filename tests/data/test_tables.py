@@ -7,13 +7,13 @@ import numpy as np
 import pyarrow
 import pyarrow.parquet
 import pytest
-from tests.drawn import pixels, png
 
 from lptpp.data.collection import Collection, Encoded, Split
 from lptpp.data.images import decode
 from lptpp.data.pictures import check
 from lptpp.data.tables import table
 from lptpp.errors import UserError
+from tests.drawn import pixels, png
 
 ROWS = [("0.png", "oak", "train"), ("1.png", "elm", "train"), ("deep/2.png", "oak", "val"), ("3.png", "ash", "Test")]
 

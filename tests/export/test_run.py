@@ -63,6 +63,6 @@ def test_a_push_asks_for_the_token_before_and_uploads_after(trained, tmp_path, m
     monkeypatch.setattr(run, "token", lambda: "secret")
     monkeypatch.setattr(run, "push", lambda folder, name: f"{name} with {len(list(folder.iterdir()))} files")
     lines = list(export_run(trained.folder, "huggingface", tmp_path / "out", Options(licence="mit", push="me/x")))
-    assert lines[-1] == "Pushed to me/x with 5 files, private until you change that there"
+    assert lines[-1] == "Pushed to me/x with 7 files, private until you change that there"
     assert "license: mit" in (tmp_path / "out" / "README.md").read_text()
     assert hugging_face.token is not run.token

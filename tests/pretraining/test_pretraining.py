@@ -146,7 +146,9 @@ def test_at_the_start_the_mean_token_holds_the_components_of_the_pooled_feature(
     centered = pooled - pooled.mean(0)
     kept = torch.linalg.svd(centered, full_matrices=False).S[:16].square()
     assert float(mean_token.square().mean()) == pytest.approx(1, rel=1e-3)
-    torch.testing.assert_close(mean_token.square().sum(0) / mean_token.square().sum(), kept / kept.sum(), atol=1e-2, rtol=0.1)
+    torch.testing.assert_close(
+        mean_token.square().sum(0) / mean_token.square().sum(), kept / kept.sum(), atol=1e-2, rtol=0.1
+    )
 
 
 @torch.no_grad()

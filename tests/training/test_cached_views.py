@@ -48,7 +48,9 @@ def test_a_draw_takes_one_of_the_crops_of_its_picture(trained, views: Views, cac
         images = views.of([(index, crop_key)])[0]["visual"]
         expected = expert.backbone.tower.patch_embed.maps(images)
         torch.testing.assert_close(maps["visual"][row : row + 1], expected, atol=2e-3, rtol=2e-3)  # float16
-        torch.testing.assert_close(expert(maps["visual"][row : row + 1]).cosines, expert(images).cosines, atol=5e-3, rtol=0)
+        torch.testing.assert_close(
+            expert(maps["visual"][row : row + 1]).cosines, expert(images).cosines, atol=5e-3, rtol=0
+        )
 
 
 def test_a_picture_has_as_many_different_crops_as_asked_for(cached: CachedViews) -> None:

@@ -13,6 +13,7 @@ from torch import nn
 from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.text import TextTower
 from lptpp.errors import UserError
+
 BUNDLED = {"vision": "vision_lite2", "language": "clip_lite0"}  # the towers that ship with the package
 
 

@@ -62,7 +62,7 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
         raise UserError(f"The card in {path} describes no tower ({type(error).__name__}: {error}).") from error
     load_strictly(parts, weights, str(path))
     text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
-    return Backbone(card["name"], parts["tower"], preprocessing, text)  # type: ignore[arg-type]
+    return Backbone(card["name"], parts["tower"], preprocessing, text)
 
 
 def build_parts(card: dict[str, Any]) -> nn.ModuleDict:

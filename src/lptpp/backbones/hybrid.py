@@ -26,7 +26,9 @@ def build_hybrid(stem: str, **architecture: Any) -> VisionTransformer:
     `architecture` holds the arguments of `VisionTransformer`: `img_size`, `embed_dim`, `depth`, ….
     """
     network = fold_batch_norms(timm.create_model(stem, num_classes=0, global_pool="").eval())
-    return VisionTransformer(embed_layer=partial(StemEmbed, backbone=network), patch_size=1, num_classes=0, **architecture)
+    return VisionTransformer(
+        embed_layer=partial(StemEmbed, backbone=network), patch_size=1, num_classes=0, **architecture
+    )
 
 
 class StemEmbed(HybridEmbed):

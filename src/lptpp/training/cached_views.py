@@ -39,7 +39,9 @@ class CachedViews(Views):
         """Do nothing: there is nothing left to decode."""
 
 
-def stem_maps(name: str, expert: Expert, views: Views, number: int, seed: int, memory: int, runner: Runner) -> torch.Tensor:
+def stem_maps(
+    name: str, expert: Expert, views: Views, number: int, seed: int, memory: int, runner: Runner
+) -> torch.Tensor:
     """Return what an expert's stem makes of `number` crops of each of n pictures, (n · number, S, h, w) float16.
 
     `views` are those of this expert alone. Raises `UserError` for a backbone without a frozen stem, or where the maps
