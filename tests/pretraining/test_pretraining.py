@@ -209,7 +209,9 @@ def test_the_geometry_term_is_the_mean_squared_difference_of_cosines() -> None:
         for j in range(5):
             found = F.cosine_similarity(feature[i], feature[j], dim=0)
             total += float(found - F.cosine_similarity(centered[i], centered[j], dim=0)) ** 2
-    assert float(with_it(feature, batch) - without(feature, batch)) == pytest.approx(10 * total / 25, rel=1e-3)
+    assert float((with_it(feature, batch) - without(feature, batch)).detach()) == pytest.approx(
+        10 * total / 25, rel=1e-3
+    )
 
 
 def test_the_settings_files_head_names_their_command() -> None:
