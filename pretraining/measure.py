@@ -94,7 +94,8 @@ class Measurement:
         yield f"{name}: zero-shot top-5", 100 * float((best[:, :5] == found.labels[:, None]).any(1).mean())
 
     def _features(self, name: str, part: str, split: Split) -> Features:
-        return features(self.backbone, split, self.work / self.backbone.fingerprint[:12] / f"{name}.{part}.safetensors")
+        path = self.work / self.backbone.fingerprint[:12] / f"{name}.{part}.{len(split)}.safetensors"
+        return features(self.backbone, split, path)
 
 
 def load_tower(path: Path) -> Backbone:

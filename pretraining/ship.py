@@ -31,8 +31,9 @@ def ship_tower(settings: TowerSettings, weights: list[Path], folder: Path) -> Pa
         for name in runs[0]
         if name.startswith(("tower.", "text."))
     }
-    missing = parts.load_state_dict(trained, strict=False).missing_keys
-    assert all(".backbone." in name for name in missing), missing
+    untrained = [name for name in parts.state_dict() if name not in trained and ".backbone." not in name]
+    assert not untrained, untrained
+    parts.load_state_dict(parts.state_dict() | trained, strict=True)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{settings.name}.safetensors"
     save_file(

@@ -50,9 +50,7 @@ class AugmentationSettings:
     smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
     flip: bool = True  # mirror half of the pictures; false where that changes what they show, as with letters
     colour: float = 0.0  # strength of brightness, contrast and saturation jitter
-    cached_views: int = (
-        0  # crops of each picture that the stem of a hybrid backbone sees, once; 0 = a new one each time
-    )
+    cached_views: int = 0  # crops of each picture that a hybrid's stem sees, once; 0 = a new crop each time
 
 
 @dataclass
