@@ -21,7 +21,7 @@ from rich.table import Table
 from fork import fork
 from likelihood import read_class_loss
 from lptpp.config import Settings, load_settings
-from lptpp.evaluation.tables import COLUMNS as MEASURES
+from lptpp.evaluation.table import COLUMNS as MEASURES
 from lptpp.training.fit import fit
 from machine import stamp
 from scorers import scorer_rows

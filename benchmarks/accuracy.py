@@ -22,11 +22,11 @@ from rich.table import Table
 
 from inference import images_a_second
 from lptpp.config import Settings, load_settings
-from lptpp.evaluation.comparison import MEASURES, Run, Spread, cells, flat_rows, over_seeds
-from lptpp.evaluation.costs import COSTS, SPEEDS
-from lptpp.evaluation.tables import COLUMNS
+from lptpp.console.comparison import cells
+from lptpp.evaluation.compare import COSTS, MEASURES, SPEEDS, Run, Spread, flat_rows, over_seeds
+from lptpp.evaluation.table import COLUMNS
 from lptpp.training.fit import fit
-from lptpp.writing import write_json
+from lptpp.utils.io import write_json
 from machine import stamp
 
 PLAN = Path(__file__).with_name("accuracy.yaml")

@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from goals import Finding
-from lptpp.build import build_mixture
-from lptpp.errors import UserError
-from lptpp.prepare import collection_of
-from lptpp.progress import console
+from lptpp.data.prepare import collection_of
+from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training, logging_to
+from lptpp.utils.errors import UserError
+from lptpp.utils.progress import console
 from machine import ROOT
 from subject import demo_settings
 

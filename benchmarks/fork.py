@@ -4,12 +4,12 @@ from pathlib import Path
 
 import torch
 
-from lptpp.build import build_mixture
+from lptpp.checkpoint.identity import identity
+from lptpp.checkpoint.store import latest_checkpoint, write_checkpoint
 from lptpp.config import Settings
-from lptpp.prepare import collection_of
-from lptpp.training.checkpoint import latest_checkpoint, write_checkpoint
+from lptpp.data.prepare import collection_of
+from lptpp.models.build import build_mixture
 from lptpp.training.loop import Position
-from lptpp.training.recorder import identity
 
 
 @torch.no_grad()

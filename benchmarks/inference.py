@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from lptpp import Model, load
-from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.training.device import make_accelerator
+from lptpp.inference.runtime import make_accelerator
+from lptpp.models.encoder import AdaptedEncoder
 from timing import Case, measure
 
 IMAGES = 128

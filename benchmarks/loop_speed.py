@@ -11,11 +11,11 @@ import torch
 from goals import Finding
 from lptpp.config import PhaseSettings
 from lptpp.data.augment import Augmentation
-from lptpp.data.collection import Split
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
 from lptpp.data.loader import Views
-from lptpp.data.pictures import Pictures
-from lptpp.prepare import collection_of
-from lptpp.training.device import make_accelerator
+from lptpp.data.prepare import collection_of
+from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Position, Stage, train
 from lptpp.training.phases import TrainingData, group_phase, shared_phase, streams
 from model_speed import step

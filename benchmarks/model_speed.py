@@ -6,9 +6,9 @@ import torch
 
 import published
 from goals import Finding
-from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.config import PhaseSettings, Settings
-from lptpp.expert import Judgement
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.expert import Judgement
 from lptpp.training.loop import Batch, add_gradients, train_only
 from lptpp.training.phases import ExpertTask, streams
 from published import Published

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 
-from lptpp.expert import Expert, Judgement
+from lptpp.models.expert import Expert, Judgement
 from lptpp.training.loop import Batch
 
 

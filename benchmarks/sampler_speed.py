@@ -8,11 +8,11 @@ from functools import partial
 import numpy as np
 
 from goals import Finding
-from lptpp.data.draws import Draws
-from lptpp.progress import console
-from lptpp.randomness import generator
+from lptpp.data.loader import Draws
 from lptpp.samplers import Sampler
 from lptpp.training.phases import epoch_draws
+from lptpp.utils.progress import console
+from lptpp.utils.random import generator
 
 KINDS = ("class_balanced", "instance_balanced")
 BATCH = 128  # images of each stream in a step

@@ -16,16 +16,15 @@ import torch.nn.functional as F
 
 from likelihood import class_loss
 from lptpp.config import ScorerSettings, Settings
-from lptpp.data.draws import Draw, Draws
-from lptpp.data.loader import Views
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.loader import Draw, Draws, Views
+from lptpp.data.prepare import collection_of
 from lptpp.data.split import stratified_part
 from lptpp.evaluation.metrics import shot_accuracy
-from lptpp.mixture import Mixture
-from lptpp.model import load
-from lptpp.outputs import each_once, evaluation_views
-from lptpp.prepare import collection_of
-from lptpp.scorer import MIXES, READS, Scorer
+from lptpp.inference.model import load
+from lptpp.inference.runtime import each_once, evaluation_views
+from lptpp.models.mixture import Mixture
+from lptpp.models.scorer import MIXES, READS, Scorer
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import ScorerData, scorer_orders, scorer_phase

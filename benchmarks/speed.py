@@ -28,8 +28,8 @@ import loop_speed
 import model_speed
 import sampler_speed
 from goals import Finding
-from lptpp.errors import UserError
-from lptpp.writing import write_json
+from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_json
 from machine import PEAK_MEMORY, stamp
 from speed_tables import show
 from subject import Subject, bundled, vit_base

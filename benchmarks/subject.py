@@ -8,13 +8,12 @@ from functools import partial
 import timm
 import torch
 
-from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.backbones import load_backbone
-from lptpp.backbones.backbone import Backbone
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import ExpertSettings, Settings, load_settings
-from lptpp.expert import Expert
-from lptpp.training.device import has_bf16
+from lptpp.inference.runtime import has_bf16
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.expert import Expert
 from machine import ROOT
 
 Context = Callable[[], AbstractContextManager]

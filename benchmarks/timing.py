@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from lptpp.progress import console, progress_bar
+from lptpp.utils.progress import console, progress_bar
 from machine import peak_memory, synchronise
 
 

@@ -9,9 +9,9 @@ import torch
 import typer
 
 from lptpp.backbones import BUNDLED
-from lptpp.data.collection import Collection
-from lptpp.data.emoji import emoji as emoji_collection
-from lptpp.data.folder import folder as folder_collection
+from lptpp.data.dataset import Collection
+from lptpp.data.sources.emoji import emoji as emoji_collection
+from lptpp.data.sources.folder import folder as folder_collection
 from pretraining.measure import (
     EMOJI_TEMPLATES,
     TEMPLATES,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from lptpp.randomness import generator
+from lptpp.utils.random import generator
 from pretraining.cache import Cached, Stem
 from pretraining.names import IMAGENET
 from pretraining.settings import TowerSettings

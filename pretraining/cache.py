@@ -16,9 +16,9 @@ import torch
 
 from lptpp.backbones.hybrid import fold_batch_norms
 from lptpp.data.augment import COLOURS, MIRROR, NUMBERS, PLACE, coloured, random_boxes
-from lptpp.data.resample import resample
-from lptpp.progress import progress_bar
-from lptpp.randomness import key, keys, uniforms
+from lptpp.data.transforms import resample
+from lptpp.utils.progress import progress_bar
+from lptpp.utils.random import key, keys, uniforms
 from pretraining.pack import Packed
 from pretraining.settings import TowerSettings
 from pretraining.stems import load_stem

@@ -10,14 +10,14 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
-from lptpp.adaptation.head import class_means
-from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.base import Backbone
 from lptpp.backbones.cards import load_card, read_card
-from lptpp.data.collection import Collection, Split
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Collection, Split
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation.metrics import class_accuracy, percent
-from lptpp.progress import progress_bar
+from lptpp.models.head import class_means
+from lptpp.utils.progress import progress_bar
 from pretraining.names import imagenet_names
 from pretraining.pack import read_source
 

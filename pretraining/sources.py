@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from zipfile import ZipFile
 
-from lptpp.data.collection import Encoded
-from lptpp.data.images import decode
+from lptpp.data.dataset import Encoded
+from lptpp.data.decode import decode
 from pretraining.names import IMAGENET
 from pretraining.pack import Labelled, encode
 

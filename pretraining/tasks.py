@@ -9,7 +9,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from lptpp.backbones.hybrid import TextEncoder
-from lptpp.randomness import generator
+from lptpp.utils.random import generator
 from pretraining.batches import Batch
 from pretraining.cache import Stem
 from pretraining.names import IMAGENET, Names, OneName, RandomCut

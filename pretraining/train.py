@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lptpp.progress import console, progress_bar
-from lptpp.randomness import key
-from lptpp.training.device import has_bf16
+from lptpp.inference.runtime import has_bf16
+from lptpp.utils.progress import console, progress_bar
+from lptpp.utils.random import key
 from pretraining.batches import Batch, Batches
 from pretraining.cache import Stem, cache_views
 from pretraining.names import Names

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from lptpp.config import Settings, load_settings
-from lptpp.mixture import Mixture
+from lptpp.models.mixture import Mixture
 from lptpp.training import fit as training
 from lptpp.training import recorder
 from tests.towers import LANGUAGE, VISION, write_card

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lptpp import cli
-from lptpp.training.checkpoint import latest_checkpoint
+from lptpp.checkpoint.store import latest_checkpoint
 
 VERBS = ["fit", "evaluate", "predict", "report", "compare", "data", "export", "sweep"]
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from lptpp.config import load_settings, saved_settings, to_dictionary, to_yaml
-from lptpp.errors import UserError
-from lptpp.methods import METHODS
+from lptpp.config.methods import METHODS
+from lptpp.utils.errors import UserError
 
 OWN = ["visual", "language"]
 

@@ -7,10 +7,10 @@ import torch
 from omegaconf import OmegaConf
 from open_clip.pretrained import list_pretrained_tags_by_model
 
-from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.backbones.backbone import BUNDLED
+from lptpp.backbones.base import BUNDLED
 from lptpp.config import load_settings, saved_settings, to_dictionary
-from lptpp.methods import METHODS
+from lptpp.config.methods import METHODS
+from lptpp.models.encoder import AdaptedEncoder
 
 FOLDER = Path(__file__).parent.parent / "configs"
 SHIPPED = sorted(FOLDER.glob("*.yaml"))

@@ -18,10 +18,10 @@ from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
 from lptpp.config import load_settings
-from lptpp.data import SOURCES
-from lptpp.errors import UserError
+from lptpp.data.sources import SOURCES
 from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS, class_shares
+from lptpp.utils.errors import UserError
 from tests.conftest import COUNTS
 from tests.docs.pages import ROOT, blocks, commands
 from tests.test_readme import tiny

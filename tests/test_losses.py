@@ -5,8 +5,8 @@ import pytest
 import torch
 from scipy.special import log_softmax, softmax
 
-from lptpp.errors import UserError
 from lptpp.losses import AGCL, LOSSES, build_loss, rarity
+from lptpp.utils.errors import UserError
 
 SCALE = 20.0
 COUNTS = torch.tensor([500, 120, 40, 9, 1])

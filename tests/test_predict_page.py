@@ -76,7 +76,7 @@ def test_the_table_of_many_frequencies_is_one(tmp_path):
 
 def test_the_columns_of_the_page_are_those_of_the_file(reader):
     from lptpp.prediction.options import Options
-    from lptpp.prediction.run import predict_paths
+    from lptpp.prediction.predict import predict_paths
 
     predict_paths(Path("runs/mine"), [Path("cat.png")], Path("out.csv"), Options(top_k=2))
     header = (reader / "out.csv").read_text().splitlines()[0].split(",")

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from lptpp.errors import UserError
 from lptpp.samplers import SAMPLERS, Sampler, class_shares, dual_weight
+from lptpp.utils.errors import UserError
 
 COUNTS = np.array([600, 0, 120, 25, 3, 1, 0])
 DRAWING = [kind for kind in SAMPLERS if kind != "instance_balanced"]

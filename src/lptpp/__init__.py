@@ -12,10 +12,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 if TYPE_CHECKING:
-    from lptpp.model import Image, Model, Prediction
+    from lptpp.inference.model import Image, Model, Prediction
 
 __version__ = version("lptpp")
 __all__ = ["Model", "Prediction", "UserError", "fit", "load", "predict"]
@@ -26,11 +26,11 @@ def fit(config: str | Path, *overrides: str) -> Model:
 
     Goes on by itself where the run folder holds a checkpoint. Raises `UserError` for whatever a user can mend.
     """
+    from lptpp import api
     from lptpp.config import load_settings
-    from lptpp.training import fit as training
 
     settings = load_settings(config, overrides)
-    training.fit(settings)
+    api.fit(settings)
     return load(settings.run)
 
 
@@ -39,7 +39,7 @@ def load(run: str | Path, device: str = "auto") -> Model:
 
     Raises `UserError` where the folder holds no finished run, or where its backbones are not those it was tuned on.
     """
-    from lptpp import model
+    from lptpp.inference import model
 
     return model.load(run, device)
 
@@ -52,7 +52,7 @@ def predict(run: str | Path, images: list[Image], top_k: int = 1) -> list[list[P
 def __getattr__(name: str) -> Any:
     """Import the classes when they are asked for: PyTorch takes seconds, and `lptpp --help` needs none of it."""
     if name in ("Model", "Prediction"):
-        from lptpp import model
+        from lptpp.inference import model
 
         return getattr(model, name)
     raise AttributeError(f"module lptpp has no attribute {name}")

@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.logging import RichHandler
 
-from lptpp.errors import Interrupted, UserError
-from lptpp.progress import console as progress_console
+from lptpp.utils.errors import Interrupted, UserError
+from lptpp.utils.progress import console as progress_console
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -61,11 +61,11 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
 
     lptpp fit configs/cifar100_lt.yaml method=lpt seed=1 run=runs/lpt
     """
-    from lptpp.show import show_result
-    from lptpp.training import fit as training
+    from lptpp import api
+    from lptpp.console.result import show_result
 
     settings = _settings(config, overrides)
-    show_result(console, Path(settings.run), training.fit(settings))
+    show_result(console, Path(settings.run), api.fit(settings))
 
 
 @app.command()
@@ -82,10 +82,10 @@ def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
 
     lptpp evaluate runs/emoji evaluation.temperature=fitted     (on the validation part; `predict` can use it then)
     """
-    from lptpp.evaluate_run import evaluate_run
-    from lptpp.show import show_result
+    from lptpp import api
+    from lptpp.console.result import show_result
 
-    show_result(console, run, evaluate_run(run, overrides or []))
+    show_result(console, run, api.evaluate(run, overrides or []))
 
 
 @app.command()
@@ -132,9 +132,9 @@ def predict(
 
     find /photos -name '*.jpg' | lptpp predict runs/mine - --views five_crops --prior expected.csv
     """
+    from lptpp.console.prediction import show_summary
     from lptpp.prediction.options import Options
-    from lptpp.prediction.run import predict_paths
-    from lptpp.prediction.summary import show_summary
+    from lptpp.prediction.predict import predict_paths
 
     options = Options(
         top_k=top_k,
@@ -171,7 +171,7 @@ def report(
 
     lptpp report runs/emoji --output emoji.html
     """
-    from lptpp.reporting.page import write_report
+    from lptpp.report.page import write_report
 
     console.print(f"Report: {write_report(run, output=output)}")
 
@@ -189,8 +189,9 @@ def compare(
 
     lptpp compare runs/lptpp runs/lpt --output comparison.csv
     """
-    from lptpp.evaluation.comparison import Run, comparison_table, flat_rows
-    from lptpp.writing import write_csv, write_json
+    from lptpp.console.comparison import comparison_table
+    from lptpp.evaluation.compare import Run, flat_rows
+    from lptpp.utils.io import write_csv, write_json
 
     if output is not None and output.suffix not in (".csv", ".json"):
         raise UserError(f"{output} should end in .csv or .json.")
@@ -226,7 +227,7 @@ def data(
 
     lptpp data configs/emoji.yaml --output emoji_report
     """
-    from lptpp.show_data import show_data
+    from lptpp.console.data import show_data
 
     if not show_data(console, _settings(config, overrides), output, pictures):
         raise typer.Exit(1)
@@ -256,7 +257,7 @@ def export(
 
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
-    from lptpp.export.run import Options, export_run
+    from lptpp.export.write import Options, export_run
 
     for line in export_run(run, to, output, Options(picture or (), license, push)):
         console.print(line)
@@ -309,7 +310,7 @@ def sweep(
     lptpp sweep configs/folder.yaml data.root=my_pictures data.validation=0.2 --space space.yaml --metric few
     """
     from lptpp.sweep.plan import make_plan
-    from lptpp.sweep.run import sweep as run_trials
+    from lptpp.sweep.search import sweep as run_trials
 
     plan = make_plan(config, tuple(overrides or ()), space, metric, row, output)
     best = run_trials(plan, trials)
@@ -343,7 +344,7 @@ def main() -> None:
 
 def _settings(config: str, overrides: list[str] | None) -> Any:
     from lptpp.config import load_settings
-    from lptpp.model import run_settings
+    from lptpp.inference.model import run_settings
 
     if Path(config).is_dir():
         return run_settings(Path(config), overrides or [])

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, did_you_mean
 
 
 def at_least_one(counts: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lptpp.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, did_you_mean
 
 BETA = 0.9999
 CHUNK = 2**20  # draws made at once: what is beside the order stays small

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import lptpp
-from lptpp.model import Model
+from lptpp.inference.model import Model
 from tests.conftest import Run
 
 

@@ -1,8 +1,8 @@
 from html.parser import HTMLParser
 
-from lptpp.app.answers import Answered, Chance, Opinion, Refused
 from lptpp.app.cards import cards, style
 from lptpp.app.neighbours import Similar
+from lptpp.app.predictions import Answered, Chance, Opinion, Refused
 
 NASTY = '<script>alert("1")</script> & {{value}} ${value}, ü 😀'
 

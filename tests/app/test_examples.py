@@ -1,8 +1,8 @@
 from dataclasses import replace
 
 from lptpp.app.examples import examples
-from lptpp.data.collection import Split
-from lptpp.prepare import collection_of
+from lptpp.data.dataset import Split
+from lptpp.data.prepare import collection_of
 
 
 def test_there_are_examples_of_every_shot_and_class_with_their_class(model, pictures):

@@ -10,8 +10,8 @@ import torch
 
 from lptpp.app import neighbours
 from lptpp.app.neighbours import FILE, neighbours_of
-from lptpp.data.collection import Collection, Split
-from lptpp.prepare import collection_of
+from lptpp.data.dataset import Collection, Split
+from lptpp.data.prepare import collection_of
 
 
 @pytest.fixture

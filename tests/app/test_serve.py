@@ -8,7 +8,7 @@ import pytest
 
 from lptpp.app import page, serve
 from lptpp.app.neighbours import FILE
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 
 @pytest.fixture

@@ -6,11 +6,10 @@ import torch
 from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
 from torch import nn
 
-from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.backbone import Backbone, check_supported, fingerprint
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.errors import UserError
+from lptpp.backbones.base import Backbone, Preprocessing, check_supported, fingerprint
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.utils.errors import UserError
 
 PREPROCESSING = Preprocessing((32, 32), (0.5, 0.5, 0.5), (0.5, 0.5, 0.5), "bicubic", crop_share=0.9)
 

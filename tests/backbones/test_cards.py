@@ -7,7 +7,7 @@ from safetensors.torch import load_file, save_file
 
 from lptpp.backbones import load_backbone
 from lptpp.backbones.cards import CARD, build_parts, read_card
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 from tests.towers import LANGUAGE, VISION, write_card
 
 

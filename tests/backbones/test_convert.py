@@ -8,12 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.adaptation.encoder import AdaptedEncoder
-from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.base import Backbone
 from lptpp.backbones.convert import image_tower
 from lptpp.backbones.language import build_clip, from_clip, simple_tokenizer
-from lptpp.errors import UserError
-from lptpp.expert import Expert
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.expert import Expert
+from lptpp.utils.errors import UserError
 
 JOINT = 24
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

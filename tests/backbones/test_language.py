@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lptpp.backbones import language, load_backbone
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 from tests.backbones.test_convert import TEXT, VISION, check_zero_shot
 from tests.backbones.test_vision import without_network
 

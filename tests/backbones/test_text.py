@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from lptpp.backbones.base import TextTower
 from lptpp.backbones.language import build_clip, simple_tokenizer
-from lptpp.backbones.text import TextTower
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 VISION = {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8}
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

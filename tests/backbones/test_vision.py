@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
 from lptpp.backbones import load_backbone
-from lptpp.backbones.backbone import fingerprint
-from lptpp.errors import UserError
+from lptpp.backbones.base import fingerprint
+from lptpp.utils.errors import UserError
 
 PRETRAINED = "vit_tiny_patch16_224.augreg_in21k"
 

@@ -7,7 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 
 def test_reads_a_safetensors_file(tmp_path: Path) -> None:

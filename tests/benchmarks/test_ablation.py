@@ -8,8 +8,8 @@ import yaml
 
 import ablation
 from fork import fork
+from lptpp.inference.model import load
 from lptpp.losses import build_loss
-from lptpp.model import load
 from lptpp.training.fit import fit
 from lptpp.training.phases import streams
 from scorers import scorer_rows

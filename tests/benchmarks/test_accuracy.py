@@ -8,7 +8,7 @@ import yaml
 
 import accuracy
 from inference import images_a_second
-from lptpp.evaluation.comparison import Spread
+from lptpp.evaluation.compare import Spread
 from lptpp.training.fit import fit
 
 PLANS = yaml.safe_load(accuracy.PLAN.read_text(encoding="utf-8"))

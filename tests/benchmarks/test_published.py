@@ -7,12 +7,11 @@ import torch
 from timm.models.vision_transformer import VisionTransformer
 
 import published
-from lptpp.adaptation.encoder import AdaptedEncoder
 from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.backbone import Backbone
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import Settings
-from lptpp.expert import Expert, Judgement
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.expert import Expert, Judgement
 from lptpp.training.loop import Batch, add_gradients, train_only
 from lptpp.training.phases import ExpertTask, streams
 from published import Published

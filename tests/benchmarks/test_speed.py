@@ -13,10 +13,9 @@ from card_speed import findings as card_findings
 from card_speed import operations
 from fit_speed import read_fit, small_fit
 from goals import GOALS, Finding
-from lptpp.backbones.backbone import Backbone
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import ExpertSettings
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 from machine import peak_memory, stamp
 from model_speed import inference, phase2_step
 from sampler_speed import long_tailed_labels

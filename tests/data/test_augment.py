@@ -5,11 +5,11 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.data import augment
 from lptpp.data.augment import Augmentation, coloured, random_boxes
 from lptpp.data.transforms import evaluation_transform
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 from tests.drawn import noise, smooth
 
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")

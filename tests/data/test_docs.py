@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from lptpp import cli
-from lptpp.data import SOURCES
+from lptpp.data.sources import SOURCES
 from tests.towers import experts_on
 
 ROOT = Path(__file__).parents[2]
@@ -230,7 +230,7 @@ def test_the_page_on_emoji_tells_what_is_found(here: Path, monkeypatch: pytest.M
 
 
 def test_the_table_written_from_python_is_a_table(here: Path) -> None:
-    from lptpp.data.table_files import open_table
+    from lptpp.data.sources.table_reader import open_table
 
     (code,) = blocks(ROOT / "docs" / "data" / "table.md", "python")
     exec(compile(code, "table.md", "exec"), {})

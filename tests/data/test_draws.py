@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lptpp.data.draws import Draws, woven
+from lptpp.data.loader import Draws, woven
 
 
 def literally_woven(orders: list[np.ndarray], size: int) -> list[int]:

@@ -2,14 +2,13 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.data.augment import Augmentation
-from lptpp.data.collection import Split
-from lptpp.data.draws import Draw
-from lptpp.data.loader import Views, batches
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
+from lptpp.data.loader import Draw, Views, batches
 from lptpp.data.transforms import each, evaluation_transform
-from lptpp.randomness import key
+from lptpp.utils.random import key
 
 SMALL = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear")
 LARGE = Preprocessing((12, 12), (0.5,) * 3, (0.5,) * 3, "bilinear")

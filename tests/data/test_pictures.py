@@ -5,9 +5,9 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.data.collection import Split
-from lptpp.data.pictures import Pictures, check
-from lptpp.errors import UserError
+from lptpp.data.cache import Pictures, check
+from lptpp.data.dataset import Split
+from lptpp.utils.errors import UserError
 
 
 def files(folder: Path, colours: list[int], size: int = 4) -> Split:

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from lptpp.data.resample import resample, weights
+from lptpp.data.transforms import resample, weights
 
 BOXES = torch.tensor([[0, 0, 40, 30], [5, 7, 20, 11], [38, 28, 2, 2], [0, 10, 1, 20], [3, 0, 37, 1]])
 

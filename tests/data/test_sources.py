@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from lptpp.config import DataSettings
-from lptpp.data import MEANINGS, SOURCES, load_collection
-from lptpp.errors import UserError
+from lptpp.data.sources import MEANINGS, SOURCES, load_collection
+from lptpp.utils.errors import UserError
 
 NOTHING: dict[str, Any] = {
     "root": None,

@@ -3,9 +3,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.data.collection import Collection, Split
+from lptpp.data.dataset import Collection, Split
 from lptpp.data.split import draw_part, stratified_part
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 LABELS = np.repeat([0, 1, 2, 3, 4], [50, 10, 3, 2, 1])[np.random.default_rng(0).permutation(66)]
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.data.collection import Collection, Split
+from lptpp.data.dataset import Collection, Split
 from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots, suggested_borders, summary
 
 

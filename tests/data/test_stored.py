@@ -14,10 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.data import load_collection
+from lptpp.backbones.base import Preprocessing
+from lptpp.data.cache import Pictures
 from lptpp.data.loader import Views, batches
-from lptpp.data.pictures import Pictures
+from lptpp.data.sources import load_collection
 from lptpp.data.transforms import each, evaluation_transform
 
 PIXELS = [np.random.default_rng(i).integers(0, 256, (8, 8, 3), dtype=np.uint8) for i in range(12)]

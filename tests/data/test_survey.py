@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lptpp.data.collection import Collection, Encoded, ImageReference, Split
-from lptpp.data.survey import Look, across_classes, across_parts, by_size, repeated, survey
+from lptpp.data.dataset import Collection, Encoded, ImageReference, Split
+from lptpp.data.inspect import Look, across_classes, across_parts, by_size, repeated, survey
 
 
 def picture(i: int, width: int = 6, height: int = 4) -> Image.Image:

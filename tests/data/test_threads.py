@@ -3,7 +3,7 @@ import threading
 import pytest
 
 from lptpp.data import threads
-from lptpp.data.threads import in_threads
+from lptpp.data.cache import in_threads
 
 
 def test_results_are_in_order_and_progress_counts(monkeypatch: pytest.MonkeyPatch) -> None:

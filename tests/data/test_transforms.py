@@ -6,9 +6,9 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.data.transforms import each, evaluation_transform
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 from tests.drawn import noise, smooth
 
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")

@@ -10,8 +10,8 @@ from omegaconf import OmegaConf
 
 from lptpp.cli import app
 from lptpp.config import Settings
-from lptpp.config_keys import check_keys
-from lptpp.errors import UserError
+from lptpp.config.validate import check_keys
+from lptpp.utils.errors import UserError
 from tests.docs.pages import PAGES, ROOT, anchors, commands, prose
 
 SETTING = re.compile(r"(?:data|augmentation|experts|phase[123]|evaluation)(?:\.\w+)+|(?<=^)(?:run|method|seed)(?==)")

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from lptpp.config import EvaluationSettings
-from lptpp.evaluation.adjustment import Adjustment, adjustment, options, rows_of
+from lptpp.evaluation.tta import Adjustment, adjustment, options, rows_of
 
 PRIORS = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.2, 0.6])
 

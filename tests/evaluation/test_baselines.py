@@ -3,12 +3,12 @@ import pytest
 import torch
 
 from lptpp.backbones import load_backbone
-from lptpp.data.collection import Split
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation import baselines
 from lptpp.evaluation.baselines import baseline_rankings, linear_probe, nearest_mean, zero_shot
-from lptpp.outputs import Runner
+from lptpp.inference.runtime import Runner
 
 NAMES = ["apple", "polar bear", "car", "dog", "cloud", "chair"]
 TEMPLATES = ["a photo of a {}.", "a {}"]

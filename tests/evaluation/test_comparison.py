@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from lptpp.config import Settings, to_yaml
-from lptpp.evaluation.comparison import Run, Spread, comparison_table, flat_rows, spread
+from lptpp.console.comparison import comparison_table
+from lptpp.evaluation.compare import Run, Spread, flat_rows, spread
 
 PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.evaluation.costs import row_costs, trained_for, tuned
+from lptpp.evaluation.compare import row_costs, trained_for, tuned
 
 PARTS = {
     "visual": {"shared prompts": 8, "adapters": 16, "group prompts": 32, "classifier": 64},

@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from lptpp.config import EvaluationSettings, saved_settings
-from lptpp.data.collection import Split
-from lptpp.data.pictures import Pictures
-from lptpp.errors import UserError
-from lptpp.evaluate_run import evaluate_run
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
 from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate, row_probabilities
-from lptpp.outputs import Runner, each_once, evaluation_views
+from lptpp.evaluation.run import evaluate_run
+from lptpp.inference.runtime import Runner, each_once, evaluation_views
+from lptpp.utils.errors import UserError
 
 EXPERTS = ["visual", "language"]
 
@@ -67,7 +67,7 @@ def test_all_pictures_are_judged_in_order_whatever_the_batch(batch_size, trained
 
 
 def test_one_expert_alone_has_neither_average_nor_scorer(settings_of, tmp_path):
-    from lptpp.build import build_mixture
+    from lptpp.models.build import build_mixture
 
     mixture = build_mixture(settings_of(tmp_path, "method=lpt"), 4)
     with torch.no_grad():

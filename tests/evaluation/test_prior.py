@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from lptpp.config import LossSettings, StreamSettings
-from lptpp.errors import UserError
 from lptpp.evaluation.prior import assumed_prior, expected_prior, read_prior, reweighed, trained_prior
+from lptpp.utils.errors import UserError
 
 NAMES = ["cat", "dog, brown", "emu"]
 COUNTS = np.array([6, 3, 1])

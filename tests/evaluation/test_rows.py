@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.data.collection import Split
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
 from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate
-from lptpp.evaluation.rows import group_rows, prediction_rows
-from lptpp.outputs import Runner, evaluation_views
+from lptpp.evaluation.files import group_rows, prediction_rows
+from lptpp.inference.runtime import Runner, evaluation_views
 
 NAMES = ["a", "b, c", "<d>"]
 

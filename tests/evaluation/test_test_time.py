@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 import lptpp
-from lptpp.errors import UserError
-from lptpp.evaluate_run import evaluate_run
 from lptpp.evaluation.prior import assumed_prior
-from lptpp.model import run_settings
+from lptpp.evaluation.run import evaluate_run
+from lptpp.inference.model import run_settings
 from lptpp.training.fit import fit
+from lptpp.utils.errors import UserError
 
 QUICK = "evaluation.baselines=[]"
 ADJUSTED = [QUICK, "evaluation.views=five_crops", "evaluation.prior=training", "evaluation.temperature=2"]

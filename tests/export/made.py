@@ -7,13 +7,13 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lptpp.answer import Answer, answer
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.transforms import evaluation_transform
-from lptpp.mixture import Mixture
-from lptpp.model import Model
-from lptpp.outputs import Runner
+from lptpp.inference.model import Model
+from lptpp.inference.outputs import Answer, answer
+from lptpp.inference.runtime import Runner
+from lptpp.models.mixture import Mixture
 from tests.test_mixture import make_mixture
 
 CLASSES = ["oak", "elm, red", 'a "b" <script>', "ätherisch", "最"]

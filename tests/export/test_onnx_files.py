@@ -8,9 +8,9 @@ import onnxruntime
 import pytest
 
 import lptpp
-from lptpp.errors import UserError
 from lptpp.export.onnx_files import write_onnx
 from lptpp.export.samples import samples
+from lptpp.utils.errors import UserError
 from tests.export.made import CLASSES, make_model, make_pictures, prepared, truth
 
 

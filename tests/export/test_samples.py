@@ -5,9 +5,9 @@ import pytest
 import torch
 
 from lptpp.config import DataSettings, Settings
-from lptpp.errors import UserError
 from lptpp.export.programs import answer_program
 from lptpp.export.samples import largest_difference, sample_images, samples
+from lptpp.utils.errors import UserError
 from tests.export.made import make_model, make_pictures, save_pictures, truth
 
 

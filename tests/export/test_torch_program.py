@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 import lptpp
-from lptpp.errors import UserError
 from lptpp.export.samples import samples
 from lptpp.export.torch_program import write_torch
+from lptpp.utils.errors import UserError
 from tests.export.made import CLASSES, make_model, make_pictures
 
 WITHOUT_US = """

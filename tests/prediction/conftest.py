@@ -9,7 +9,7 @@ import torch
 import lptpp
 from lptpp.prediction import run as prediction
 from lptpp.prediction.options import Options
-from lptpp.prediction.run import predict_paths
+from lptpp.prediction.predict import predict_paths
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from lptpp.errors import UserError
 from lptpp.prediction.inputs import Input, expand, file_state
+from lptpp.utils.errors import UserError
 
 
 @pytest.fixture

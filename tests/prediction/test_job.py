@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.errors import UserError
-from lptpp.prediction.job import INPUTS, JOB, NEW_INPUTS, ROWS, alone, begin, finish, note, partial, summary_of
+from lptpp.prediction.resume import INPUTS, JOB, NEW_INPUTS, ROWS, alone, begin, finish, note, partial, summary_of
+from lptpp.utils.errors import UserError
 
 IDENTITY = {"model": "m", "inputs": {"count": 2, "sha256": "i"}, "options": {"top_k": 5, "views": "one"}}
 OTHERS = {

@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 import lptpp
-from lptpp.evaluation.adjustment import Adjustment
+from lptpp.evaluation.tta import Adjustment
 from lptpp.prediction.inputs import Input
-from lptpp.prediction.judge import Judge, printable
 from lptpp.prediction.reading import read
+from lptpp.prediction.writer import Judge, printable
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from lptpp.prediction.inputs import Input
-from lptpp.prediction.listing import read_listing, write_listing
+from lptpp.prediction.inputs import Input, read_listing, write_listing
 
 ODD = ["a,b.png", 'quo"te.png', "new\nline.png", "<script>.png", "猫.png", os.fsdecode(b"caf\xe9.png"), "", "gone.png"]
 

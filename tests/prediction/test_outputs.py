@@ -5,9 +5,9 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from lptpp.errors import UserError
 from lptpp.prediction import outputs
-from lptpp.prediction.outputs import FEATURES, TABLES, check_suffix, write_features, write_rows
+from lptpp.prediction.writer import FEATURES, TABLES, check_suffix, write_features, write_rows
+from lptpp.utils.errors import UserError
 
 COLUMNS = ["image", "answer", "label_1", "probability_1", "error"]
 ROWS = [

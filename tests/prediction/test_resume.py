@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from lptpp.errors import Interrupted
 from lptpp.prediction import run as prediction
-from lptpp.prediction.store import Store
+from lptpp.prediction.resume import Store
+from lptpp.utils.errors import Interrupted
 
 
 def test_a_stop_asked_for_keeps_what_is_computed(predict, listed, tmp_path, monkeypatch):

@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.prediction.job import FEATURES, ROWS
-from lptpp.prediction.store import Store
+from lptpp.prediction.resume import FEATURES, ROWS, Store
 
 TOTAL, CHUNK, WIDTH = 8, 3, 2
 

@@ -4,8 +4,8 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lptpp.config import load_settings
-from lptpp.errors import UserError
 from lptpp.sweep.space import assignment, corners, read_space
+from lptpp.utils.errors import UserError
 
 
 def space(tmp_path, text: str) -> dict:

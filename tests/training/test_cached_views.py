@@ -3,16 +3,15 @@ import pytest
 import torch
 
 from lptpp.data.augment import Augmentation
-from lptpp.data.collection import Split
-from lptpp.data.draws import Draws
-from lptpp.data.loader import Views
-from lptpp.data.pictures import Pictures
-from lptpp.errors import UserError
-from lptpp.outputs import Runner
-from lptpp.randomness import key, keys
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
+from lptpp.data.loader import Draws, Views
+from lptpp.inference.runtime import Runner
 from lptpp.training.cached_views import CachedViews, stem_maps
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted
+from lptpp.utils.errors import UserError
+from lptpp.utils.random import key, keys
 from tests.training.test_resume import assert_same_run, stop_at
 
 NUMBER = 3

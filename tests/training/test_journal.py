@@ -3,7 +3,7 @@ from itertools import product
 
 import pytest
 
-from lptpp.training.journal import Journal
+from lptpp.training.history import Journal
 from lptpp.training.loop import Position
 
 STAGES = ["b/phase1", "a/phase1"]  # in their order, which is not the alphabet's

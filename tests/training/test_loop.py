@@ -4,10 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from lptpp.errors import UserError
-from lptpp.training.device import make_accelerator
+from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
-from lptpp.training.optimisation import Optimisation
+from lptpp.training.optim import Optimisation
+from lptpp.utils.errors import UserError
 
 EPOCHS, STEPS = 3, 4
 

@@ -3,10 +3,10 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.errors import UserError
-from lptpp.training.checkpoint import latest_checkpoint
+from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.training.fit import fit
 from lptpp.training.phases import ExpertTask, ScorerTask
+from lptpp.utils.errors import UserError
 
 
 def spoil(monkeypatch, task: type, value: float) -> None:

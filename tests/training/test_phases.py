@@ -6,15 +6,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.config import LossSettings, PhaseSettings, StreamSettings
 from lptpp.data.augment import Augmentation
-from lptpp.data.collection import Split
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Split
 from lptpp.data.loader import Views
-from lptpp.data.pictures import Pictures
-from lptpp.expert import Judgement
 from lptpp.losses import AGCL
-from lptpp.scorer import MIXES, READS, Scorer
+from lptpp.models.expert import Judgement
+from lptpp.models.scorer import MIXES, READS, Scorer
 from lptpp.training.loop import Batch, add_gradients
 from lptpp.training.phases import (
     ExpertTask,

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from lptpp.errors import UserError
+from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.training import recorder
-from lptpp.training.checkpoint import latest_checkpoint
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted, RunRecorder
+from lptpp.utils.errors import UserError
 
 STAGES = ["visual/phase1", "visual/phase2", "language/phase1", "language/phase2", "mixture/phase3"]
 SAVED = [f"{stage}, epoch {epoch}" for stage in STAGES for epoch in (1, 2)]

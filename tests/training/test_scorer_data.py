@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.build import build_mixture
-from lptpp.data.collection import Split
-from lptpp.errors import UserError
-from lptpp.prepare import collection_of
+from lptpp.data.dataset import Split
+from lptpp.data.prepare import collection_of
+from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training, held_back
 from lptpp.training.phases import scorer_orders
+from lptpp.utils.errors import UserError
 
 
 def training(settings) -> Training:

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from lptpp.errors import UserError
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted, RunRecorder
+from lptpp.utils.errors import UserError
 from tests.training.test_resume import BARE, stop_at
 
 TIMES = ("seconds", "cpu_seconds")  # differ from run to run

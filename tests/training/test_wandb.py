@@ -10,10 +10,10 @@ import pytest
 import wandb
 from wandb.proto import wandb_internal_pb2
 
-from lptpp.errors import UserError
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted
 from lptpp.training.trackers import open_tracker
+from lptpp.utils.errors import UserError
 from tests.training.test_resume import BARE, stop_at
 
 SHORT = ["method=linear_probe", BARE, "track_every=2", "tracker=wandb"]

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lptpp.app.answers import Answered, Refused
-from lptpp.reporting.style import COLOURS
-from lptpp.reporting.words import counted, percent, shortened
+from lptpp.app.predictions import Answered, Refused
+from lptpp.report.style import COLOURS
+from lptpp.report.text import counted, percent, shortened
 
 
 def cards(answers: Sequence[Answered | Refused], note: str = "") -> str:

@@ -5,14 +5,14 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lptpp.app.answers import Asked
-from lptpp.data.collection import Collection
-from lptpp.data.images import examine
+from lptpp.app.predictions import Asked
+from lptpp.data.dataset import Collection
+from lptpp.data.decode import examine
 from lptpp.data.statistics import shots
-from lptpp.model import Model
-from lptpp.randomness import generator
-from lptpp.reporting.style import SHOTS
-from lptpp.reporting.thumbnails import LONGEST
+from lptpp.inference.model import Model
+from lptpp.report.style import SHOTS
+from lptpp.report.thumbnails import LONGEST
+from lptpp.utils.random import generator
 
 OF_EACH_SHOT = 3
 Example = tuple[Asked, Image.Image]  # with a small copy

@@ -12,14 +12,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from lptpp.answer import answer
-from lptpp.data.collection import Collection, Split
-from lptpp.data.pictures import Pictures, check
-from lptpp.model import Model
-from lptpp.outputs import each_once, evaluation_views
-from lptpp.prepare import fault_progress
-from lptpp.reporting.thumbnails import thumbnail
-from lptpp.writing import replacing
+from lptpp.data.cache import Pictures, check
+from lptpp.data.dataset import Collection, Split
+from lptpp.data.prepare import fault_progress
+from lptpp.inference.model import Model
+from lptpp.inference.outputs import answer
+from lptpp.inference.runtime import each_once, evaluation_views
+from lptpp.report.thumbnails import thumbnail
+from lptpp.utils.io import replacing
 
 log = logging.getLogger("lptpp")
 FILE = "neighbours.safetensors"

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lptpp.app.answers import Answerer, Asked
 from lptpp.app.cards import cards
 from lptpp.app.examples import Example
+from lptpp.app.predictions import Answerer, Asked
 from lptpp.data.statistics import describe_borders
-from lptpp.extras import extra
+from lptpp.utils.extras import extra
 
 MOST = 50  # pictures answered at once
 MANY = f"Only the first {MOST} pictures are answered here: `lptpp predict` takes any number."

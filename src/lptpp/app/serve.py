@@ -11,15 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lptpp.app.answers import Answerer
 from lptpp.app.cards import style
 from lptpp.app.examples import examples
 from lptpp.app.neighbours import Neighbours, neighbours_of
 from lptpp.app.page import build_page, gradio
-from lptpp.data.collection import Collection
-from lptpp.errors import UserError
-from lptpp.model import Model, load
-from lptpp.prepare import collection_of
+from lptpp.app.predictions import Answerer
+from lptpp.data.dataset import Collection
+from lptpp.data.prepare import collection_of
+from lptpp.inference.model import Model, load
+from lptpp.utils.errors import UserError
 
 log = logging.getLogger("lptpp")
 HOST = "127.0.0.1"

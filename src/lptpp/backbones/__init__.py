@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from lptpp.backbones.backbone import BUNDLED, Backbone
+from lptpp.backbones.base import BUNDLED, Backbone
 from lptpp.backbones.cards import load_bundled, load_card, read_card
 from lptpp.backbones.language import load_language
 from lptpp.backbones.vision import load_vision
-from lptpp.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, did_you_mean
 
 LOADERS = {"vision": load_vision, "language": load_language}
 

@@ -14,12 +14,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from lptpp.backbones.backbone import Backbone
+from lptpp.backbones.base import Backbone, Preprocessing, TextTower
 from lptpp.backbones.hybrid import TextEncoder, build_hybrid
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.backbones.text import TextTower
 from lptpp.backbones.weights import load_strictly, read_weights
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 STEMS = timm.list_models(module="efficientnet")
 CARD = "card"  # the key of the metadata

@@ -11,9 +11,9 @@ from open_clip.transformer import VisionTransformer as ClipTower
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from lptpp.backbones.backbone import check_supported
+from lptpp.backbones.base import check_supported
 from lptpp.backbones.weights import load_strictly
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 RENAMED = [  # open_clip's names → timm's, tried in order, all that match
     (r"^conv1\.", "patch_embed.proj."),

@@ -6,12 +6,10 @@ import open_clip
 import torch
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-from lptpp.backbones.backbone import BUNDLED, Backbone
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, TextTower
 from lptpp.backbones.convert import check_convertible, image_tower
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.backbones.text import TextTower
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
-from lptpp.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, did_you_mean
 
 
 def load_language(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:

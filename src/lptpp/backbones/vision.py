@@ -6,10 +6,9 @@ from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
-from lptpp.backbones.backbone import BUNDLED, Backbone, check_supported
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, check_supported
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
-from lptpp.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, did_you_mean
 
 
 def load_vision(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from lptpp.errors import UserError
+from lptpp.utils.errors import UserError
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:

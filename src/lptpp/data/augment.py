@@ -7,11 +7,10 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.data.resample import KERNELS, resample
-from lptpp.data.transforms import centre, interpolation_mode
-from lptpp.errors import UserError
-from lptpp.randomness import uniforms
+from lptpp.backbones.base import Preprocessing
+from lptpp.data.transforms import KERNELS, centre, interpolation_mode, resample
+from lptpp.utils.errors import UserError
+from lptpp.utils.random import uniforms
 
 TRIES = 10  # boxes drawn before the largest that fits is taken
 MIRROR, COLOURS, PLACE = 0, slice(1, 4), slice(4, 6)  # what the random numbers of a picture are for; then the boxes

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.data.collection import Collection
-from lptpp.errors import UserError
-from lptpp.randomness import generator
+from lptpp.data.dataset import Collection
+from lptpp.utils.errors import UserError
+from lptpp.utils.random import generator
 
 PARTS = {  # what people call the parts, in any letter case
     "train": "train",

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.data.collection import Collection, Split
+from lptpp.data.dataset import Collection, Split
 
 BORDERS = (20, 100)  # the field's: few < 20 <= medium <= 100 < many
 

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from lptpp.adaptation.head import class_means
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
 from lptpp.evaluation.evaluate import Ranking, best_classes
-from lptpp.expert import Expert
-from lptpp.mixture import Mixture
-from lptpp.outputs import Runner
-from lptpp.progress import progress_bar
+from lptpp.inference.runtime import Runner
+from lptpp.models.expert import Expert
+from lptpp.models.head import class_means
+from lptpp.models.mixture import Mixture
+from lptpp.utils.progress import progress_bar
 
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # sklearn's C, chosen on the validation part
 

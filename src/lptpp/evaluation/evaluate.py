@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
 from lptpp.evaluation.metrics import shot_accuracy
-from lptpp.expert import Judgement
-from lptpp.mixture import Mixture
-from lptpp.outputs import Runner, each_once, evaluation_views
+from lptpp.inference.outputs import chosen_groups
+from lptpp.inference.runtime import Runner, each_once, evaluation_views
+from lptpp.models.expert import Judgement
+from lptpp.models.mixture import Mixture
 
 KEPT = 5  # best classes kept of every prediction
 AVERAGE, MIXTURE = "plain average", "LPT++"
@@ -81,11 +82,6 @@ def row_probabilities(mixture: Mixture, said: Mapping[str, Judgement]) -> tuple[
         rows[AVERAGE] = mixture.mix(confidences, equal)
         rows[MIXTURE] = opinion.probabilities
     return rows, opinion.weights
-
-
-def chosen_groups(said: Mapping[str, Judgement]) -> dict[str, torch.Tensor]:
-    """Return the groups (B, k) that each image uses, best first, of every expert that has group prompts."""
-    return {name: one.chosen for name, one in said.items() if one.chosen is not None}
 
 
 def best_classes(probabilities: torch.Tensor) -> Ranking:

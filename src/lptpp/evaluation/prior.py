@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from lptpp.config import Settings, StreamSettings
-from lptpp.data.files import read_json, read_text
-from lptpp.errors import UserError, did_you_mean
-from lptpp.evaluation.temperature import logarithm
+from lptpp.data.sources.files import read_json, read_text
+from lptpp.evaluation.calibration import logarithm
 from lptpp.samplers import class_shares
-from lptpp.wording import listed
+from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import listed
 
 AUTO = "auto"
 PURPOSE = "the class frequencies (or say uniform, or training)"

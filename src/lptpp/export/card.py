@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.backbones.backbone import BUNDLED
+from lptpp.backbones.base import BUNDLED
 from lptpp.config import BackboneSettings, DataSettings, Settings
 from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots
-from lptpp.evaluation.tables import COLUMNS, one_decimal
-from lptpp.evaluation.trust import untested
+from lptpp.evaluation.intervals import untested
+from lptpp.evaluation.table import COLUMNS, one_decimal
 from lptpp.export.card_header import header
 
 SHOWN = 5  # classes named at either end of the tail

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lptpp.backbones.backbone import BUNDLED
+from lptpp.backbones.base import BUNDLED
 from lptpp.config import BackboneSettings, Settings
-from lptpp.extras import extra
+from lptpp.utils.extras import extra
 
 TAGS = ["image-classification", "long-tailed-recognition", "class-imbalance", "prompt-tuning", "mixture-of-experts"]
 

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from typing import Any
 
-from lptpp.backbones.preprocessing import Preprocessing
+from lptpp.backbones.base import Preprocessing
 from lptpp.export.programs import Program, input_name
-from lptpp.model import Model
+from lptpp.inference.model import Model
 
 
 def description(model: Model, programs: Iterable[Program], suffix: str) -> dict[str, Any]:

@@ -9,14 +9,14 @@ from typing import Any
 
 from safetensors.torch import save
 
+from lptpp.checkpoint.sharing import FILES, SCHEMA, WEIGHTS
 from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Settings, to_yaml
-from lptpp.errors import UserError
+from lptpp.evaluation.files import read_metrics
 from lptpp.export.card import data_name, model_card
-from lptpp.export.shared import FILES, SCHEMA, WEIGHTS
-from lptpp.extras import extra
-from lptpp.model import finished_run
-from lptpp.run_files import read_metrics
-from lptpp.writing import write_json
+from lptpp.inference.model import finished_run
+from lptpp.utils.errors import UserError
+from lptpp.utils.extras import extra
+from lptpp.utils.io import write_json
 
 HARMLESS = ("source", "factor", "profile", "validation", "test", "split_seed")  # settings of data that name no file
 FACTS = ("class_names", "counts", "fingerprints", "versions")

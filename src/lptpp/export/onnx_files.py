@@ -13,10 +13,10 @@ import torch
 from lptpp.export.description import description
 from lptpp.export.programs import Program, answer_program, expert_programs, traced
 from lptpp.export.samples import Run, Samples, largest_difference, told
-from lptpp.extras import extra
-from lptpp.model import Model
-from lptpp.progress import progress_bar
-from lptpp.writing import write_json
+from lptpp.inference.model import Model
+from lptpp.utils.extras import extra
+from lptpp.utils.io import write_json
+from lptpp.utils.progress import progress_bar
 
 
 def write_onnx(model: Model, truth: Samples, folder: Path) -> Iterator[str]:

@@ -8,8 +8,8 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torchvision.transforms import v2
 
-from lptpp.backbones.preprocessing import Preprocessing
-from lptpp.mixture import Mixture
+from lptpp.backbones.base import Preprocessing
+from lptpp.models.mixture import Mixture
 
 ANSWER = "model"  # the run's answer: the mixture, or the only expert
 

@@ -9,16 +9,16 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
-from lptpp.answer import answer
 from lptpp.config import Settings
-from lptpp.data.collection import ImageReference
-from lptpp.data.images import decode, problem
-from lptpp.data.pictures import pixels
+from lptpp.data.cache import pixels
+from lptpp.data.dataset import ImageReference
+from lptpp.data.decode import decode, problem
+from lptpp.data.prepare import collection_of
 from lptpp.data.transforms import centre, evaluation_transform
-from lptpp.errors import UserError
 from lptpp.export.programs import ANSWER, Program
-from lptpp.mixture import Mixture
-from lptpp.prepare import collection_of
+from lptpp.inference.outputs import answer
+from lptpp.models.mixture import Mixture
+from lptpp.utils.errors import UserError
 
 BATCHES = (1, 3)
 TOLERANCE = 1e-4

@@ -10,9 +10,9 @@ import torch
 from lptpp.export.description import description
 from lptpp.export.programs import answer_program, traced
 from lptpp.export.samples import Samples, largest_difference, told
-from lptpp.model import Model
-from lptpp.progress import progress_bar
-from lptpp.writing import write_json
+from lptpp.inference.model import Model
+from lptpp.utils.io import write_json
+from lptpp.utils.progress import progress_bar
 
 
 def write_torch(model: Model, truth: Samples, folder: Path) -> Iterator[str]:

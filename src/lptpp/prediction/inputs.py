@@ -6,17 +6,21 @@ row with the reason, as an unreadable file does. Names may be relative to the wo
 
 import codecs
 import glob
+import hashlib
+import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
-from lptpp.data.cells import IMAGE_COLUMNS, pick
-from lptpp.data.files import natural
-from lptpp.data.folder import SUFFIXES, images_below
-from lptpp.data.table_files import open_table
-from lptpp.errors import UserError
+from lptpp.data.sources.columns import IMAGE_COLUMNS, pick
+from lptpp.data.sources.files import natural
+from lptpp.data.sources.folder import SUFFIXES, images_below
+from lptpp.data.sources.table_reader import open_table
+from lptpp.utils.errors import UserError
+from lptpp.utils.progress import progress_bar
 
 LISTS = (".txt",)
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -106,3 +110,30 @@ def file_state(path: str) -> os.stat_result | None:
         return Path(path).stat()
     except (OSError, ValueError):
         return None
+
+
+def write_listing(path: Path, inputs: Iterable[Input]) -> dict[str, Any]:
+    """Write one JSON line for each input; return their number and a sha256 over names, sizes and times of change."""
+    digest, count = hashlib.sha256(), 0
+    with path.open("w", encoding="utf-8") as file, progress_bar("Listing the pictures", None) as bar:
+        for one in inputs:
+            line = json.dumps([*one, *_state(one.path)]) + "\n"
+            digest.update(line.encode())
+            file.write(line)
+            count += 1
+            bar.advance()
+    return {"count": count, "sha256": digest.hexdigest()}
+
+
+def read_listing(path: Path, start: int) -> Iterator[Input]:
+    """Yield the inputs from number `start` on."""
+    with path.open(encoding="utf-8") as file:
+        for line in islice(file, start, None):
+            name, where, *_ = json.loads(line)
+            yield Input(name, where)
+
+
+def _state(path: str) -> tuple[int | None, int | None]:
+    """Return the size and the time of change of a file, which differ when its content does; None for no file."""
+    found = file_state(path)
+    return (None, None) if found is None else (found.st_size, found.st_mtime_ns)

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.config import Settings
-from lptpp.errors import UserError
-from lptpp.evaluation.adjustment import OPTIONS, Adjustment
-from lptpp.prediction.outputs import FEATURES, check_suffix
+from lptpp.evaluation.tta import OPTIONS, Adjustment
+from lptpp.prediction.writer import FEATURES, check_suffix
+from lptpp.utils.errors import UserError
 
 
 @dataclass(frozen=True)

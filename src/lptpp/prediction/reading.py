@@ -7,8 +7,8 @@ from stat import S_ISREG
 
 from PIL import Image
 
-from lptpp.data.images import examine
-from lptpp.model import Seen
+from lptpp.data.decode import examine
+from lptpp.inference.model import Seen
 from lptpp.prediction.inputs import Input, file_state
 
 Look = Callable[[Image.Image], Seen]

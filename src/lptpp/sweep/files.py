@@ -8,7 +8,7 @@ from typing import Any
 from lptpp.config import to_yaml
 from lptpp.sweep.plan import Plan
 from lptpp.sweep.study import Study, Trial
-from lptpp.writing import replacing, write_csv
+from lptpp.utils.io import replacing, write_csv
 
 REASON = "failed.txt"  # in the folder of a trial
 

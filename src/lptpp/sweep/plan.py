@@ -7,15 +7,15 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from lptpp.checkpoint.identity import FREE
 from lptpp.config import Settings, flat, load_settings, to_dictionary
-from lptpp.errors import UserError, did_you_mean
+from lptpp.config.methods import apply_method
+from lptpp.data.prepare import collection_of
 from lptpp.evaluation.evaluate import AVERAGE, MIXTURE
-from lptpp.evaluation.tables import COLUMNS
-from lptpp.methods import apply_method
-from lptpp.prepare import collection_of
+from lptpp.evaluation.table import COLUMNS
 from lptpp.sweep.space import Space, corners, read_space
-from lptpp.training.recorder import FREE
-from lptpp.writing import write_json
+from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.io import write_json
 
 FIXED = ("evaluation.split=validation", "evaluation.baselines=[]")  # the test part is never looked at
 

@@ -7,8 +7,8 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from lptpp.config import read_yaml
-from lptpp.errors import UserError
-from lptpp.extras import extra
+from lptpp.utils.errors import UserError
+from lptpp.utils.extras import extra
 
 Space = dict[str, Any]  # by dotted key, Optuna's distribution; choices are JSON texts
 RANGE = {"low", "high", "step", "log"}

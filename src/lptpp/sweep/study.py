@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lptpp.extras import extra
-from lptpp.randomness import key
 from lptpp.sweep.space import Space, assignment
+from lptpp.utils.extras import extra
+from lptpp.utils.random import key
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,12 @@ import numpy as np
 import torch
 
 from lptpp.backbones.hybrid import StemEmbed
-from lptpp.data.draws import Draw
-from lptpp.data.loader import ViewBatch, Views, batches
-from lptpp.errors import UserError
-from lptpp.expert import Expert
-from lptpp.outputs import Runner
-from lptpp.progress import progress_bar
-from lptpp.randomness import key, keys
+from lptpp.data.loader import Draw, ViewBatch, Views, batches
+from lptpp.inference.runtime import Runner
+from lptpp.models.expert import Expert
+from lptpp.utils.errors import UserError
+from lptpp.utils.progress import progress_bar
+from lptpp.utils.random import key, keys
 
 KEY = "augmentation.cached_views"
 

@@ -5,50 +5,54 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from accelerate import Accelerator
 
-from lptpp.build import build_mixture
+from lptpp.checkpoint.identity import check_backbones, check_same_run, identity, stage_names
+from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.data.augment import Augmentation
-from lptpp.data.collection import Collection, Split
-from lptpp.data.draws import Draw, Draws
-from lptpp.data.loader import Views
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Collection, Split
+from lptpp.data.loader import Draw, Draws, Views
+from lptpp.data.prepare import checked, collection_of
 from lptpp.data.split import stratified_part
 from lptpp.data.transforms import BatchTransform
-from lptpp.errors import UserError
-from lptpp.evaluation.report import evaluated, write_evaluation
-from lptpp.mixture import Mixture
-from lptpp.outputs import Runner, evaluation_views
-from lptpp.prepare import checked, collection_of
-from lptpp.reporting.page import REPORT, write_report
+from lptpp.evaluation.run import evaluated, write_evaluation
+from lptpp.inference.runtime import evaluation_views, make_accelerator, runner_of, runner_on
+from lptpp.models.build import build_mixture
+from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import CachedViews, stem_maps
-from lptpp.training.checkpoint import Checkpoint, latest_checkpoint
-from lptpp.training.device import make_accelerator
-from lptpp.training.heads import start_head
 from lptpp.training.loop import Position, Stage, clocks, train
-from lptpp.training.phases import ScorerData, TrainingData, group_phase, scorer_orders, scorer_phase, shared_phase
-from lptpp.training.recorder import (
-    RunRecorder,
-    check_backbones,
-    check_same_run,
-    identity,
-    stage_names,
-    stopping_softly,
+from lptpp.training.phases import (
+    ScorerData,
+    TrainingData,
+    group_phase,
+    scorer_orders,
+    scorer_phase,
+    shared_phase,
+    start_head,
 )
-from lptpp.training.state import load_tuned
+from lptpp.training.recorder import RunRecorder, stopping_softly
 from lptpp.training.trackers import check_tracker
 from lptpp.training.validation import Validation
+from lptpp.utils.errors import UserError
 
 log = logging.getLogger("lptpp")
 
 
-def fit(settings: Settings) -> dict[str, Any]:
+class Fitted(NamedTuple):
+    """What `fit` returns."""
+
+    metrics: dict[str, Any]  # as in metrics.json
+    collection: Collection
+    trained: bool  # False where the run was finished and evaluated before
+
+
+def fit(settings: Settings) -> Fitted:
     """Train all phases, from the start or from the run folder's checkpoint; write and return the metrics.
 
     Raises `UserError` for whatever a user can mend, `Interrupted` after saving where the user stopped the run.
@@ -65,17 +69,14 @@ def fit(settings: Settings) -> dict[str, Any]:
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is finished: nothing is left to train.", folder)
-        if not (folder / REPORT).is_file():
-            write_report(folder, collection)
-        return metrics
+        return Fitted(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
             metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
             tracking.result(metrics)
-    write_report(folder, collection)
-    return metrics
+    return Fitted(metrics, collection, trained=True)
 
 
 @contextmanager
@@ -91,15 +92,6 @@ def logging_to(path: Path) -> Iterator[None]:
         handler.close()
 
 
-def runner_of(settings: Settings) -> Runner:
-    """Return the runner of frozen models that the settings ask for."""
-    return _runner(settings, make_accelerator(settings.device, settings.precision))
-
-
-def _runner(settings: Settings, accelerator: Accelerator) -> Runner:
-    return Runner(accelerator.device, accelerator.autocast, settings.evaluation.batch_size, settings.workers)
-
-
 class Training:
     """The stages of a run, in order, from wherever the checkpoint stands."""
 
@@ -111,7 +103,7 @@ class Training:
         self.mixture = mixture
         self.checkpoint = checkpoint
         self.accelerator = make_accelerator(settings.device, settings.precision)
-        self.runner = _runner(settings, self.accelerator)
+        self.runner = runner_on(settings, self.accelerator)
         memory = int(settings.data.memory_gb * 2**30)
         self.pictures, self.scorer_pictures = (
             Pictures(part, memory) for part in held_back(collection.train, settings.phase3.held_back, settings.seed)

@@ -11,10 +11,10 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from lptpp.errors import UserError
-from lptpp.randomness import key
-from lptpp.training.optimisation import Optimisation, restore_optimiser
-from lptpp.wording import listed
+from lptpp.training.optim import Optimisation, restore_optimiser
+from lptpp.utils.errors import UserError
+from lptpp.utils.random import key
+from lptpp.utils.text import listed
 
 
 @dataclass(frozen=True)

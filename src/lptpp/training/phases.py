@@ -8,16 +8,36 @@ import numpy as np
 import torch
 from torch import nn
 
-from lptpp.config import PhaseSettings, ScorerSettings, StreamSettings
-from lptpp.data.draws import Draws, woven
-from lptpp.data.loader import Views, batches
-from lptpp.expert import Expert, Judgement
+from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings, StreamSettings
+from lptpp.data.cache import Pictures
+from lptpp.data.loader import Draws, Views, batches, woven
+from lptpp.inference.runtime import Runner
 from lptpp.losses import build_loss
-from lptpp.mixture import Mixture
-from lptpp.randomness import generator
+from lptpp.models.expert import Expert, Judgement
+from lptpp.models.head import class_means
+from lptpp.models.mixture import Mixture
 from lptpp.samplers import Sampler, dual_weight
 from lptpp.training.loop import Batch, Stage
-from lptpp.training.optimisation import Optimisation
+from lptpp.training.optim import Optimisation
+from lptpp.utils.random import generator
+
+
+def start_head(
+    name: str,
+    expert: Expert,
+    settings: ExpertSettings,
+    pictures: Pictures,
+    class_names: list[str],
+    runner: Runner,
+) -> None:
+    """Set the phase-1 classifier from the text tower, from class means, or leave it random."""
+    head = expert.heads[0]
+    if settings.head == "text":
+        assert expert.backbone.text is not None
+        head.start_from(expert.backbone.text.class_vectors(class_names, settings.templates))
+    if settings.head == "class_means":
+        features, labels = runner.features(expert, pictures, f"{name}: class means")
+        head.start_from(class_means(features, labels, unseen=head.weight.detach().cpu()).to(head.weight.device))
 
 
 @dataclass(frozen=True)

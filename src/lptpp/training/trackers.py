@@ -9,8 +9,8 @@ from typing import Any
 
 from accelerate.tracking import GeneralTracker, TensorBoardTracker, WandBTracker
 
-from lptpp.errors import UserError
-from lptpp.extras import extra
+from lptpp.utils.errors import UserError
+from lptpp.utils.extras import extra
 
 log = logging.getLogger("lptpp")
 MARKS = {"tensorboard": "tensorboard", "wandb": "wandb/run_id"}  # what a run has of a tracker it knows

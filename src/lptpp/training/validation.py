@@ -1,11 +1,11 @@
 """How good what a stage trains is on the validation part, epoch by epoch: for curves, not for choosing an epoch."""
 
-from lptpp.data.collection import Collection
-from lptpp.data.pictures import Pictures
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Collection
 from lptpp.evaluation.evaluate import evaluate
 from lptpp.evaluation.metrics import shot_accuracy
-from lptpp.mixture import Mixture
-from lptpp.outputs import Runner
+from lptpp.inference.runtime import Runner
+from lptpp.models.mixture import Mixture
 
 
 class Validation:

@@ -1,0 +1,55 @@
+"""Named sets of parts: every method is the same code with some parts switched off (docs/method.md)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lptpp.utils.errors import UserError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Method:
+    """Which experts a method uses, what it switches off in them, and its loss where it prescribes one."""
+
+    kinds: tuple[str, ...]
+    expert: dict[str, Any] = field(default_factory=dict)
+    loss: str | None = None  # with instance-balanced sampling alone
+
+
+NO_PROMPTS = {"shared_prompts": 0, "group_prompts": 0}
+METHODS = {
+    "lptpp": Method(("vision", "language")),
+    "lpt": Method(("vision",), {"adapter_width": 0}),
+    "linear_probe": Method(("vision",), {**NO_PROMPTS, "adapter_width": 0}, "logit_adjustment"),
+    "vpt_deep": Method(("vision",), {"group_prompts": 0, "adapter_width": 0}, "cross_entropy"),
+    "adaptformer": Method(("language",), NO_PROMPTS, "logit_adjustment"),
+    "full": Method(("vision",), {**NO_PROMPTS, "adapter_width": 0, "tune_backbone": True}, "cross_entropy"),
+}
+
+
+def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConfig:
+    """Return the settings with the method's experts (or the `chosen` ones) and without the parts it does not have.
+
+    Raises `UserError` for an unknown method or expert, and where no expert is of the kind the method needs.
+    """
+    if name not in METHODS:
+        raise UserError(f"method={name} is unknown: {did_you_mean(name, METHODS)}")
+    method = METHODS[name]
+    settings = OmegaConf.merge(settings, {"method": name})  # type: ignore[assignment]
+    keep = chosen or [key for key, expert in settings.experts.items() if expert.backbone.kind in method.kinds]
+    _check_experts(keep, list(settings.experts), name, method)
+    settings.experts = {key: OmegaConf.merge(settings.experts[key], method.expert) for key in keep}
+    if method.loss is not None:
+        main = settings.phase1.main
+        main.sampler, main.weight, main.loss.name, main.loss.options = "instance_balanced", 1.0, method.loss, {}
+        settings.phase1.dual.weight = 0.0
+    return settings
+
+
+def _check_experts(keep: list[str], known: list[str], name: str, method: Method) -> None:
+    if not keep:
+        raise UserError(f"method={name} needs an expert of kind {' or '.join(method.kinds)} and experts holds {known}.")
+    for key in keep:
+        if key not in known:
+            raise UserError(f"use_experts names {key}, which is not among the experts: {did_you_mean(key, known)}")

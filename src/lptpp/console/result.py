@@ -1,0 +1,67 @@
+"""What the command line prints of a run."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from lptpp.console.tables import shot_table
+from lptpp.data.statistics import suggested_borders
+from lptpp.evaluation.files import read_rows
+from lptpp.evaluation.intervals import untested
+
+EXAMPLES = 3
+
+
+def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
+    """Print the shot table, the share of tuned parameters, three predictions, and where the rest is."""
+    images, split = f"{metrics['images']:,}", metrics["split"]
+    title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
+    console.print(shot_table(metrics["rows"], title, (metrics["borders"][0], metrics["borders"][1])))
+    if told := untested(metrics):
+        console.print(f"Classes without a picture in the {split} part: {told}.")
+    _show_tuned(console, metrics)
+    if len(metrics["backbones"]) > 1:
+        _show_weights(console, metrics["scorer_weights"])
+    console.print(f"Three predictions of {metrics['answer']}:")
+    for row in _examples(folder / "predictions.csv"):
+        mark = "right" if row["true"] == row["label_1"] else f"wrong, it is {row['true']}"
+        console.print(f"  {Path(row['image']).name}: {row['label_1']}, {float(row['probability_1']):.0%} sure ({mark})")
+    console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
+    _show_borders(console, folder, metrics["rows"][metrics["answer"]])
+    console.print(f"Report: {folder / 'report.html'}")
+
+
+def _show_borders(console: Console, folder: Path, answer: dict[str, Any]) -> None:
+    """Propose borders that part the classes where the present ones have all of them few-shot."""
+    counts = np.array([int(row["training_images"]) for row in read_rows(folder / "per_class.csv")])
+    borders = suggested_borders(counts)
+    if answer["many"] is None and answer["medium"] is None and borders:
+        command = f"lptpp evaluate {folder} evaluation.borders=[{borders[0]},{borders[1]}]"
+        console.print(f"All tested classes are few-shot by these borders; to part them: {command}")
+
+
+def _show_tuned(console: Console, metrics: dict[str, Any]) -> None:
+    tuned, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
+    without = metrics["tuned_share_without_classifiers_percent"]
+    console.print(
+        f"Tuned: {tuned:,} parameters beside {frozen:,} frozen ones, {metrics['tuned_share_percent']:.1f} %"
+        f" ({without:.1f} % without the classifiers)."
+    )
+
+
+def _show_weights(console: Console, weights: dict[str, dict[str, float | None]]) -> None:
+    told = [
+        f"{shot} " + " / ".join(f"{name} {value:.2f}" for name, value in of_shot.items() if value is not None)
+        for shot, of_shot in weights.items()
+        if None not in of_shot.values()
+    ]
+    console.print(f"The scorer's mean weights: {'; '.join(told)}.")
+
+
+def _examples(path: Path) -> list[dict[str, str]]:
+    """Return three predictions spread over the file."""
+    rows = read_rows(path)
+    step = max(len(rows) // EXAMPLES, 1)
+    return rows[step // 2 :: step][:EXAMPLES]

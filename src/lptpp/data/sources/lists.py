@@ -1,0 +1,81 @@
+"""Image lists as ImageNet-LT and Places-LT publish them: text files of lines `path label`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from lptpp.data.dataset import Collection, ImageReference, Split
+from lptpp.data.sources.files import located, read_text, refuse_all_missing
+from lptpp.data.sources.labels import read_names
+from lptpp.data.split import draw_part
+from lptpp.utils.errors import UserError
+
+Line = tuple[int, Path, int]  # line number from 1, image, label
+
+
+def image_list(
+    root: str,
+    train_list: str,
+    validation_list: str | None,
+    test_list: str | None,
+    class_names: str | None,
+    test: float,
+    split_seed: int,
+) -> Collection:
+    """Return the listed images; paths are relative to `root`, labels count from 0; the lists may lie in `root`.
+
+    `class_names` is a text file with one name a line, label 0 first; without it classes are "class 0", "class
+    1", … Without `test_list` the share `test` of every class becomes the test part.
+
+    Raises:
+        UserError: a file is missing, a line cannot be read, a label is out of range, no listed image is
+            there.
+    """
+    folder = Path(root).expanduser()
+    named = {"train": train_list, "validation": validation_list, "test": test_list}
+    files = {part: located(name, folder) for part, name in named.items() if name is not None}
+    lists = {part: _read(file, folder) for part, file in files.items()}
+    names = read_names(located(class_names, folder)) if class_names is not None else _numbered(lists)
+    for part, lines in lists.items():
+        _check(str(files[part]), lines, len(names))
+    refuse_all_missing((f"{files[part]} line {line}", path) for part in lists for line, path, _ in lists[part])
+    splits = {part: _split(lines) for part, lines in lists.items()}
+    collection = Collection(names, splits["train"], splits.get("validation"), splits.get("test"))
+    return collection if test_list is not None else draw_part(collection, "test", test, split_seed)
+
+
+def _read(file: Path, root: Path) -> list[Line]:
+    text = read_text(file, "a list of images, one `path label` a line").split("\n")
+    rows = [(number, row.strip()) for number, row in enumerate(text, 1)]
+    lines = [_line(file, number, row, root) for number, row in rows if row and not row.startswith("#")]
+    if not lines:
+        raise UserError(f"{file} lists no image: expected lines `path label`.")
+    return lines
+
+
+def _line(file: Path, number: int, row: str, root: Path) -> Line:
+    *path, label = row.rsplit(maxsplit=1)
+    if not path or not label.isdecimal():
+        raise UserError(
+            f"{file} line {number} is {row!r}, expected a path, a space and the label (0, 1, …): correct the line."
+        )
+    return number, root / path[0], int(label)
+
+
+def _numbered(lists: dict[str, list[Line]]) -> list[str]:
+    largest = max(label for lines in lists.values() for _, _, label in lines)
+    return [f"class {label}" for label in range(largest + 1)]
+
+
+def _check(file: str, lines: list[Line], classes: int) -> None:
+    for number, _, label in lines:
+        if label >= classes:
+            raise UserError(
+                f"{file} line {number} has label {label}, expected 0 to {classes - 1} for {classes} names: "
+                "correct the label or the file data.class_names."
+            )
+
+
+def _split(lines: list[Line]) -> Split:
+    references: list[ImageReference] = [path for _, path, _ in lines]
+    return Split(references, np.array([label for _, _, label in lines], np.int64))

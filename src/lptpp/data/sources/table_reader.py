@@ -1,0 +1,118 @@
+"""Reading the rows of a table, CSV or parquet, by the names of its columns."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from lptpp.data.sources.files import read_text
+from lptpp.utils.errors import UserError
+from lptpp.utils.extras import extra
+
+DELIMITERS = (",", ";", "\t", "|")
+Row = tuple[str, tuple[Any, ...]]  # where it stands, in words; the values of the columns asked for
+
+
+class TableFile(Protocol):
+    """A table in a file."""
+
+    path: Path
+    header: list[str]  # the names of its columns
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield every row; raises UserError for one that cannot be read."""
+        ...
+
+    def class_names(self, column: str) -> list[str] | None:
+        """Return the names that the numbers in a column stand for, where the file tells them."""
+        ...
+
+    def size(self, column: str) -> int:
+        """Return how many bytes the pictures in a column take in memory; 0 where it holds their paths."""
+        ...
+
+
+def open_table(path: Path) -> TableFile:
+    """Return the table in a file: parquet by its suffix .parquet or .pq, else CSV; raises UserError if it is none."""
+    return ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path)
+
+
+class CsvTable:
+    """A table as text, separated by commas, semicolons, tabs or bars: by what divides its first line most."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._text = read_text(path, "a table (CSV)")
+        first = self._text.split("\n", 1)[0]
+        self._delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+        self.header = [name.strip() for name in next(self._lines(), ("", []))[1]]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield every line below the header; empty ones are passed over."""
+        chosen = [self.header.index(column) for column in columns]
+        lines = self._lines()
+        next(lines, None)
+        for place, fields in lines:
+            if len(fields) != len(self.header):
+                raise UserError(
+                    f"{place} has {len(fields)} columns, expected {len(self.header)} as in the first line: put values"
+                    f" that hold the separator {self._delimiter!r} into quotes."
+                )
+            yield place, tuple(fields[i] for i in chosen)
+
+    def class_names(self, column: str) -> None:
+        """Return None: a CSV file tells no names."""
+
+    def size(self, column: str) -> int:
+        """Return 0: text holds paths."""
+        return 0
+
+    def _lines(self) -> Iterator[tuple[str, list[str]]]:
+        reader = csv.reader(io.StringIO(self._text), delimiter=self._delimiter, strict=True)
+        try:
+            for fields in reader:
+                if fields:
+                    yield f"{self.path} line {reader.line_num}", fields
+        except csv.Error as error:
+            raise UserError(f"{self.path} line {reader.line_num} is not CSV ({error}): correct its quotes.") from None
+
+
+class ParquetTable:
+    """A parquet file, read batch by batch."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        parquet = extra("pyarrow.parquet", "parquet", f"{path}: reading parquet")
+        try:
+            self._file = parquet.ParquetFile(path)
+        except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
+            raise UserError(f"{path} is not a parquet file ({error}): write it again, or give CSV.") from error
+        self.header = list(self._file.schema_arrow.names)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+        """Yield every row."""
+        number = 0
+        for batch in self._file.iter_batches(batch_size=1024, columns=list(columns)):
+            for values in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
+                yield f"{self.path} row {number}", values
+                number += 1
+
+    def class_names(self, column: str) -> list[str] | None:
+        """Return the names that Hugging Face's datasets wrote into the file's metadata for a ClassLabel."""
+        metadata = (self._file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
+        features = json.loads(metadata).get("info", {}).get("features", {})
+        return features.get(column, {}).get("names")
+
+    def size(self, column: str) -> int:
+        """Return the size of a column of bytes without its compression, as the file tells it."""
+        if "binary" not in str(self._file.schema_arrow.field(column).type):
+            return 0
+        metadata = self._file.metadata
+        chunks = [
+            metadata.row_group(group).column(i)
+            for group in range(metadata.num_row_groups)
+            for i in range(metadata.num_columns)
+        ]
+        return sum(c.total_uncompressed_size for c in chunks if c.path_in_schema.split(".")[0] == column)

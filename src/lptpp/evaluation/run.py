@@ -1,0 +1,147 @@
+"""The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv, groups.csv."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lptpp.config import EvaluationSettings, Settings
+from lptpp.data.cache import Pictures
+from lptpp.data.dataset import Collection
+from lptpp.data.prepare import checked, collection_of
+from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.evaluate import Evaluation, evaluate
+from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
+from lptpp.evaluation.tta import Adjustment, adjusted_rankings, adjustment, fit_on_validation, options, rows_of
+from lptpp.inference.model import load, run_settings
+from lptpp.inference.runtime import Runner, runner_of
+from lptpp.models.mixture import Mixture
+from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_csv, write_json
+
+
+def write_evaluation(settings: Settings, mixture: Mixture, collection: Collection, runner: Runner) -> dict[str, Any]:
+    """Evaluate on the split the settings name, write the files into the run folder, return the metrics."""
+    folder, split = Path(settings.run), settings.evaluation.split
+    pictures = _pictures(settings, collection, split)
+    adjusted = _adjusted(settings, mixture, collection, runner)
+    evaluation = evaluate(mixture, pictures[split], runner)
+    baselines = baseline_rankings(
+        mixture,
+        pictures,
+        split,
+        collection.class_names,
+        {name: expert.templates for name, expert in settings.experts.items()},
+        settings.evaluation.baselines,
+        runner,
+    )
+    evaluation.rankings = dict(baselines) | evaluation.rankings
+    for name, ranking in adjusted_rankings(mixture, pictures[split], adjusted, runner).items():
+        evaluation.rankings[f"{evaluation.answer}, {name}"] = ranking
+    names, counts = collection.class_names, collection.train.counts(len(collection.class_names))
+    borders = _borders(settings)
+    metrics = summary(settings, mixture, collection, evaluation)
+    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, borders))
+    write_csv(
+        folder / "predictions.csv",
+        prediction_rows(evaluation, pictures[split].split, names, list(mixture.experts)),
+    )
+    write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    if evaluation.chosen:
+        write_csv(folder / "groups.csv", group_rows(evaluation, names))
+    write_json(folder / "metrics.json", metrics)
+    return metrics
+
+
+def evaluated(settings: Settings) -> dict[str, Any] | None:
+    """Return the metrics that a run folder holds, if they are of the split and the borders that the settings name."""
+    path = Path(settings.run) / "metrics.json"
+    if not path.is_file():
+        return None
+    metrics = json.loads(path.read_text(encoding="utf-8"))
+    wanted = {
+        "split": settings.evaluation.split,
+        "borders": list(settings.evaluation.borders),
+        "test_time": options(settings.evaluation),
+    }
+    metrics.setdefault("test_time", options(EvaluationSettings()))
+    return metrics if all(metrics.get(key) == value for key, value in wanted.items()) else None
+
+
+def summary(settings: Settings, mixture: Mixture, collection: Collection, evaluation: Evaluation) -> dict[str, Any]:
+    """Return what metrics.json holds."""
+    counts = collection.train.counts(len(collection.class_names))
+    tested = set(evaluation.labels.tolist())
+    parts, frozen = mixture.tuned_parts(), mixture.backbone_parameters()
+    tuned = sum(sum(part.values()) for part in parts.values())
+    heads = sum(part.get("classifier", 0) for part in parts.values())
+    borders = _borders(settings)
+    return {
+        "rows": evaluation.metrics(counts, borders),
+        "answer": evaluation.answer,
+        "split": settings.evaluation.split,
+        "images": len(evaluation.labels),
+        "classes": len(counts),
+        "classes_tested": len(tested),
+        "untested_classes": [name for label, name in enumerate(collection.class_names) if label not in tested],
+        "training_images": int(counts.sum()),
+        "borders": list(borders),
+        "test_time": options(settings.evaluation),
+        "method": settings.method,
+        "seed": settings.seed,
+        "tuned_parameters": tuned,
+        "tuned_without_classifiers": tuned - heads,
+        "tuned_parts": parts,
+        "backbone_parameters": frozen,
+        "tuned_share_percent": 100 * tuned / frozen,
+        "tuned_share_without_classifiers_percent": 100 * (tuned - heads) / frozen,
+        "scorer_weights": mean_weights(evaluation, counts, borders, list(mixture.experts)),
+        "backbones": {
+            name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
+            for name, expert in mixture.experts.items()
+        },
+    }
+
+
+def _pictures(settings: Settings, collection: Collection, split: str) -> dict[str, Pictures]:
+    learned = {"linear_probe", "class_means"} & set(settings.evaluation.baselines)
+    needed = ["train", "validation", split] if learned else [split]
+    memory = int(settings.data.memory_gb * 2**30)
+    found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
+    return {name: Pictures(part, memory) for name, part in found.items() if part is not None and len(part)}
+
+
+def _adjusted(settings: Settings, mixture: Mixture, collection: Collection, runner: Runner) -> dict[str, Adjustment]:
+    """Return the test-time rows that the settings ask for."""
+
+    def fitted() -> float:
+        assert collection.validation is not None, "lptpp.data.prepare.checked asks for it"
+        return fit_on_validation(mixture, Pictures(collection.validation, 0), runner, Path(settings.run))
+
+    whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
+    return rows_of(settings.evaluation, whole)
+
+
+def _borders(settings: Settings) -> tuple[int, int]:
+    low, high = settings.evaluation.borders
+    return low, high
+
+
+CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
+
+
+def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], Collection]:
+    """Write the evaluation files of a finished run again; return its metrics and its data.
+
+    Raises `UserError` for a setting that training depended on, or where the folder holds no finished run.
+    """
+    for override in overrides:
+        if not override.startswith(CHANGEABLE):
+            told = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
+            raise UserError(f"{override} cannot change after training: evaluate takes {told}.")
+    settings = run_settings(run, overrides)
+    model = load(run, settings.device)
+    collection = checked(collection_of(settings), settings, run / "skipped.csv")
+    if collection.class_names != model.class_names:
+        raise UserError(f"The classes under data.root are not those {run} was trained on: give its own data.root.")
+    return write_evaluation(settings, model.mixture, collection, runner_of(settings)), collection

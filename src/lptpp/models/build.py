@@ -1,0 +1,41 @@
+"""From settings to a mixture on its backbones, untrained."""
+
+import torch
+
+from lptpp.backbones import load_backbone
+from lptpp.config import ExpertSettings, Settings
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.expert import Expert
+from lptpp.models.mixture import Mixture
+from lptpp.utils.random import key
+
+
+def build_mixture(settings: Settings, classes: int) -> Mixture:
+    """Return the experts and the scorer of a run, everything learned at its random start.
+
+    Raises `UserError` where a backbone cannot be had or a size does not fit it.
+    """
+    experts = {}
+    for name, expert in settings.experts.items():
+        torch.manual_seed(key(settings.seed, "start", name))
+        experts[name] = build_expert(expert, classes)
+    torch.manual_seed(key(settings.seed, "start", "scorer"))
+    scorer = settings.phase3
+    return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
+
+
+def build_expert(settings: ExpertSettings, classes: int) -> Expert:
+    """Return one expert with its backbone loaded."""
+    chosen = settings.backbone
+    backbone = load_backbone(chosen.kind, chosen.name, chosen.weights, chosen.image_size)
+    encoder = AdaptedEncoder(
+        backbone.tower,
+        shared_prompts=settings.shared_prompts,
+        adapter_width=settings.adapter_width,
+        adapter_scale=settings.adapter_scale,
+        group_prompts=settings.group_prompts,
+        pool=settings.pool,
+        chosen=settings.chosen,
+        group_blocks=settings.group_blocks,
+    )
+    return Expert(backbone, encoder, classes, settings.scale, settings.tune_backbone)

@@ -1,0 +1,93 @@
+"""The universal long-tailed adaptation of one frozen tower (docs/method.md)."""
+
+from typing import NamedTuple
+
+import torch
+from timm.models.vision_transformer import VisionTransformer
+from torch import nn
+
+from lptpp.models.adapters import Adapter
+from lptpp.models.block import adapted_block
+from lptpp.models.prompts import GroupPrompts, SharedPrompts
+from lptpp.utils.errors import UserError
+
+
+class Encoding(NamedTuple):
+    """What the encoder says of a batch."""
+
+    query_feature: torch.Tensor  # (B, F) without group prompts: the phase-1 model's feature
+    feature: torch.Tensor  # (B, F) with them; the same where there are none
+    match: torch.Tensor  # (B,) how well the chosen keys match the query
+    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+
+
+class AdaptedEncoder(nn.Module):
+    """A frozen tower with shared prompts, adapters and group-specific prompts, each absent where its size is 0."""
+
+    def __init__(
+        self,
+        tower: VisionTransformer,
+        shared_prompts: int = 0,
+        adapter_width: int = 0,
+        adapter_scale: float = 0.1,
+        group_prompts: int = 0,
+        pool: int = 20,
+        chosen: int = 2,
+        group_blocks: int = 6,
+    ) -> None:
+        super().__init__()
+        depth, width = len(tower.blocks), tower.embed_dim
+        if group_prompts:
+            _check_sizes(depth, pool, chosen, group_blocks)
+        self.tower = tower
+        class_token_only = tower.global_pool == "token" and tower.attn_pool is None
+        self.read = 1 if class_token_only else None  # how many tokens are read after the last block
+        self.first_group_block = depth - group_blocks if group_prompts else depth
+        self.shared = SharedPrompts(depth, shared_prompts, width) if shared_prompts else None
+        self.adapters = (
+            nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
+        )
+        self.groups = GroupPrompts(pool, chosen, group_blocks, group_prompts, width) if group_prompts else None
+
+    def query_feature(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (B, F) of the phase-1 model for images (B, 3, H, W)."""
+        depth = len(self.tower.blocks)
+        return self.tower.head(self._pool(self._blocks(self._embed(images), 0, depth)))
+
+    def forward(self, images: torch.Tensor) -> Encoding:
+        """Return both features of images (B, 3, H, W); the blocks before the first with group prompts run once."""
+        depth = len(self.tower.blocks)
+        early = self._blocks(self._embed(images), 0, self.first_group_block)
+        query = self._pool(self._blocks(early, self.first_group_block, depth))  # (B, D)
+        query_feature = self.tower.head(query)
+        if self.groups is None:
+            return Encoding(query_feature, query_feature, query.new_zeros(query.shape[0]))
+        prompts, match, chosen = self.groups(query)  # (B, K, P, D)
+        late = self._blocks(early, self.first_group_block, depth, prompts)
+        return Encoding(query_feature, self.tower.head(self._pool(late)), match, chosen)
+
+    def _embed(self, images: torch.Tensor) -> torch.Tensor:
+        tower = self.tower
+        return tower.norm_pre(tower._pos_embed(tower.patch_embed(images)))  # (B, 1+N, D)
+
+    def _blocks(
+        self, x: torch.Tensor, first: int, last: int, group_prompts: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        for index in range(first, last):
+            prompts = [] if self.shared is None else [self.shared(index)]
+            if group_prompts is not None:
+                prompts.append(group_prompts[:, index - first])
+            adapter = None if self.adapters is None else self.adapters[index]
+            keep = self.read if index == len(self.tower.blocks) - 1 else None
+            x = adapted_block(self.tower.blocks[index], x, prompts, adapter, keep)
+        return x
+
+    def _pool(self, x: torch.Tensor) -> torch.Tensor:
+        return self.tower.forward_head(self.tower.norm(x), pre_logits=True)
+
+
+def _check_sizes(depth: int, pool: int, chosen: int, group_blocks: int) -> None:
+    if not 1 <= group_blocks <= depth:
+        raise UserError(f"group_blocks={group_blocks}: expected 1 to {depth}, the number of blocks of this backbone.")
+    if not 1 <= chosen <= pool:
+        raise UserError(f"chosen={chosen}: expected 1 to the pool's size, {pool}.")

@@ -1,0 +1,94 @@
+"""An expert: a backbone, its long-tailed adaptation, its cosine classifiers."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from lptpp.backbones.base import Backbone
+from lptpp.models.encoder import AdaptedEncoder
+from lptpp.models.head import CosineHead
+
+
+class Judgement(NamedTuple):
+    """What an expert says of a batch."""
+
+    feature: torch.Tensor  # (B, F)
+    cosines: torch.Tensor  # (B, C)
+    match: torch.Tensor  # (B,) of the chosen keys with the query
+    phase1_cosines: torch.Tensor  # (B, C) what the expert would say without its group prompts
+    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+
+
+class Expert(nn.Module):
+    """One adapted backbone and its cosine classifier, visual-only or vision-language.
+
+    Phase 2 trains a classifier of its own, so that the phase-1 model stays whole beside it: `heads[0]` belongs to
+    phase 1, `heads[-1]` to the finished expert. Without group prompts they are one.
+    """
+
+    heads: Sequence[CosineHead]
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        encoder: AdaptedEncoder,
+        classes: int,
+        scale: float = 20.0,
+        tune_backbone: bool = False,
+    ) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.encoder = encoder
+        self.scale = scale
+        self.tune_backbone = tune_backbone  # full fine-tuning, the baseline that freezes nothing
+        phases = 1 if encoder.groups is None else 2
+        self.heads = nn.ModuleList(  # type: ignore[assignment]
+            CosineHead(classes, backbone.feature_width) for _ in range(phases)
+        )
+
+    def phase1(self, images: torch.Tensor) -> Judgement:
+        """Judge images (B, 3, H, W) with shared prompts and adapters alone: the phase-1 model."""
+        feature = self.encoder.query_feature(images)
+        cosines = self.heads[0](feature)
+        return Judgement(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
+
+    def forward(self, images: torch.Tensor) -> Judgement:
+        """Judge images (B, 3, H, W) with all that the expert has; scores are softmax(scale · cosines)."""
+        encoding = self.encoder(images)
+        phase1 = self.heads[0](encoding.query_feature)
+        cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature)
+        return Judgement(encoding.feature, cosines, encoding.match, phase1, encoding.chosen)
+
+    def phase_parameters(self, phase: int) -> Iterator[nn.Parameter]:
+        """Yield the parameters that phase 1 or phase 2 trains: nothing else gets a gradient."""
+        encoder = self.encoder
+        tower = encoder.tower if self.tune_backbone else None
+        parts = {
+            1: (tower, encoder.shared, encoder.adapters, self.heads[0]),
+            2: (encoder.groups, self.heads[-1]),
+        }
+        for part in parts[phase]:
+            if part is not None:
+                yield from part.parameters()
+
+    def tuned_state(self) -> dict[str, torch.Tensor]:
+        """Return all that training may change, by name: what a checkpoint holds of an expert."""
+        return {
+            name: tensor
+            for name, tensor in self.state_dict().items()
+            if self.tune_backbone or not name.startswith("encoder.tower.")
+        }
+
+    def tuned_parts(self) -> dict[str, int]:
+        """Return the number of tuned parameters of each part of the finished expert."""
+        encoder = self.encoder
+        parts = {
+            "backbone": encoder.tower if self.tune_backbone else None,
+            "shared prompts": encoder.shared,
+            "adapters": encoder.adapters,
+            "group prompts": encoder.groups,
+            "classifier": self.heads[-1],
+        }
+        return {name: sum(p.numel() for p in part.parameters()) for name, part in parts.items() if part is not None}

@@ -1,0 +1,89 @@
+"""The mixture of long-tailed experts and the scorer that weighs them image by image (docs/method.md)."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from lptpp.backbones.base import weights_digest
+from lptpp.models.expert import Expert, Judgement
+from lptpp.models.scorer import MIXES, Scorer
+
+
+class Opinion(NamedTuple):
+    """What the mixture says of a batch."""
+
+    probabilities: torch.Tensor  # (B, C), rows sum to 1
+    weights: torch.Tensor  # (B, E) the scorer's weight for every expert
+
+
+class Mixture(nn.Module):
+    """Any number of experts and, where there are two or more, a scorer. One expert alone is LPT."""
+
+    experts: Mapping[str, Expert]
+    scorer: Scorer | None
+
+    def __init__(
+        self,
+        experts: Mapping[str, Expert],
+        scorer_width: int = 256,
+        scorer_reads: str = "features",
+        mixes: str = "probabilities",
+    ) -> None:
+        super().__init__()
+        self.experts = nn.ModuleDict(experts)  # type: ignore[assignment]
+        self.mix = MIXES[mixes]
+        widths = [expert.backbone.feature_width for expert in experts.values()]
+        classes = len(next(iter(experts.values())).heads[-1].weight)
+        self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if len(widths) > 1 else None
+
+    def judge(self, images: Mapping[str, torch.Tensor]) -> dict[str, Judgement]:
+        """Return what each expert says of its own view (B, 3, H, W) of the same images."""
+        return {name: expert(images[name]) for name, expert in self.experts.items()}
+
+    def combine(self, features: Sequence[torch.Tensor], probabilities: torch.Tensor) -> Opinion:
+        """Weigh confidence scores (B, E, C) by what the scorer makes of them and of the features, E of (B, F_e)."""
+        if self.scorer is None:
+            return Opinion(probabilities[:, 0], torch.ones_like(probabilities[:, :, 0]))
+        weights = self.scorer(features, probabilities)
+        return Opinion(self.mix(probabilities, weights), weights)
+
+    def forward(self, images: Mapping[str, torch.Tensor]) -> Opinion:
+        """Judge images given as one view (B, 3, H, W) for each expert's name."""
+        said = self.judge(images)
+        return self.combine([one.feature for one in said.values()], self.confidences(said))
+
+    def confidences(self, said: Mapping[str, Judgement]) -> torch.Tensor:
+        """Return the experts' confidence scores (B, E, C), softmax(scale · cosines) each."""
+        return torch.stack(
+            [(self.experts[name].scale * one.cosines.float()).softmax(-1) for name, one in said.items()], 1
+        )
+
+    def tuned_state(self) -> dict[str, torch.Tensor]:
+        """Return all that training may change, by name: about 1 % of the backbones, and the classifiers."""
+        state = {
+            f"experts.{name}.{key}": tensor
+            for name, expert in self.experts.items()
+            for key, tensor in expert.tuned_state().items()
+        }
+        if self.scorer is not None:
+            state |= {f"scorer.{key}": tensor for key, tensor in self.scorer.state_dict().items()}
+        return state
+
+    def tuned_parts(self) -> dict[str, dict[str, int]]:
+        """Return the number of tuned parameters by expert and part, and the scorer's."""
+        parts = {name: expert.tuned_parts() for name, expert in self.experts.items()}
+        if self.scorer is not None:
+            parts["scorer"] = {"scorer": sum(parameter.numel() for parameter in self.scorer.parameters())}
+        return parts
+
+    def fingerprint(self) -> str:
+        """Return a sha256 of all that decides what the mixture says: the tuned weights, and those of the backbones."""
+        backbones = "".join(expert.backbone.fingerprint for expert in self.experts.values())
+        return hashlib.sha256((weights_digest(self.tuned_state()) + backbones).encode()).hexdigest()
+
+    def backbone_parameters(self) -> int:
+        """Return the number of parameters of all image towers."""
+        return sum(p.numel() for expert in self.experts.values() for p in expert.encoder.tower.parameters())

@@ -1,0 +1,124 @@
+"""The files that a prediction leaves: rows as CSV, JSON lines or parquet, features as .npy or parquet."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lptpp.evaluation.files import ranked
+from lptpp.evaluation.tta import Adjustment
+from lptpp.inference.model import Model, Seen
+from lptpp.prediction.inputs import Input
+from lptpp.utils.errors import UserError
+from lptpp.utils.extras import extra
+from lptpp.utils.io import Rows, replacing, write_csv, write_json_lines, write_parquet
+
+Row = dict[str, Any]
+
+
+class Judge:
+    """A model, what is done to its probabilities, and how much of them a row tells.
+
+    The answer of a row is its best class, or nothing where that has less than `threshold` of the probability.
+    """
+
+    def __init__(self, model: Model, adjust: Adjustment, top_k: int, threshold: float) -> None:
+        self.model = model
+        self.adjust = adjust
+        self.top_k = min(top_k, len(model.class_names))
+        self.threshold = threshold
+        self.widths = {name: expert.backbone.feature_width for name, expert in model.mixture.experts.items()}
+
+    def columns(self) -> list[str]:
+        """Return the names of a row's columns."""
+        places = range(1, self.top_k + 1)
+        return ["image", "answer", *(f"{kind}_{k}" for k in places for kind in ("label", "probability")), "error"]
+
+    def judge(self, inputs: Sequence[Input], seen: Sequence[Seen | str]) -> tuple[list[Row], np.ndarray]:
+        """Return a row and the unit features (n, ΣF) of each of n inputs; of unreadable ones, told as text, nan."""
+        rows = [dict.fromkeys(self.columns()) | {"image": printable(one.name)} for one in inputs]
+        features = np.full((len(inputs), sum(self.widths.values())), np.nan, np.float32)
+        good = [place for place, views in enumerate(seen) if not isinstance(views, str)]
+        for place in set(range(len(inputs))) - set(good):
+            rows[place]["error"] = seen[place]
+        if good:
+            found, features[good] = self._found([seen[place] for place in good])
+            for place, row in zip(good, found, strict=True):
+                rows[place] |= row
+        return rows, features
+
+    def _found(self, seen: list[Any]) -> tuple[list[Row], np.ndarray]:
+        answer = self.model.answer(seen)
+        best = self.adjust(answer.of_views).topk(self.top_k, dim=-1)
+        rows = [
+            ranked(*pair, self.model.class_names)
+            for pair in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+        for row in rows:
+            row["answer"] = row["label_1"] if row["probability_1"] >= self.threshold else None
+        return rows, torch.cat([*answer.features.values()], dim=1).numpy()
+
+
+def printable(name: str) -> str:
+    """Return a name as text that any file can hold: bytes that are no UTF-8 become question marks."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+TABLES = (".csv", ".jsonl", ".parquet")
+FEATURES = (".npy", ".parquet")
+BLOCK = 4096  # rows of features written at once
+
+
+def check_suffix(path: Path, known: Sequence[str]) -> None:
+    """Raise `UserError` for a file of another kind, or of one that a missing library writes."""
+    if path.suffix not in known:
+        raise UserError(f"{path} should end in {', '.join(known[:-1])} or {known[-1]}.")
+    if path.suffix == ".parquet":
+        extra("pyarrow", "parquet", f"{path}: parquet")
+
+
+def write_rows(path: Path, rows: Rows, names: Sequence[str]) -> None:
+    """Write rows whose columns have these names."""
+    if path.suffix == ".csv":
+        write_csv(path, rows, names)
+    elif path.suffix == ".jsonl":
+        write_json_lines(path, rows)
+    else:
+        pyarrow = extra("pyarrow", "parquet", f"{path}: parquet")
+        kinds = {name: pyarrow.float64() if name.startswith("probability_") else pyarrow.string() for name in names}
+        write_parquet(path, rows, pyarrow.schema(kinds.items()))
+
+
+def write_features(path: Path, images: Iterable[str], features: np.ndarray, widths: Mapping[str, int]) -> None:
+    """Write features (n, ΣF), those of each expert beside each other; all nan for an unreadable image.
+
+    A .npy file holds just this array, in float32. Parquet holds the images' names and a column of lists for each
+    expert of `widths`, null for an unreadable image.
+    """
+    if path.suffix == ".npy":
+        with replacing(path, "wb") as file:
+            np.save(file, features)
+    else:
+        _write_feature_columns(path, iter(images), features, widths)
+
+
+def _write_feature_columns(path: Path, images: Iterator[str], features: np.ndarray, widths: Mapping[str, int]) -> None:
+    pyarrow = extra("pyarrow", "parquet", f"{path}: parquet")
+    parquet = extra("pyarrow.parquet", "parquet", f"{path}: parquet")
+    kinds = {name: pyarrow.list_(pyarrow.float32(), width) for name, width in widths.items()}
+    schema = pyarrow.schema([("image", pyarrow.string()), *kinds.items()])
+    with replacing(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
+        for start in range(0, len(features), BLOCK):
+            block = features[start : start + BLOCK]
+            names = pyarrow.array(islice(images, len(block)), pyarrow.string())
+            writer.write_table(pyarrow.Table.from_arrays([names, *_lists(pyarrow, block, widths)], schema=schema))
+
+
+def _lists(pyarrow: Any, block: np.ndarray, widths: Mapping[str, int]) -> Iterator[Any]:
+    unreadable = pyarrow.array(np.isnan(block[:, 0]))
+    for part, width in zip(np.split(block, np.cumsum([*widths.values()])[:-1], axis=1), widths.values(), strict=True):
+        values = pyarrow.array(np.ascontiguousarray(part).reshape(-1))
+        yield pyarrow.FixedSizeListArray.from_arrays(values, width, mask=unreadable)

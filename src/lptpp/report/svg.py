@@ -1,0 +1,59 @@
+"""Figures as SVG inside a page: no names shared between figures, no fixed size, a tip on every mark."""
+
+import io
+import warnings
+from xml.etree import ElementTree
+
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from lptpp.report.section import Plate
+
+SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
+HREF = f"{{{XLINK}}}href"
+ElementTree.register_namespace("", SVG)
+ElementTree.register_namespace("xlink", XLINK)
+
+
+def inline(plate: Plate, name: str) -> Markup:
+    """Return a plate's figure as an SVG element; `name` goes before all its ids, which a page has once."""
+    root = ElementTree.fromstring(_drawn(plate.figure))
+    for gid, texts in plate.tips.items():
+        _add_tips(root, gid, texts)
+    _rename(root, name)
+    for part in [child for child in root if child.tag.endswith("metadata")]:
+        root.remove(part)
+    for definitions in root.findall(f"{{{SVG}}}defs"):
+        for sheet in definitions.findall(f"{{{SVG}}}style"):  # it would hold for the whole page
+            definitions.remove(sheet)
+    width = root.attrib.pop("width").removesuffix("pt")
+    del root.attrib["height"]
+    root.attrib |= {"role": "img", "aria-label": plate.title, "style": f"max-width:{float(width) * 1.15:.0f}pt"}
+    return Markup(ElementTree.tostring(root, encoding="unicode"))
+
+
+def _drawn(figure: Figure) -> bytes:
+    written = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from"
+        )  # a browser has letters that Matplotlib lacks
+        figure.savefig(written, format="svg", dpi=160, metadata={"Date": None})
+    return written.getvalue()
+
+
+def _add_tips(root: ElementTree.Element, gid: str, texts: list[str]) -> None:
+    group = next(element for element in root.iter(f"{{{SVG}}}g") if element.get("id") == gid)
+    for mark, text in zip(group.iter(f"{{{SVG}}}use"), texts, strict=True):
+        ElementTree.SubElement(mark, f"{{{SVG}}}title").text = text
+
+
+def _rename(root: ElementTree.Element, name: str) -> None:
+    for element in root.iter():
+        if "id" in element.attrib:
+            element.set("id", f"{name}-{element.get('id')}")
+        if element.get(HREF, "").startswith("#"):
+            element.set(HREF, f"#{name}-{element.get(HREF, '')[1:]}")
+        for key in ("clip-path", "style"):
+            if "url(#" in element.get(key, ""):
+                element.set(key, element.get(key, "").replace("url(#", f"url(#{name}-"))

@@ -1,0 +1,124 @@
+"""The table of methods in docs/method.md, and one short run of every method."""
+
+import csv
+import json
+
+import pytest
+
+from lptpp.config import load_settings
+from lptpp.config.methods import METHODS
+from lptpp.training.fit import fit
+from lptpp.utils.errors import UserError
+
+PARTS = ("shared_prompts", "group_prompts", "adapter_width", "tune_backbone")
+TABLE = {  # experts; shared prompts, group prompts, adapter, backbone tuned; loss and sampler of phase 1
+    "lptpp": (["visual", "language"], (10, 10, 4, False), ("a_gcl", "class_balanced")),
+    "lpt": (["visual"], (10, 10, 0, False), ("a_gcl", "class_balanced")),
+    "linear_probe": (["visual"], (0, 0, 0, False), ("logit_adjustment", "instance_balanced")),
+    "vpt_deep": (["visual"], (10, 0, 0, False), ("cross_entropy", "instance_balanced")),
+    "adaptformer": (["language"], (0, 0, 4, False), ("logit_adjustment", "instance_balanced")),
+    "full": (["visual"], (0, 0, 0, True), ("cross_entropy", "instance_balanced")),
+}
+PHASES = {"lpt": ["visual, phase 1", "visual, phase 2"], "adaptformer": ["language, phase 1"]}
+COLUMNS = {"overall", "many", "medium", "few", "mean_class", "calibration_error"}
+
+
+@pytest.fixture
+def defaults(tmp_path):
+    path = tmp_path / "empty.yaml"
+    path.touch()
+    return path
+
+
+def test_the_table_names_all_methods():
+    assert TABLE.keys() == METHODS.keys()
+
+
+@pytest.mark.parametrize("method", TABLE)
+def test_a_method_has_the_parts_of_the_table(method, defaults):
+    experts, parts, (loss, sampler) = TABLE[method]
+    settings = load_settings(defaults, [f"method={method}"])
+    assert list(settings.experts) == experts
+    for expert in settings.experts.values():
+        assert tuple(getattr(expert, part) for part in PARTS) == parts
+    assert (settings.phase1.main.loss.name, settings.phase1.main.sampler) == (loss, sampler)
+    assert settings.phase1.dual.weight == 0
+    assert settings.phase2.dual.weight == 0.5
+
+
+def test_the_text_head_of_adaptformer_is_that_of_lift(defaults):
+    assert load_settings(defaults, ["method=adaptformer"]).experts["language"].head == "text"
+
+
+def test_experts_can_be_chosen_by_name(defaults):
+    settings = load_settings(defaults, ["method=adaptformer", "use_experts=[visual]"])
+    assert list(settings.experts) == ["visual"]
+    assert settings.experts["visual"].shared_prompts == 0
+
+
+def test_a_method_without_an_expert_of_its_kind_is_refused(defaults):
+    defaults.write_text("experts: {visual: {}}")
+    with pytest.raises(UserError, match=r"method=adaptformer needs an expert of kind language and experts holds"):
+        load_settings(defaults, ["method=adaptformer"])
+
+
+def test_lptpp_leaves_all_its_rows(trained):
+    metrics = json.loads((trained.folder / "metrics.json").read_text())
+    assert list(metrics["rows"]) == [
+        "linear probe, visual",
+        "zero-shot, language",
+        "linear probe, language",
+        "visual, phase 1",
+        "visual, phase 2",
+        "language, phase 1",
+        "language, phase 2",
+        "plain average",
+        "LPT++",
+    ]
+    assert metrics["answer"] == "LPT++"
+    assert all(row.keys() == COLUMNS for row in metrics["rows"].values())
+    assert set(metrics["scorer_weights"]) == {"many", "medium", "few"}
+    for weights in metrics["scorer_weights"].values():
+        assert sum(weights.values()) == pytest.approx(1)
+    assert metrics == trained.metrics
+
+
+def test_the_tuned_parameters_are_those_of_the_finished_experts(trained):
+    width, blocks, classes, features = 24, 4, 4, (24, 20)  # features of the visual and of the language tower
+    expert = 2 * blocks * width  # shared prompts
+    expert += blocks * (2 * 2 * width + 2 + width)  # adapters
+    expert += 3 * width + 3 * 2 * 2 * width  # keys and group prompts
+    scorer = 8 * sum(features) + 8 + 8 * 2 + 2
+    assert trained.metrics["tuned_parameters"] == 2 * expert + classes * sum(features) + scorer
+    assert trained.metrics["tuned_without_classifiers"] == 2 * expert + scorer
+    towers = [expert.encoder.tower for expert in trained.mixture.experts.values()]
+    assert trained.metrics["backbone_parameters"] == sum(p.numel() for t in towers for p in t.parameters())
+
+
+def test_the_row_of_the_answer_follows_from_the_predictions(trained):
+    with (trained.folder / "predictions.csv").open(encoding="utf-8") as file:
+        predictions = list(csv.DictReader(file))
+    kinds = {"apple": "many", "bear": "medium", "car": "medium", "dog": "few"}  # 8, 5, 3, 1 images; borders 2 and 6
+    groups = {"overall": predictions}
+    groups |= {kind: [row for row in predictions if kinds[row["true"]] == kind] for kind in set(kinds.values())}
+    for name, rows in groups.items():
+        right = sum(row["label_1"] == row["true"] for row in rows)
+        assert trained.metrics["rows"]["LPT++"][name] == pytest.approx(100 * right / len(rows))
+    assert trained.metrics["rows"]["LPT++"]["mean_class"] == trained.metrics["rows"]["LPT++"]["overall"]
+    assert {row["LPT++: label"] == row["label_1"] for row in predictions} == {True}
+    assert len(predictions) == 12
+
+
+@pytest.mark.parametrize("method", [method for method in TABLE if method != "lptpp"])
+def test_every_method_trains_from_end_to_end(method, settings_of, tmp_path):
+    baselines = "[zero_shot,linear_probe]" if method == "adaptformer" else "[]"
+    overrides = [f"method={method}", "phase1.epochs=1", "phase2.epochs=1", f"evaluation.baselines={baselines}"]
+    fit(settings_of(tmp_path, *overrides))
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    rows = PHASES.get(method, ["visual, phase 1"])
+    before = ["zero-shot, language", "linear probe, language"] if method == "adaptformer" else []
+    assert list(metrics["rows"]) == before + rows
+    assert metrics["answer"] == rows[-1]
+    assert "scorer" not in metrics["tuned_parts"]
+    assert (metrics["method"], metrics["images"], metrics["training_images"]) == (method, 12, 17)
+    assert (metrics["tuned_parameters"] > metrics["backbone_parameters"]) == (method == "full")

@@ -1,0 +1,51 @@
+import io
+
+from rich.console import Console
+from rich.table import Table
+
+from lptpp.console.tables import shot_table
+from lptpp.data.statistics import describe_borders
+
+BORDERS = (20, 100)
+
+
+def metrics(overall: float, few: float | None = 1.0) -> dict:
+    return {
+        "overall": overall,
+        "many": 90.04,
+        "medium": 50.0,
+        "few": few,
+        "mean_class": overall - 1,
+        "calibration_error": 3.21,
+    }
+
+
+def printed(table: Table) -> str:
+    console = Console(width=250, file=io.StringIO(), record=True)
+    console.print(table)
+    return console.export_text()
+
+
+def bold(table: Table, column: int) -> list[bool]:
+    return [cell.style == "bold" for cell in table.columns[column].cells]
+
+
+def headings(table: Table) -> list[str]:
+    return [str(column.header) for column in table.columns]
+
+
+def test_shot_table_prints_one_decimal_and_a_dash_for_none():
+    table = shot_table({"mixture": metrics(61.26), "[expert] a": metrics(60.0, few=None)}, "Emoji [test]", BORDERS)
+    text = printed(table)
+    assert headings(table)[1:] == ["Overall", "Many", "Medium", "Few", "Mean class", "ECE"]
+    assert [str(cell) for cell in table.columns[4].cells] == ["1.0", "–"]
+    assert "61.3" in text and "[expert] a" in text and "Emoji [test]" in text
+    assert " ".join(describe_borders(BORDERS).split()) in " ".join(text.split())
+
+
+def test_the_best_accuracies_are_bold_ties_too_and_calibration_is_not():
+    rows = {"a": metrics(61.2, few=None), "b": metrics(60.0), "c": metrics(61.2)}
+    table = shot_table(rows, "title", BORDERS)
+    assert bold(table, 1) == [True, False, True]
+    assert bold(table, 4) == [False, True, True]
+    assert bold(table, 6) == [False, False, False]

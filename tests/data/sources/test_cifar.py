@@ -1,0 +1,78 @@
+import math
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lptpp.data import cifar
+from lptpp.data.sources.cifar import cifar10_lt, cifar100_lt, long_tail
+from lptpp.utils.errors import UserError
+
+
+@pytest.mark.parametrize("factor", [1, 2, 10, 49, 50, 100, 128.5, 200])
+@pytest.mark.parametrize(("classes", "largest"), [(10, 5000), (100, 500), (3, 490)])
+def test_long_tail_is_the_published_formula(factor: float, classes: int, largest: int) -> None:
+    counts = np.full(classes, largest)
+    exponential = [math.floor(largest * factor ** (-c / (classes - 1)) + 1e-9) for c in range(classes)]
+    step = [largest if c < classes // 2 else math.floor(largest / factor) for c in range(classes)]
+    assert long_tail(counts, factor, "exponential").tolist() == exponential
+    assert long_tail(counts, factor, "step").tolist() == step
+
+
+def test_totals_that_the_literature_reports() -> None:
+    assert long_tail(np.full(100, 500), 100, "exponential").sum() == 10847
+    assert long_tail(np.full(10, 5000), 100, "exponential").sum() == 12406
+
+
+def test_a_class_with_too_few_images_keeps_them_all() -> None:
+    assert long_tail(np.array([100, 20, 10]), 10, "exponential").tolist() == [100, 20, 10]
+
+
+@pytest.mark.parametrize(("factor", "profile", "words"), [(0.5, "step", "at least 1"), (10, "stepp", "mean step")])
+def test_refuses_a_factor_below_one_and_an_unknown_profile(factor: float, profile: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        long_tail(np.full(3, 10), factor, profile)
+
+
+def test_from_folders(tmp_path: Path) -> None:
+    for part, size in (("train", 20), ("test", 3)):
+        for name in ("aquarium_fish", "bee", "cat"):
+            (tmp_path / part / name).mkdir(parents=True)
+            for i in range(size):
+                Image.new("RGB", (2, 2)).save(tmp_path / part / name / f"{i}.png")
+    whole = cifar100_lt(str(tmp_path), 4.0, "exponential", split_seed=0)
+    assert whole.class_names == ["aquarium fish", "bee", "cat"]
+    assert whole.counts().tolist() == [20, 10, 5]
+    assert whole.test is not None
+    assert whole.test.counts(3).tolist() == [3, 3, 3]
+    again, other = (cifar10_lt(str(tmp_path), 4.0, "exponential", split_seed=seed) for seed in (0, 1))
+    assert again.train.images == whole.train.images
+    assert other.train.images != whole.train.images
+
+
+def test_from_torchvision(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def dataset(root: Path, train: bool, download: bool) -> SimpleNamespace:
+        assert (root, download) == (tmp_path, True)
+        targets = [0, 1] * (8 if train else 2)
+        pixels = np.arange(len(targets), dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=3)
+        return SimpleNamespace(data=pixels, targets=targets, classes=["old_car", "dog"])
+
+    monkeypatch.setattr(cifar, "CIFAR10", dataset)
+    whole = cifar10_lt(str(tmp_path), 4.0, "step", split_seed=0)
+    assert whole.class_names == ["old car", "dog"]
+    assert whole.counts().tolist() == [8, 2]
+    assert [int(image[0, 0, 0]) % 2 for image in whole.train.images] == whole.train.labels.tolist()
+    assert whole.test is not None
+    assert [int(image[0, 0, 0]) for image in whole.test.images] == [0, 1, 2, 3]
+
+
+def test_says_what_to_do_without_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Unreachable:
+        def __init__(self, root: Path, train: bool, download: bool) -> None:
+            raise OSError("no route to host")
+
+    monkeypatch.setattr(cifar, "CIFAR100", Unreachable)
+    with pytest.raises(UserError, match=r"could not be downloaded \(no route to host\): put the files there"):
+        cifar100_lt(str(tmp_path), 100.0, "exponential", split_seed=0)

@@ -1,0 +1,56 @@
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+
+from lptpp.evaluation.intervals import Z, few_tested, interval, untested, widest
+
+CASES = [(0, 1), (1, 1), (0, 5), (3, 5), (5, 5), (250, 576), (9999, 10000)]
+
+
+@pytest.mark.parametrize("right, images", CASES)
+def test_the_interval_holds_the_accuracies_that_are_within_z_deviations(right: int, images: int) -> None:
+    grid = np.linspace(0, 1, 200_001)
+    share = right / images
+    within = grid[np.abs(share - grid) <= 1.96 * np.sqrt(grid * (1 - grid) / images)]
+    assert interval(100 * share, images) == pytest.approx((100 * within.min(), 100 * within.max()), abs=0.002)
+
+
+@pytest.mark.parametrize("right, images", CASES)
+def test_the_interval_is_that_of_scipy(right: int, images: int) -> None:
+    known = binomtest(right, images).proportion_ci(0.95, method="wilson")
+    assert interval(100 * right / images, images) == pytest.approx((100 * known.low, 100 * known.high), abs=1e-4)
+
+
+def test_the_interval_of_half_right_is_the_widest() -> None:
+    for images in (1, 7, 400):
+        halves = [(high - low) / 2 for low, high in (interval(share, images) for share in range(0, 101, 5))]
+        assert widest(images) == pytest.approx(max(halves))
+    assert widest(400) == pytest.approx(100 * Z / (2 * math.sqrt(400 + Z**2)))
+
+
+@pytest.mark.parametrize(
+    "tested, small",
+    [
+        ([200, 200], False),
+        ([200, 199], True),
+        ([5] * 80, False),
+        ([4] * 120, True),
+        ([4] * 40 + [600] * 39, True),
+        ([4] * 39 + [600] * 40, False),
+        ([500, 0, 0, 0], False),  # classes without any are named apart
+        ([0, 0], False),
+        ([], False),
+    ],
+)
+def test_a_part_is_small_in_all_or_for_most_classes(tested: list[int], small: bool) -> None:
+    assert few_tested(np.array(tested, dtype=int)) is small
+
+
+def test_classes_without_an_image_are_counted_and_named() -> None:
+    names = [f"class {i}" for i in range(9)]
+    metrics = {"classes": 1000, "classes_tested": 991, "untested_classes": names}
+    assert untested(metrics) == f"9 of 1,000: {', '.join(names[:8])} and 1 more"
+    assert untested({"classes": 3, "classes_tested": 2}) == "1 of 3"  # of an older version
+    assert untested({"classes": 3, "classes_tested": 3, "untested_classes": []}) == ""

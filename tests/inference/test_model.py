@@ -1,0 +1,221 @@
+import csv
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import lptpp
+from lptpp.backbones import cards
+from lptpp.backbones.weights import read_weights
+from lptpp.data.transforms import evaluation_transform
+from lptpp.training.fit import fit
+from lptpp.utils.errors import UserError
+
+FRESH = """
+import sys, numpy, torch, lptpp
+run, given, found = sys.argv[1:]
+mixture = lptpp.load(run).mixture
+images = torch.from_numpy(numpy.load(given))
+with torch.no_grad():
+    said = mixture.judge({name: images for name in mixture.experts})
+    opinion = mixture({name: images for name in mixture.experts})
+numpy.savez(found, probabilities=opinion.probabilities, weights=opinion.weights,
+            **{f"{name} {key}": value for name, one in said.items() for key, value in one._asdict().items()})
+"""
+
+
+def test_a_new_process_computes_the_same_bits_as_the_one_that_trained(trained, tmp_path):
+    images = torch.randn(5, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    np.save(tmp_path / "images.npy", images.numpy())
+    arguments = [trained.folder, tmp_path / "images.npy", tmp_path / "found.npz"]
+    subprocess.run([sys.executable, "-c", FRESH, *map(str, arguments)], check=True)
+    found = np.load(tmp_path / "found.npz")
+    with torch.no_grad():
+        views = dict.fromkeys(trained.mixture.experts, images)
+        said, opinion = trained.mixture.judge(views), trained.mixture(views)
+    expected = {"probabilities": opinion.probabilities, "weights": opinion.weights}
+    expected |= {f"{name} {key}": value for name, one in said.items() for key, value in one._asdict().items()}
+    assert set(found) == set(expected)
+    assert all(np.array_equal(found[name], value.numpy()) for name, value in expected.items())
+    assert opinion.probabilities.unique().numel() > 5
+
+
+@pytest.fixture(scope="module")
+def model(trained):
+    return lptpp.load(trained.folder)
+
+
+@pytest.fixture(scope="module")
+def images(pictures) -> list[Path]:
+    return sorted(pictures.glob("test/*/*.png"))
+
+
+def test_many_images_are_predicted_as_one_by_one(model, images):
+    together = model.predict(images, top_k=3)
+    alone = [model.predict(str(image), top_k=3) for image in images]
+    assert [[one.label for one in best] for best in together] == [[one.label for one in best] for best in alone]
+    for best in together:
+        probabilities = [one.probability for one in best]
+        assert len(best) == 3
+        assert probabilities == sorted(probabilities, reverse=True)
+        assert 0 < sum(probabilities) <= 1
+
+
+def test_an_array_is_predicted_as_the_file_it_came_from(model, images):
+    array = np.asarray(Image.open(images[0]))
+    assert model.predict(array, top_k=4) == model.predict(images[0], top_k=4)
+
+
+def test_the_api_predicts_what_the_run_wrote_down(trained, model, images):
+    with (trained.folder / "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [best[0].label for best in model.predict(images)] == [row["label_1"] for row in rows]
+
+
+def test_top_k_ends_at_the_number_of_classes(model, images):
+    best = model.predict(images[0], top_k=99)
+    assert sorted(one.label for one in best) == model.class_names == ["apple", "bear", "car", "dog"]
+    assert sum(one.probability for one in best) == pytest.approx(1, abs=1e-5)
+    assert model.predict([]) == []
+
+
+@pytest.mark.parametrize(
+    "image, told",
+    [
+        ("nowhere.png", "Image nowhere.png does not exist: check the path."),
+        (np.zeros((8, 8), np.uint8), r"array of uint8 \(8, 8\), expected uint8 \(height, width, 3\)"),
+        (np.zeros((8, 8, 3), np.float32), "array of float32"),
+    ],
+)
+def test_what_is_no_image_is_refused(image, told, model):
+    with pytest.raises(UserError, match=told):
+        model.predict(image)
+
+
+def test_a_broken_image_and_a_top_k_of_zero_are_refused(model, images, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"broken\.png cannot be read"):
+        model.predict(tmp_path / "broken.png")
+    with pytest.raises(UserError, match="top_k=0: expected 1 or more"):
+        model.predict(images[0], top_k=0)
+
+
+def test_a_batch_is_judged_with_all_that_is_said_of_it(model, images):
+    found = model.judge([images[0], str(images[5]), np.asarray(Image.open(images[9]))])
+    transforms = {name: evaluation_transform(e.backbone.preprocessing) for name, e in model.mixture.experts.items()}
+    seen = [torch.from_numpy(np.array(Image.open(images[i]))).permute(2, 0, 1) for i in (0, 5, 9)]
+    views = {name: torch.stack([transform(one) for one in seen]) for name, transform in transforms.items()}
+    with torch.no_grad():
+        said, opinion = model.mixture.judge(views), model.mixture(views)
+    assert torch.equal(found.probabilities, opinion.probabilities)
+    assert torch.equal(found.weights, opinion.weights)
+    assert found.of_views.shape == (3, 1, 4)
+    for name, one in said.items():
+        powers = (model.mixture.experts[name].scale * one.cosines).exp()
+        torch.testing.assert_close(found.experts[name], powers / powers.sum(1, keepdim=True))
+        torch.testing.assert_close(found.features[name].norm(dim=1), torch.ones(3))
+        torch.testing.assert_close(found.features[name] * one.feature.norm(dim=1, keepdim=True), one.feature)
+        assert torch.equal(found.groups[name], one.chosen)
+
+
+def test_several_views_are_told_beside_the_plain_one(model, images):
+    plain, found = model.judge(images[:2]), model.judge(images[:2], "five_crops")
+    assert found.of_views.shape == (2, 5, 4)
+    for key in ("probabilities", "weights"):
+        torch.testing.assert_close(getattr(found, key), getattr(plain, key))
+    torch.testing.assert_close(found.of_views[:, 0], plain.probabilities)
+    for name in model.mixture.experts:
+        torch.testing.assert_close(found.features[name], plain.features[name])
+    assert found.of_views.flatten(0, 1).unique(dim=0).shape[0] == 10
+
+
+def test_views_that_there_are_not_are_refused(model, images):
+    with pytest.raises(UserError, match=r"views=flips: did you mean flip\?"):
+        model.judge(images[:1], "flips")
+
+
+def test_the_model_knows_how_many_images_each_class_had(model):
+    assert model.counts.tolist() == [8, 5, 3, 1]
+
+
+def test_a_folder_without_a_run_is_refused(tmp_path):
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(UserError, match=f"{folder} holds no trained run"):
+            lptpp.load(folder)
+
+
+def test_an_unfinished_run_is_refused_with_what_to_do(trained, tmp_path):
+    folder = shutil.copytree(trained.checkpoints[4], tmp_path / "run")
+    with pytest.raises(
+        UserError, match=rf"not finished \(it stands in language/phase1\): go on with `lptpp fit {folder}`"
+    ):
+        lptpp.load(folder)
+
+
+def test_a_run_without_its_settings_is_refused(trained, tmp_path):
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    (folder / "config.yaml").unlink()
+    with pytest.raises(UserError, match=r"holds no config\.yaml"):
+        lptpp.load(folder)
+
+
+def test_a_run_may_move(trained, model, images, tmp_path):
+    moved = lptpp.load(shutil.copytree(trained.folder, tmp_path / "elsewhere"))
+    assert moved.settings.run == str(tmp_path / "elsewhere")
+    assert moved.predict(images, top_k=4) == model.predict(images, top_k=4)
+
+
+def test_another_backbone_of_the_same_shape_is_refused(trained, settings_of, tmp_path, monkeypatch):
+    def perturbed(path):
+        weights = read_weights(path)
+        if path.stem == "vision_random":
+            weights["tower.blocks.3.mlp.fc1.weight"][0, 0] += 1e-3
+        return weights
+
+    monkeypatch.setattr(cards, "read_weights", perturbed)
+    with pytest.raises(UserError, match=r"another backbone than vision_random .* \(expert visual: fingerprint"):
+        lptpp.load(trained.folder)
+    folder = Path(shutil.copytree(trained.checkpoints[2], tmp_path / "run"))
+    with pytest.raises(UserError, match=r"another backbone than vision_random"):
+        fit(settings_of(folder))
+
+
+def test_settings_that_do_not_fit_the_weights_are_refused(trained, tmp_path):
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    text = (folder / "config.yaml").read_text()
+    (folder / "config.yaml").write_text(text.replace("shared_prompts: 2", "shared_prompts: 3", 1))
+    with pytest.raises(
+        UserError, match=r"weight experts\.visual\.encoder\.shared\.tokens is missing, extra or of another"
+    ):
+        lptpp.load(folder)
+
+
+def test_an_overridden_method_survives_loading(settings_of, images, tmp_path):
+    overrides = ["method=lpt", "experts.visual.adapter_width=2", "phase1.epochs=1", "phase2.epochs=1"]
+    fit(settings_of(tmp_path, *overrides, "evaluation.baselines=[]"))
+    model = lptpp.load(tmp_path)
+    assert model.settings.experts["visual"].adapter_width == 2
+    assert len(model.predict(images)) == len(images)
+
+
+def test_fit_and_predict_are_functions_of_the_package(trained, config, images, tmp_path):
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    model = lptpp.fit(config, f"run={folder}", "evaluation.baselines=[]")
+    assert model.predict(images, top_k=2) == lptpp.predict(folder, images, top_k=2)
+
+
+def test_a_folder_or_a_pillow_image_is_refused_with_what_to_give(model, images):
+    with pytest.raises(UserError, match="is a folder: give its files"):
+        model.predict(images[0].parent)
+    with pytest.raises(UserError, match=r"not Image: for Pillow's give numpy\.asarray"):
+        model.predict(Image.new("RGB", (4, 4)))
+
+
+def test_the_package_is_imported_without_pytorch():
+    code = "import sys, lptpp, lptpp.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,101 @@
+"""A run folder made without training: random predictions, written by the evaluation's own writers."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from lptpp.config import load_settings, to_yaml
+from lptpp.data.dataset import Split
+from lptpp.evaluation.evaluate import AVERAGE, MIXTURE, Evaluation, Ranking
+from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
+from lptpp.utils.io import write_csv, write_json
+
+BORDERS = (20, 100)
+
+
+def make_run(
+    folder: Path,
+    counts: Sequence[int],
+    names: Sequence[str] | None = None,
+    method: str = "lptpp",
+    tested: int | Sequence[int] = 3,
+    epochs: int = 2,
+    images: Sequence[Path] | None = None,
+    extra_rows: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+) -> Path:
+    """Write the files of an evaluated run of classes with `counts` training and `tested` test images; return it."""
+    folder.mkdir(parents=True)
+    counts = np.array(counts)
+    names = list(names or (f"class {index}" for index in range(len(counts))))
+    settings_file = folder / "config.yaml"
+    OmegaConf.save({"data": {"root": "/nowhere"}, "evaluation": {"borders": list(BORDERS)}}, settings_file)
+    settings = load_settings(settings_file, [f"run={folder}", f"method={method}", *overrides])
+    settings_file.write_text(to_yaml(settings), encoding="utf-8")
+    labels = np.repeat(np.arange(len(counts)), tested)
+    evaluation = random_evaluation(labels, len(counts), settings.experts, extra_rows)
+    split = Split(list(images or (Path(f"/nowhere/{index}.png") for index in range(len(labels)))), labels)
+    experts = list(settings.experts)
+    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, BORDERS))
+    write_csv(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
+    write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    if evaluation.chosen:
+        write_csv(folder / "groups.csv", group_rows(evaluation, names))
+    write_csv(folder / "history.csv", made_history(evaluation, experts, epochs))
+    write_json(folder / "metrics.json", made_metrics(evaluation, counts, experts, method))
+    return folder
+
+
+def random_evaluation(labels: np.ndarray, classes: int, experts: dict, extra_rows: Sequence[str]) -> Evaluation:
+    """Return an evaluation in which every row is right about half of the time."""
+    random = np.random.default_rng(0)
+    rows = []
+    for name, expert in experts.items():
+        rows += [f"{name}, phase 1"] + ([f"{name}, phase 2"] if expert.group_prompts else [])
+    rows += [AVERAGE, MIXTURE] if len(experts) > 1 else []
+    answer, rankings = rows[-1], {}
+    for row in [*rows, *extra_rows]:
+        right = random.random(len(labels)) < 0.5
+        said = np.where(right, labels, random.integers(0, classes, len(labels)))
+        rankings[row] = Ranking(said[:, None], random.random((len(labels), 1)))
+    weights = random.dirichlet(np.ones(len(experts)), len(labels))
+    best = rankings[answer]
+    truth = np.where(best.classes[:, 0] == labels, best.probabilities[:, 0], random.random(len(labels)) / 10)
+    chosen = {
+        name: random.integers(0, expert.pool, (len(labels), expert.chosen))
+        for name, expert in experts.items()
+        if expert.group_prompts
+    }
+    return Evaluation(labels, rankings, answer, weights, truth, chosen)
+
+
+def made_history(evaluation: Evaluation, experts: Sequence[str], epochs: int) -> list[dict]:
+    stages = [row.replace(", phase ", "/phase") for row in evaluation.rankings if ", phase " in row]
+    stages += ["mixture/phase3"] if len(experts) > 1 else []
+    numbered = [(stage, epoch) for stage in stages for epoch in range(1, epochs + 1)]
+    return [{"stage": s, "epoch": e, "loss": 3 / e, "learning_rate": 0.1, "seconds": 1.5} for s, e in numbered]
+
+
+def made_metrics(evaluation: Evaluation, counts: np.ndarray, experts: Sequence[str], method: str) -> dict:
+    return {
+        "rows": evaluation.metrics(counts, BORDERS),
+        "answer": evaluation.answer,
+        "split": "test",
+        "images": len(evaluation.labels),
+        "classes": len(counts),
+        "classes_tested": len(set(evaluation.labels.tolist())),
+        "training_images": int(counts.sum()),
+        "borders": list(BORDERS),
+        "method": method,
+        "seed": 0,
+        "tuned_parameters": 1000,
+        "tuned_without_classifiers": 800,
+        "tuned_parts": {name: {"classifier": 200, "adapters": 800} for name in experts},
+        "backbone_parameters": 100_000,
+        "tuned_share_percent": 1.0,
+        "tuned_share_without_classifiers_percent": 0.8,
+        "scorer_weights": mean_weights(evaluation, counts, BORDERS, experts),
+        "backbones": {name: {"name": "vision_lite2", "fingerprint": "abcdef0123456789"} for name in experts},
+    }

@@ -1,0 +1,137 @@
+"""The page as a whole: complete, self-contained, escaped, small, for every method."""
+
+import shutil
+from html.parser import HTMLParser
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lptpp.report.page import write_report
+from lptpp.utils.errors import UserError
+from tests.reporting.made import make_run
+
+VOID = {"meta", "img", "br", "link", "input"}
+TITLES = ["The result", "The classes", "The mixture", "The prompt pool", "The probabilities", "The mistakes"]
+TITLES += ["Pictures", "Training", "Settings and versions"]
+
+
+class Reader(HTMLParser):
+    """Collects tags and text; every tag must be closed where it should be, fetch nothing and run nothing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict]] = []
+        self.titles: list[str] = []
+        self.text = ""
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.handle_startendtag(tag, attributes)
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attributes: list) -> None:
+        given = dict(attributes)
+        assert tag not in ("script", "link", "iframe", "object")
+        assert not any(name.startswith("on") for name in given)
+        assert all(given.get(name, "#").startswith(("#", "data:")) for name in ("src", "href", "xlink:href"))
+        self.tags.append((tag, given))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self.open and self.open[-1] == "h2":
+            self.titles.append(data)
+
+
+def report(folder: Path) -> Reader:
+    return Reader(write_report(folder).read_text(encoding="utf-8"))
+
+
+def test_a_trained_run_has_its_sections_and_its_pictures(trained, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    page = report(folder)
+    mistaken = trained.metrics["rows"]["LPT++"]["overall"] < 100
+    assert page.titles == [title for title in TITLES if title != "The mistakes" or mistaken]
+    pictures = [given["src"] for tag, given in page.tags if tag == "img"]
+    assert pictures and all(source.startswith("data:image/jpeg;base64,") for source in pictures)
+    assert "cannot be shown" not in page.text
+    assert f"torch{version('torch')}" in "".join(page.text.split())
+    assert not list(folder.glob("*.partial"))
+
+
+def test_fit_leaves_the_report_and_the_same_run_has_the_same_bytes(trained, tmp_path: Path) -> None:
+    again = write_report(trained.folder, output=tmp_path / "new" / "again.html")
+    assert again.read_bytes() == (trained.folder / "report.html").read_bytes()
+
+
+def test_a_made_run_has_every_section(folder: Path) -> None:
+    assert report(folder).titles == TITLES
+
+
+@pytest.mark.parametrize("method", ["lpt", "linear_probe", "adaptformer"])
+def test_every_method_has_a_report(method: str, tmp_path: Path) -> None:
+    page = report(make_run(tmp_path / "run", [150, 40, 6, 2], method=method, epochs=1))
+    pool = {"The prompt pool", "The group prompts"} if method == "lpt" else set()
+    assert set(page.titles) == set(TITLES) - {"The mixture", "The prompt pool"} | pool
+
+
+NASTY = [
+    "<script>alert(1)</script>",
+    "</svg><b>",
+    "a, 'b' & \"c\"",
+    "$\\frac{1}{",
+    "漢字 😀",
+    "{{ 7 * 7 }}",
+    "bell \x07",
+]
+
+
+def test_names_from_the_data_are_text_and_nothing_else(tmp_path: Path) -> None:
+    images = [Path(f"/nowhere/<script>{index}</script>\"'.png") for index in range(21)]
+    page = report(make_run(tmp_path / "run", [150, 40, 6, 2, 1, 0, 3], names=NASTY, images=images))
+    assert {"script", "b"}.isdisjoint(tag for tag, given in page.tags if not (tag == "b" and not given))
+    for name in NASTY:
+        assert name in page.text
+
+
+@pytest.mark.parametrize(
+    "counts, tested",
+    [
+        ([5, 3], [1, 0]),  # one image, one shot
+        ([10**6, 3, 0], [3, 0, 0]),  # no image of few-shot classes
+        ([0, 7, 0], 1),
+    ],
+)
+def test_small_and_odd_data(counts: list[int], tested: int | list[int], tmp_path: Path) -> None:
+    assert set(TITLES) - set(report(make_run(tmp_path / "run", counts, tested=tested)).titles) <= {"The mistakes"}
+
+
+def test_what_an_old_folder_lacks_is_said(folder: Path, tmp_path: Path) -> None:
+    old = Path(shutil.copytree(folder, tmp_path / "old"))
+    (old / "groups.csv").unlink()
+    (old / "history.csv").unlink()
+    text, again = " ".join(report(old).text.split()), f"lptpp evaluate {old}"
+    assert (
+        f"groups.csv, which says what classes choose which groups, is not in the run folder. This adds it: {again}"
+        in text
+    )
+    assert "no history.csv" in text
+
+
+def test_8142_classes_stay_small(tmp_path: Path) -> None:
+    counts = np.maximum(2, 1000 * np.exp(-np.linspace(0, 6.2, 8142))).astype(int)
+    names = [f"Genus species subspecies {index}" for index in range(8142)]
+    path = write_report(make_run(tmp_path / "run", counts, names, tested=1))
+    assert path.stat().st_size < 2.5e6
+
+
+def test_a_folder_as_output_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"is a folder: give the name of a file, such as .*report\.html"):
+        write_report(folder, output=tmp_path)

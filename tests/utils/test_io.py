@@ -1,0 +1,77 @@
+import csv
+import json
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from lptpp import writing
+from lptpp.utils.io import write_csv, write_json, write_json_lines, write_parquet
+
+
+def test_csv_keeps_commas_and_other_alphabets_and_leaves_unknown_numbers_empty(tmp_path):
+    path = tmp_path / "table.csv"
+    write_csv(
+        path,
+        ({"class": name, "accuracy": value} for name, value in [("café, 猫", np.float64(1.5)), ("b", np.nan)]),
+    )
+    with path.open(encoding="utf-8", newline="") as file:
+        assert list(csv.DictReader(file)) == [
+            {"class": "café, 猫", "accuracy": "1.5"},
+            {"class": "b", "accuracy": ""},
+        ]
+    write_csv(path, [])
+    assert path.read_text() == ""
+    write_csv(path, [], ["class", "accuracy"])
+    assert path.read_text() == "class,accuracy\n"
+
+
+def test_json_holds_null_for_numbers_that_json_lacks(tmp_path):
+    path = tmp_path / "metrics.json"
+    content = {
+        "a": float("nan"),
+        "b": [1, float("inf")],
+        "c": np.array([1.0, np.nan]),
+        "d": np.int64(3),
+        "e": "é",
+        "f": True,
+    }
+    write_json(path, content)
+    text = path.read_text(encoding="utf-8")
+    wanted = {"a": None, "b": [1, None], "c": [1.0, None], "d": 3, "e": "é", "f": True}
+    assert json.loads(text) == wanted
+    assert text.startswith('{\n  "a": null')
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+    path = tmp_path / "metrics.json"
+    write_json(path, {"old": 1})
+    with pytest.raises(TypeError):
+        write_json(path, {"new": object()})
+    assert json.loads(path.read_text()) == {"old": 1}
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_json_lines_hold_a_row_each_whatever_it_holds(tmp_path):
+    rows = [{"a": "line\nbreak, 猫", "b": np.float32(0.5)}, {"a": None, "b": float("nan")}]
+    write_json_lines(tmp_path / "rows.jsonl", iter(rows))
+    lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [{"a": "line\nbreak, 猫", "b": 0.5}, {"a": None, "b": None}]
+
+
+@pytest.mark.parametrize("count", [0, 1, 7])
+def test_parquet_is_written_in_groups_of_rows(count, tmp_path, monkeypatch):
+    monkeypatch.setattr(writing, "GROUP", 3)
+    schema = pyarrow.schema([("name", pyarrow.string()), ("value", pyarrow.float64())])
+    rows = [{"name": f"é{number}", "value": None if number else 0.5} for number in range(count)]
+    write_parquet(tmp_path / "rows.parquet", iter(rows), schema)
+    file = pyarrow.parquet.ParquetFile(tmp_path / "rows.parquet")
+    assert file.read().to_pylist() == rows
+    assert file.metadata.num_row_groups == -(-count // 3)
+
+
+def test_a_parquet_file_that_fails_leaves_nothing(tmp_path):
+    schema = pyarrow.schema([("value", pyarrow.float64())])
+    with pytest.raises(pyarrow.ArrowInvalid):
+        write_parquet(tmp_path / "rows.parquet", [{"value": "text"}], schema)
+    assert list(tmp_path.iterdir()) == []

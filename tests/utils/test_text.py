@@ -1,0 +1,12 @@
+from pathlib import Path
+
+from lptpp.utils.text import listed
+
+
+def test_the_first_names_are_listed_and_the_others_counted() -> None:
+    assert listed([]) == ""
+    assert listed("ab") == "a, b"
+    assert listed(range(8)) == "0, 1, 2, 3, 4, 5, 6, 7"
+    assert listed(str(i) for i in range(9)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1 more"
+    assert listed([Path("a")] * 1234, 1, between="; ") == "a and 1,233 more"
+    assert listed("abc", 2, between="; ") == "a; b and 1 more"
