@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.app import answers
+from lptpp.app import predictions as answers
 from lptpp.app.neighbours import neighbours_of
 from lptpp.app.predictions import Answered, Answerer, Asked, Chance, Refused
 from lptpp.data.prepare import collection_of

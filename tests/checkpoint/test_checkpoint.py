@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from lptpp.checkpoint import store as checkpoint
 from lptpp.checkpoint.store import latest_checkpoint, write_checkpoint
-from lptpp.training import checkpoint
 from lptpp.utils.errors import UserError
 
 

@@ -7,7 +7,7 @@ from rich.console import Console
 
 from lptpp.console.result import show_result
 from lptpp.evaluation.files import read_metrics
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 
 def shown(folder: Path, counts: Sequence[int], tested: int | Sequence[int] = 3, **metrics: object) -> str:

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from lptpp.data import threads
+from lptpp.data import cache as threads
 from lptpp.data.cache import in_threads
 
 

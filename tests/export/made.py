@@ -14,7 +14,7 @@ from lptpp.inference.model import Model
 from lptpp.inference.outputs import Answer, answer
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
-from tests.test_mixture import make_mixture
+from tests.models.test_mixture import make_mixture
 
 CLASSES = ["oak", "elm, red", 'a "b" <script>', "ätherisch", "最"]
 WIDE = Preprocessing((32, 32), (0.1, 0.4, 0.6), (0.2, 0.3, 0.4), "bilinear", crop_share=0.8)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.export import hugging_face, run
+from lptpp.export import hugging_face
+from lptpp.export import write as run
 from lptpp.export.write import Options, appearing, export_run
 from lptpp.utils.errors import UserError
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import lptpp
-from lptpp.prediction import run as prediction
+from lptpp.prediction import predict as prediction
 from lptpp.prediction.options import Options
 from lptpp.prediction.predict import predict_paths
 

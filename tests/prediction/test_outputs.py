@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from lptpp.prediction import outputs
+from lptpp.prediction import writer as outputs
 from lptpp.prediction.writer import FEATURES, TABLES, check_suffix, write_features, write_rows
 from lptpp.utils.errors import UserError
 

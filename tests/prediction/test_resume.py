@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lptpp.prediction import run as prediction
+from lptpp.prediction import predict as prediction
 from lptpp.prediction.resume import Store
 from lptpp.utils.errors import Interrupted
 

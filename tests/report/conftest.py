@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from lptpp.report.gather import Run, gather
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 COUNTS = (150, 120, 90, 40, 25, 20, 19, 12, 12, 8, 3, 3, 1, 0)
 TESTED = (9, 6, 5, 5, 4, 4, 3, 3, 3, 3, 2, 2, 0, 2)

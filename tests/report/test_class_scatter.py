@@ -8,7 +8,7 @@ import pytest
 from lptpp.report.class_scatter import MOST_MARKS, class_plot
 from lptpp.report.gather import Run, gather
 from lptpp.report.style import MARKS, log_position
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 
 def marks(ax) -> dict[str, list[tuple[float, float]]]:

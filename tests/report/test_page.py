@@ -10,7 +10,7 @@ import pytest
 
 from lptpp.report.page import write_report
 from lptpp.utils.errors import UserError
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 TITLES = ["The result", "The classes", "The mixture", "The prompt pool", "The probabilities", "The mistakes"]

@@ -5,8 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lptpp.report import classes, confusions, learning, reliability, result, shots
 from lptpp.report.gather import Predictions, Run
+from lptpp.report.sections import calibration as reliability
+from lptpp.report.sections import classes, confusions, learning, result
+from lptpp.report.sections import result as shots
 from lptpp.report.text import counted, percent, shortened, signed
 
 

@@ -10,8 +10,8 @@ from filelock import FileLock
 
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import load_settings, to_dictionary
-from lptpp.evaluation import report
-from lptpp.sweep import run as sweep_run
+from lptpp.evaluation import run as report
+from lptpp.sweep import search as sweep_run
 from lptpp.sweep.plan import Plan, make_plan
 from lptpp.sweep.search import sweep
 from lptpp.training.recorder import Interrupted

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from lptpp import writing
+from lptpp.utils import io as writing
 from lptpp.utils.io import write_csv, write_json, write_json_lines, write_parquet
 
 

@@ -8,9 +8,20 @@ from rich.console import Console
 
 from lptpp.config import Settings
 from lptpp.console.chart import chart
-from lptpp.data.inspect import Inspection, Look, inspect_data
+from lptpp.data.inspect import (
+    DUPLICATES,
+    Inspection,
+    Look,
+    class_rows,
+    duplicate_rows,
+    inspect_data,
+    picture_rows,
+)
 from lptpp.data.statistics import shots
 from lptpp.evaluation.intervals import few_tested, widest
+from lptpp.report.distribution import distribution_figure
+from lptpp.report.style import style
+from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.text import listed
 
 NAMED = 5  # of pictures that are there twice; the files hold all

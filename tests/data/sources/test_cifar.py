@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lptpp.data import cifar
+from lptpp.data.sources import cifar
 from lptpp.data.sources.cifar import cifar10_lt, cifar100_lt, long_tail
 from lptpp.utils.errors import UserError
 

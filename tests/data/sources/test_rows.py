@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.data.sources.columns import Rows, assembled, by_part, joined
+from lptpp.data.sources.rows import Rows, assembled, by_part, joined
 from lptpp.utils.errors import UserError
 
 

@@ -9,10 +9,10 @@ import pytest
 import webdataset
 from PIL import Image
 
-from lptpp.data import shards
 from lptpp.data.cache import check
 from lptpp.data.dataset import Collection
 from lptpp.data.decode import decode
+from lptpp.data.sources import webdataset as shards
 from lptpp.utils.errors import UserError
 from tests.drawn import pixels, png
 

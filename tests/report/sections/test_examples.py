@@ -13,7 +13,7 @@ from lptpp.data.dataset import Collection, Split
 from lptpp.report.gather import Run, gather
 from lptpp.report.sections.examples import SHOWN, choose, section
 from lptpp.report.thumbnails import LONGEST, thumbnail
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 COUNTS = [40, 30, 5, 4, 3, 2, 2, 1]
 

@@ -7,7 +7,7 @@ import pytest
 
 from lptpp.report.gather import Run, gather
 from lptpp.report.sections.groups import choosers, heat_map, section, told
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 
 def cells(plate) -> np.ndarray:

@@ -7,7 +7,7 @@ import pytest
 
 from lptpp.report.gather import Run, gather
 from lptpp.report.sections.mixture import agreement, gain, mean_by_class, section
-from tests.reporting.made import make_run
+from tests.report.made import make_run
 
 
 def test_a_gain_is_the_difference_of_two_rows_class_by_class(run: Run) -> None:

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.data.dataset import Collection
-from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, Rows, assembled, pick, reference
+from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, pick, reference
 from lptpp.data.sources.files import located
 from lptpp.data.sources.labels import named, read_names
+from lptpp.data.sources.rows import Rows, assembled
 from lptpp.data.split import PARTS
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra

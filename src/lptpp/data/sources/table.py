@@ -10,19 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.data.dataset import Collection
-from lptpp.data.sources.columns import (
-    IMAGE_COLUMNS,
-    LABEL_COLUMNS,
-    SPLIT_COLUMNS,
-    Rows,
-    assembled,
-    by_part,
-    joined,
-    pick,
-    reference,
-)
+from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, pick, reference
 from lptpp.data.sources.files import located, matching, refuse_all_missing
 from lptpp.data.sources.labels import named, read_names
+from lptpp.data.sources.rows import Rows, assembled, by_part, joined
 from lptpp.data.sources.table_reader import TableFile, open_table
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lptpp.data.dataset import Collection
-from lptpp.data.sources.columns import Rows, assembled, joined
 from lptpp.data.sources.files import located, matching
 from lptpp.data.sources.folder import SUFFIXES
 from lptpp.data.sources.labels import read_names
+from lptpp.data.sources.rows import Rows, assembled, joined
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
 from lptpp.utils.progress import progress_bar
