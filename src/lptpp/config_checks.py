@@ -66,7 +66,8 @@ def _check_data(settings: Settings) -> None:
     _choose("data.profile", data.profile)
     _within("data.validation", data.validation, 0, 0.9)
     _within("data.test", data.test, 0, 0.9)
-    _within("data.factor", data.factor, 1)
+    if data.factor is not None:
+        _within("data.factor", data.factor, 1)
     _within("data.largest_megapixels", data.largest_megapixels, 0.001)
     _within("data.memory_gb", data.memory_gb, 0)
     _within("augmentation.smallest_crop", augmentation.smallest_crop, 0.01, 1)
