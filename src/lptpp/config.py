@@ -138,6 +138,7 @@ class EvaluationSettings:
 
     split: str = "test"  # test, or validation while settings are being chosen
     borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
+    balanced: int = 0  # also print the table on this many test pictures of every class that has as many; 0 = off
     batch_size: int = 64  # pictures judged at once; a CPU is quickest with few, a GPU with many that fit in its memory
     baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
     each_epoch: bool = False  # also measure the validation part after every epoch, for curves

@@ -134,6 +134,7 @@ def _check_evaluation(settings: Settings) -> None:
     _choose("evaluation.split", evaluation.split)
     _choose("evaluation.views", evaluation.views)
     _check_temperature(evaluation.temperature)
+    _within("evaluation.balanced", evaluation.balanced, 0)
     _within("evaluation.batch_size", evaluation.batch_size, 1)
     for name in evaluation.baselines:
         _choose("evaluation.baselines", name)

@@ -4,10 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.collection import Collection
 from lptpp.data.pictures import Pictures
 from lptpp.evaluation.adjustment import Adjustment, adjustment, options, rows_of
+from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.rows import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
@@ -51,7 +54,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
 
 
 def evaluated(settings: Settings) -> dict[str, Any] | None:
-    """Return the metrics that a run folder holds, if they are of the split and the borders that the settings name."""
+    """Return the metrics that a run folder holds, if they were made by the evaluation settings given."""
     path = Path(settings.run) / "metrics.json"
     if not path.is_file():
         return None
@@ -61,6 +64,8 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "borders": list(settings.evaluation.borders),
         "test_time": options(settings.evaluation),
     }
+    if (metrics.get("balanced") or {"pictures": 0})["pictures"] != settings.evaluation.balanced:
+        return None
     metrics.setdefault("test_time", options(EvaluationSettings()))
     return metrics if all(metrics.get(key) == value for key, value in wanted.items()) else None
 
@@ -75,6 +80,7 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
     borders = _borders(settings)
     return {
         "rows": evaluation.metrics(counts, borders),
+        "balanced": _balanced(settings, evaluation, counts),
         "answer": evaluation.answer,
         "split": settings.evaluation.split,
         "images": len(evaluation.labels),
@@ -117,6 +123,11 @@ def _adjusted(settings: Settings, mixture: Mixture, collection: Collection, runn
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
     return rows_of(settings.evaluation, whole)
+
+
+def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:
+    pictures, seed = settings.evaluation.balanced, settings.data.split_seed
+    return balanced_metrics(evaluation, counts, _borders(settings), pictures, seed) if pictures else None
 
 
 def _borders(settings: Settings) -> tuple[int, int]:
