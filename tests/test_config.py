@@ -178,6 +178,7 @@ OUT_OF_RANGE = [
     "phase3.sampler=class",
     "phase3.views=-1",
     "phase3.hidden=0",
+    "evaluation.balanced=-1",
     "evaluation.split=train",
     "evaluation.batch_size=0",
     "evaluation.baselines=[zero]",

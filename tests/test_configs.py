@@ -19,6 +19,7 @@ NAMES = {
     "emoji",
     "folder",
     "grocery",
+    "grocery_lt",
     "table",
     "huggingface",
     "webdataset",

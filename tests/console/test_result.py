@@ -39,3 +39,26 @@ def test_classes_without_a_picture_are_named(tmp_path: Path) -> None:
     names = ", ".join(f"rare {i}" for i in range(8))
     assert f"Classes without a picture in the test part: 9 of 12: {names} and 1 more.\n" in told
     assert "without a picture" not in shown(tmp_path / "whole", [30] * 3)
+
+
+def test_the_balanced_table_comes_first(tmp_path: Path) -> None:
+    row = {"overall": 41.04, "many": 33.3, "medium": 50.0, "few": None}
+    balanced = {"pictures": 5, "classes": 62, "rows": {"LPT++": row}}
+    lines = [line.strip() for line in shown(tmp_path / "run", [30] * 3, balanced=balanced).splitlines()]
+    titles = [line for line in lines if line.startswith("lptpp: accuracy")]
+    assert titles == [
+        "lptpp: accuracy in % on the balanced test part (310 images, seed 0)",
+        "lptpp: accuracy in % on the test part (9 images, seed 0)",
+    ]
+    first = lines[: lines.index(titles[1])]
+    assert "balanced test part: 5 pictures of each of 62 classes" in " ".join(first)
+    assert "many: more than 100 training images" in " ".join(first)
+    (found,) = (line for line in first if "LPT++" in line)
+    assert [cell.strip() for cell in found.strip("│").split("│")] == ["LPT++", "41.0", "33.3", "50.0", "–"]
+    assert not any("Mean class" in line for line in first)
+
+
+def test_a_balanced_part_without_a_picture_is_told(tmp_path: Path) -> None:
+    told = shown(tmp_path / "run", [30] * 3, balanced={"pictures": 500, "classes": 0, "rows": {}})
+    assert told.startswith("No class has 500 pictures in the test part: evaluation.balanced=500 draws nothing,")
+    assert "balanced test part" not in shown(tmp_path / "other", [30] * 3, balanced=None)

@@ -151,6 +151,18 @@ def cifar(here: Path) -> None:
         divided(here / folder)
 
 
+def grocery(here: Path) -> None:
+    """Lay the pictures out as the data set's repository does, then as the page's script does."""
+    for number, (part, counts) in enumerate({**PARTS, "val": dict.fromkeys(TREES, 1)}.items()):
+        for seed, name in trees(counts, number):
+            group = Path("Fruit", "Oak") if name == "red oak" else Path("Vegetables")
+            folder = here / "GroceryStoreDataset" / "dataset" / part / group / name.replace(" ", "-")
+            draw(folder / f"{seed}.jpg", seed)
+    (code,) = blocks(ROOT / "docs" / "data" / "grocery.md", "python")
+    exec(compile(code, "grocery.md", "exec"), {})
+    assert len(list((here / "grocery" / "train" / "red oak").iterdir())) == TREES["red oak"] + 1
+
+
 MADE: dict[str, Callable[[Path], None]] = {
     "index": folders,
     "folder": folders,
@@ -160,6 +172,7 @@ MADE: dict[str, Callable[[Path], None]] = {
     "webdataset": tar_shards,
     "benchmarks": benchmarks,
     "cifar": cifar,
+    "grocery": grocery,
     "emoji": lambda here: None,
 }
 

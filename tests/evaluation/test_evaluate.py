@@ -133,6 +133,15 @@ def test_other_classes_are_refused(run, pictures, tmp_path):
         evaluate_run(run, [f"data.root={other}"])
 
 
+def test_another_number_of_training_pictures_is_told(run, pictures, tmp_path, caplog):
+    other = Path(shutil.copytree(pictures, tmp_path / "other"))
+    sorted(other.glob("train/*/*.png"))[0].unlink()
+    evaluate_run(run, ["evaluation.baselines=[]"])
+    assert "was trained on" not in caplog.text
+    evaluate_run(run, ["evaluation.baselines=[]", f"data.root={other}"])
+    assert f"{run} was trained on 17 images; its settings now give 16," in caplog.text
+
+
 def test_the_confusion_and_the_classes_add_up(trained):
     rows = {}
     for name in ("confusion", "per_class", "predictions"):

@@ -32,6 +32,26 @@ def test_the_shot_table_is_that_of_the_metrics(run: Run) -> None:
     assert marked == [value == max(overall) for value in overall]
 
 
+def test_the_balanced_table_is_there_where_it_was_measured(run: Run) -> None:
+    rows = {
+        name: {key: row[key] for key in ("overall", "many", "medium", "few")}
+        for name, row in run.metrics["rows"].items()
+    }
+    balanced = {"pictures": 2, "classes": 40, "rows": rows}
+    (table,) = result.balanced_table(replace(run, metrics={**run.metrics, "balanced": balanced}))
+    assert list(table.headings) == ["", "Overall", "Many", "Medium", "Few"]
+    assert [row[:2] for row in texts(table)] == [row[:2] for row in texts(result.shot_table(run))]
+    assert table.reading.startswith("Balanced test part: 2 pictures of each of 40 classes, each class counts the same.")
+    assert table.marked == result.shot_table(run).marked
+
+
+def test_without_a_balanced_part_there_is_no_table(run: Run) -> None:
+    empty = {"pictures": 500, "classes": 0, "rows": {}}
+    without = [replace(run, metrics={**run.metrics, "balanced": balanced}) for balanced in (None, empty)]
+    assert [result.balanced_table(one) for one in [run, *without]] == [[], [], []]
+    assert [result.no_balanced(one)[:27] for one in [run, *without]] == ["", "", "No class has 500 pictures in"[:27]]
+
+
 def test_options_at_test_time_show_what_they_change(run: Run) -> None:
     (table,) = result.test_time_table(run)
     before, after = run.metrics["rows"]["LPT++"], run.metrics["rows"]["LPT++, five_crops"]

@@ -18,8 +18,8 @@ class DataSettings:
     image_column: str | None = None  # csv, parquet, huggingface: the pictures; webdataset: a member such as jpg
     label_column: str | None = None  # the same for the labels; webdataset: a member such as cls, or a key of json
     split_column: str | None = None  # csv, parquet: says train, val or test; one called split by default; or none
-    factor: float = 100.0  # CIFAR: largest class count over smallest
-    profile: str = "exponential"  # CIFAR: exponential or step
+    factor: float | None = None  # draw the training part down to this imbalance factor; null = leave it, CIFAR: 100
+    profile: str = "exponential"  # how the class counts fall then: exponential or step
     validation: float = 0.0  # share of each training class drawn for validation, never its last image
     test: float = 0.2  # share drawn for the test part where the source has none
     split_seed: int = 0  # the draw of validation and test follows from it alone
@@ -123,6 +123,7 @@ class EvaluationSettings:
 
     split: str = "test"  # test, or validation while settings are being chosen
     borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
+    balanced: int = 0  # also print the table on this many test pictures of every class that has as many; 0 = off
     batch_size: int = 64  # pictures judged at once; a CPU is quickest with few, a GPU with many that fit in its memory
     baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
     each_epoch: bool = False  # also measure the validation part after every epoch, for curves

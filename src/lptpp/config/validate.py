@@ -68,7 +68,8 @@ def _check_data(settings: Settings) -> None:
     _choose("data.profile", data.profile)
     _within("data.validation", data.validation, 0, 0.9)
     _within("data.test", data.test, 0, 0.9)
-    _within("data.factor", data.factor, 1)
+    if data.factor is not None:
+        _within("data.factor", data.factor, 1)
     _within("data.largest_megapixels", data.largest_megapixels, 0.001)
     _within("data.memory_gb", data.memory_gb, 0)
     _within("augmentation.smallest_crop", augmentation.smallest_crop, 0.01, 1)
@@ -135,6 +136,7 @@ def _check_evaluation(settings: Settings) -> None:
     _choose("evaluation.split", evaluation.split)
     _choose("evaluation.views", evaluation.views)
     _check_temperature(evaluation.temperature)
+    _within("evaluation.balanced", evaluation.balanced, 0)
     _within("evaluation.batch_size", evaluation.batch_size, 1)
     for name in evaluation.baselines:
         _choose("evaluation.baselines", name)

@@ -10,12 +10,18 @@ from lptpp.console.tables import shot_table
 from lptpp.data.statistics import suggested_borders
 from lptpp.evaluation.files import read_rows
 from lptpp.evaluation.intervals import untested
+from lptpp.evaluation.balanced import describe_balanced
+from lptpp.evaluation.table import BALANCED
 
 EXAMPLES = 3
 
 
 def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
-    """Print the shot table, the share of tuned parameters, three predictions, and where the rest is."""
+    """Print the shot tables, the share of tuned parameters, three predictions, and where the rest is.
+
+    The table of the balanced part comes first where there is one.
+    """
+    _show_balanced(console, metrics)
     images, split = f"{metrics['images']:,}", metrics["split"]
     title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
     console.print(shot_table(metrics["rows"], title, (metrics["borders"][0], metrics["borders"][1])))
@@ -31,6 +37,20 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _show_borders(console, folder, metrics["rows"][metrics["answer"]])
     console.print(f"Report: {folder / 'report.html'}")
+
+
+def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
+    if not (balanced := metrics.get("balanced")):  # off, or a run folder from before it was there
+        return
+    split = metrics["split"]
+    told = describe_balanced(balanced, split)
+    if not balanced["rows"]:
+        console.print(told)
+        return
+    images = f"{balanced['pictures'] * balanced['classes']:,} images"
+    title = f"{metrics['method']}: accuracy in % on the balanced {split} part ({images}, seed {metrics['seed']})"
+    borders = (metrics["borders"][0], metrics["borders"][1])
+    console.print(shot_table(balanced["rows"], title, borders, BALANCED, told))
 
 
 def _show_borders(console: Console, folder: Path, answer: dict[str, Any]) -> None:

@@ -1,14 +1,18 @@
 """The files that a run's evaluation leaves: metrics.json, per_class.csv, predictions.csv, confusion.csv, groups.csv."""
 
 import json
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import Pictures
 from lptpp.data.dataset import Collection
 from lptpp.data.prepare import checked, collection_of
+from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
@@ -54,7 +58,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
 
 
 def evaluated(settings: Settings) -> dict[str, Any] | None:
-    """Return the metrics that a run folder holds, if they are of the split and the borders that the settings name."""
+    """Return the metrics that a run folder holds, if they were made by the evaluation settings given."""
     path = Path(settings.run) / "metrics.json"
     if not path.is_file():
         return None
@@ -64,6 +68,8 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "borders": list(settings.evaluation.borders),
         "test_time": options(settings.evaluation),
     }
+    if (metrics.get("balanced") or {"pictures": 0})["pictures"] != settings.evaluation.balanced:
+        return None
     metrics.setdefault("test_time", options(EvaluationSettings()))
     return metrics if all(metrics.get(key) == value for key, value in wanted.items()) else None
 
@@ -78,6 +84,7 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
     borders = _borders(settings)
     return {
         "rows": evaluation.metrics(counts, borders),
+        "balanced": _balanced(settings, evaluation, counts),
         "answer": evaluation.answer,
         "split": settings.evaluation.split,
         "images": len(evaluation.labels),
@@ -122,11 +129,17 @@ def _adjusted(settings: Settings, mixture: Mixture, collection: Collection, runn
     return rows_of(settings.evaluation, whole)
 
 
+def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:
+    pictures, seed = settings.evaluation.balanced, settings.data.split_seed
+    return balanced_metrics(evaluation, counts, _borders(settings), pictures, seed) if pictures else None
+
+
 def _borders(settings: Settings) -> tuple[int, int]:
     low, high = settings.evaluation.borders
     return low, high
 
 
+log = logging.getLogger("lptpp")
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
 
 
@@ -144,4 +157,15 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     collection = checked(collection_of(settings), settings, run / "skipped.csv")
     if collection.class_names != model.class_names:
         raise UserError(f"The classes under data.root are not those {run} was trained on: give its own data.root.")
+    _warn_of_other_counts(run, model.counts, collection.counts())
     return write_evaluation(settings, model.mixture, collection, runner_of(settings)), collection
+
+
+def _warn_of_other_counts(run: Path, trained: np.ndarray, now: np.ndarray) -> None:
+    """Warn where the classes have other training images now, (C,), than those that the run was trained on, (C,)."""
+    if not np.array_equal(trained, now):
+        log.warning(
+            "%s was trained on %d images; its settings now give %d, or the same number in other classes. Shot groups"
+            " and baselines follow the present ones: check data.root and data.factor.",
+            *(run, trained.sum(), now.sum()),
+        )

@@ -1,4 +1,3 @@
-import math
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -6,34 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lptpp.data.sources import cifar
-from lptpp.data.sources.cifar import cifar10_lt, cifar100_lt, long_tail
+from lptpp.data import cifar
+from lptpp.data.sources.cifar import cifar10_lt, cifar100_lt
 from lptpp.utils.errors import UserError
-
-
-@pytest.mark.parametrize("factor", [1, 2, 10, 49, 50, 100, 128.5, 200])
-@pytest.mark.parametrize(("classes", "largest"), [(10, 5000), (100, 500), (3, 490)])
-def test_long_tail_is_the_published_formula(factor: float, classes: int, largest: int) -> None:
-    counts = np.full(classes, largest)
-    exponential = [math.floor(largest * factor ** (-c / (classes - 1)) + 1e-9) for c in range(classes)]
-    step = [largest if c < classes // 2 else math.floor(largest / factor) for c in range(classes)]
-    assert long_tail(counts, factor, "exponential").tolist() == exponential
-    assert long_tail(counts, factor, "step").tolist() == step
-
-
-def test_totals_that_the_literature_reports() -> None:
-    assert long_tail(np.full(100, 500), 100, "exponential").sum() == 10847
-    assert long_tail(np.full(10, 5000), 100, "exponential").sum() == 12406
-
-
-def test_a_class_with_too_few_images_keeps_them_all() -> None:
-    assert long_tail(np.array([100, 20, 10]), 10, "exponential").tolist() == [100, 20, 10]
-
-
-@pytest.mark.parametrize(("factor", "profile", "words"), [(0.5, "step", "at least 1"), (10, "stepp", "mean step")])
-def test_refuses_a_factor_below_one_and_an_unknown_profile(factor: float, profile: str, words: str) -> None:
-    with pytest.raises(UserError, match=words):
-        long_tail(np.full(3, 10), factor, profile)
 
 
 def test_from_folders(tmp_path: Path) -> None:

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from lptpp.data.dataset import Collection
 from lptpp.data.sources import cifar, emoji, folder, huggingface, inat, lists, table, webdataset
+from lptpp.data.dataset import Collection
+from lptpp.data.long_tail import draw_long_tail
 from lptpp.data.split import draw_part
 from lptpp.utils.errors import UserError, did_you_mean
 
@@ -26,7 +27,6 @@ MEANINGS = {
     "train_list": "what lists the training images: lines of `path label`, a table, or tar shards",
     "test": "the share of every class that becomes the test part, such as 0.2",
     "split_seed": "the seed of the parts drawn, a whole number",
-    "factor": "the largest class over the smallest, such as 100",
     "profile": "exponential or step",
     "memory_gb": "how much memory pictures may take, in gigabytes",
 }
@@ -35,15 +35,19 @@ MEANINGS = {
 def load_collection(source: str, validation: float, **arguments: Any) -> Collection:
     """Return the data set of a source; `arguments` are those of all sources, each takes what it knows.
 
-    A source without a validation part gets one: the share `validation` of every class of its training part,
-    drawn by `split_seed`, never a class's last image.
+    With a `factor`, the training part is drawn down to a long tail, unless the source takes `factor` itself. A source
+    without a validation part then gets one: the share `validation` of every class of its training part, drawn by
+    `split_seed`, never a class's last image.
 
     Raises:
         UserError: an unknown source, an argument that the source needs is None, or what the source raises.
     """
     if source not in SOURCES:
         raise UserError(f"Unknown data.source {source!r}: {did_you_mean(source, SOURCES)}")
-    collection = SOURCES[source](**_known(source, arguments))
+    known = _known(source, arguments)
+    collection = SOURCES[source](**known)
+    if arguments.get("factor") is not None and "factor" not in known:
+        collection = draw_long_tail(collection, arguments["factor"], arguments["profile"], arguments["split_seed"])
     if collection.validation is not None or not validation:
         return collection
     return draw_part(collection, "validation", validation, arguments["split_seed"])

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.statistics import describe_borders
+from lptpp.evaluation.balanced import describe_balanced
+from lptpp.evaluation.table import BALANCED
 from lptpp.evaluation.intervals import few_tested, interval
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, best_cells, known, one_decimal
 from lptpp.report.gather import Run
@@ -50,8 +52,8 @@ def spread(run: Run) -> str:
 
 def section(run: Run) -> Section:
     """Return the part that holds the numbers."""
-    told = " ".join(filter(None, (verdict(run), trust(run))))
-    return Section("The result", [shot_table(run), shot_plot(run), *test_time_table(run)], told)
+    told = " ".join(filter(None, (verdict(run), trust(run), no_balanced(run))))
+    return Section("The result", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], told)
 
 
 def verdict(run: Run) -> str:
@@ -95,16 +97,26 @@ def _interval(accuracy: float, images: int) -> str:
     return f"{low:.1f} to {percent(high, 1)}"
 
 
+def no_balanced(run: Run) -> str:
+    """Return in a sentence that the balanced part that was asked for holds no picture, if that is so."""
+    balanced = run.metrics.get("balanced")
+    return describe_balanced(balanced, run.metrics["split"]) if balanced and not balanced["rows"] else ""
+
+
+def balanced_table(run: Run) -> list[Table]:
+    """Return the shot table of the balanced part, if there is one."""
+    balanced = run.metrics.get("balanced")
+    if not balanced or not balanced["rows"]:
+        return []
+    told = describe_balanced(balanced, run.metrics["split"])
+    reading = f"{told.capitalize()}, each class counts the same. Accuracy in %."
+    return [_table(run, "The shot table, balanced", balanced["rows"], BALANCED, reading)]
+
+
 def shot_table(run: Run) -> Table:
     """Return the table that `lptpp evaluate` prints."""
-    rows = run.metrics["rows"]
-    best = best_cells(rows.values())
-    cells = [[_name(name), *_metrics(row, best)] for name, row in rows.items()]
-    reading = (
-        "Accuracy in %; ECE is the expected calibration error, smaller is better. The marked row is the run's answer,"
-        f" bold the best of its column. {describe_borders(run.borders).capitalize()}."
-    )
-    return Table("The shot table", ["", *COLUMNS.values()], cells, reading, list(rows).index(run.answer))
+    reading = "Accuracy in %; ECE is the expected calibration error, smaller is better."
+    return _table(run, "The shot table", run.metrics["rows"], COLUMNS, reading)
 
 
 def test_time_table(run: Run) -> list[Table]:
@@ -123,8 +135,18 @@ def _name(row: str) -> Cell:
     return Cell(row.replace("phase ", "phase\u00a0"))  # where it must break, then before
 
 
-def _metrics(row: Mapping[str, Any], best: Mapping[str, str]) -> list[Cell]:
-    printed = {key: one_decimal(row.get(key)) for key in COLUMNS}
+def _table(
+    run: Run, title: str, rows: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], reading: str
+) -> Table:
+    best = best_cells(rows.values())
+    cells = [[_name(name), *_metrics(row, best, columns)] for name, row in rows.items()]
+    marks = "The marked row is the run's answer, bold the best of its column."
+    reading = f"{reading} {marks} {describe_borders(run.borders).capitalize()}."
+    return Table(title, ["", *columns.values()], cells, reading, list(rows).index(run.answer))
+
+
+def _metrics(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[str, str]) -> list[Cell]:
+    printed = {key: one_decimal(row.get(key)) for key in columns}
     return [
         number(text, "best" if key in ACCURACIES and text == best.get(key) else "") for key, text in printed.items()
     ]

@@ -1,0 +1,99 @@
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lptpp.config import load_settings
+from lptpp.evaluation.run import evaluate_run
+from lptpp.evaluation.balanced import balanced_metrics, balanced_part, describe_balanced
+from lptpp.evaluation.evaluate import Evaluation, Ranking
+from lptpp.evaluation.run import evaluated
+from lptpp.inference.runtime import Runner
+
+LABELS = np.array(random.Random(0).sample([0] * 40 + [1] * 5 + [2] * 4 + [4] * 6, 55))  # class 3 has no picture
+COUNTS = np.array([200, 50, 50, 50, 3])
+
+
+@pytest.fixture
+def evaluation() -> Evaluation:
+    """A row that is right on class 0 alone, and one that is right on the first 30 images."""
+    large = np.where(LABELS == 0, 0, 3)
+    first = np.where(np.arange(55) < 30, LABELS, 3)
+    sure = np.full((55, 1), 0.5)
+    return Evaluation(LABELS, {"large": Ranking(large[:, None], sure), "first": Ranking(first[:, None], sure)}, "first")
+
+
+@pytest.mark.parametrize("pictures", [1, 4, 5, 6, 40])
+def test_equally_many_pictures_are_drawn_of_every_class_that_has_them(pictures: int) -> None:
+    places = balanced_part(LABELS, pictures, seed=0)
+    assert len(set(places.tolist())) == len(places)
+    assert places.tolist() == sorted(places)
+    drawn = [LABELS[places].tolist().count(c) for c in range(5)]
+    assert drawn == [pictures if LABELS.tolist().count(c) >= pictures else 0 for c in range(5)]
+
+
+def test_the_draw_follows_from_the_seed_and_a_class_from_itself_alone() -> None:
+    first, again, other = (balanced_part(LABELS, 5, seed) for seed in (0, 0, 1))
+    assert first.tolist() == again.tolist() != other.tolist()
+    without = np.where(LABELS == 4, 1, LABELS)  # class 4 is gone, 0 has the same pictures
+    assert [i for i in first if LABELS[i] == 0] == [i for i in balanced_part(without, 5, 0) if LABELS[i] == 0]
+
+
+def test_rows_are_accuracies_counted_by_hand(evaluation: Evaluation) -> None:
+    found = balanced_metrics(evaluation, COUNTS, (20, 100), 5, seed=0)
+    assert (found["pictures"], found["classes"]) == (5, 3)
+    shots = {"many": [0], "medium": [1, 2, 3], "few": [4], "overall": [0, 1, 2, 3, 4]}
+    for name, ranking in evaluation.rankings.items():
+        for key, classes in shots.items():
+            hits = [
+                ranking.classes[i, 0] == LABELS[i] for i in balanced_part(LABELS, 5, seed=0) if LABELS[i] in classes
+            ]
+            assert found["rows"][name][key] == pytest.approx(100 * sum(hits) / len(hits))
+        assert found["rows"][name].keys() == shots.keys()
+    assert found["rows"]["large"]["overall"] == pytest.approx(100 / 3)  # the mean over its three classes
+
+
+def test_the_part_is_told(evaluation: Evaluation) -> None:
+    balanced = balanced_metrics(evaluation, COUNTS, (20, 100), 5, seed=0)
+    assert describe_balanced(balanced, "test") == "balanced test part: 5 pictures of each of 3 classes"
+    single = {"pictures": 1, "classes": 1}
+    assert describe_balanced(single, "validation") == "balanced validation part: 1 picture of each of 1 class"
+
+
+def test_no_class_with_pictures_enough_is_told_in_a_sentence(evaluation: Evaluation) -> None:
+    balanced = balanced_metrics(evaluation, COUNTS, (20, 100), 41, seed=0)
+    assert balanced == {"pictures": 41, "classes": 0, "rows": {}}
+    told = "No class has 41 pictures in the test part: evaluation.balanced=41 draws nothing, lower it."
+    assert describe_balanced(balanced, "test") == told
+
+
+@pytest.fixture
+def run(trained, tmp_path) -> Path:
+    return Path(shutil.copytree(trained.folder, tmp_path / "run"))
+
+
+def test_evaluate_adds_it_without_looking_at_a_picture_twice(run, trained, monkeypatch) -> None:
+    calls = []
+    judgements = Runner.judgements
+    monkeypatch.setattr(Runner, "judgements", lambda self, *rest: (calls.append(1), judgements(self, *rest))[1])
+    metrics = evaluate_run(run, ["evaluation.balanced=3"])
+    assert len(calls) == 1
+    assert metrics["rows"] == trained.metrics["rows"]
+    assert json.loads((run / "metrics.json").read_text())["balanced"] == metrics["balanced"]
+    assert (metrics["balanced"]["classes"], list(metrics["balanced"]["rows"])) == (4, list(metrics["rows"]))
+    for name, row in metrics["balanced"]["rows"].items():  # the test part is balanced as it is, 3 of each class
+        assert row["overall"] == pytest.approx(metrics["rows"][name]["mean_class"])
+    page = " ".join((run / "report.html").read_text().split())
+    assert "Balanced test part: 3 pictures of each of 4 classes" in page
+
+
+def test_a_run_that_was_evaluated_otherwise_is_evaluated_again(run) -> None:
+    plain, balanced = (load_settings(run / "config.yaml", [f"evaluation.balanced={n}", f"run={run}"]) for n in (0, 2))
+    assert evaluated(plain) is not None
+    assert evaluated(balanced) is None
+    evaluate_run(run, ["evaluation.balanced=2"])
+    assert evaluated(plain) is None
+    assert evaluated(balanced) is not None
