@@ -66,7 +66,7 @@ class Ablation:
     def _row(self, phase: str, title: str, settings: Settings) -> dict[str, Any]:
         """Train a run of one expert; return what its last phase reaches."""
         metrics = fit(settings)
-        found = metrics["rows"][metrics["answer"]]
+        found = metrics["rows"][metrics["result"]]
         loss = read_class_loss(Path(settings.run) / "predictions.csv")
         return {"phase": phase, "row": title, **{key: found[key] for key in MEASURES}, "class_loss": loss}
 

@@ -45,7 +45,7 @@ def read_fit(folder: Path) -> Fit:
     log = folder / "log.txt"
     lines = log.read_text(encoding="utf-8").splitlines() if log.is_file() else []
     epochs = [match.groups() for match in map(EPOCH.match, lines) if match]
-    ends = [datetime.strptime(told, "%Y-%m-%d %H:%M:%S,%f").timestamp() for told, *_ in epochs]
+    ends = [datetime.strptime(message, "%Y-%m-%d %H:%M:%S,%f").timestamp() for message, *_ in epochs]
     phases = [phase for _, _, phase, *_ in epochs]
     if not epochs or phases[-1] != "3" or epochs[-1][3] != epochs[-1][4] or any("Going on" in line for line in lines):
         raise UserError(f"{log} does not tell of one whole, uninterrupted run of three phases: give another folder.")

@@ -32,4 +32,4 @@ def fork(parent: Path, settings: Settings) -> None:
             state[key].copy_(given[key])
     history = [line for line in source.manifest["history"] if line["stage"] == f"{name}/phase1"]
     where = {"position": vars(Position(f"{name}/phase2")), "finished": False, "history": history}
-    write_checkpoint(root, 0, {"tuned": state, "optimiser": {}}, {**where, **identity(settings, mixture, collection)})
+    write_checkpoint(root, 0, {"tuned": state, "optimizer": {}}, {**where, **identity(settings, mixture, collection)})

@@ -61,14 +61,14 @@ class Finding:
     @property
     def measured(self) -> str:
         """The values as people read them."""
-        told = [f"{number(value)} {label}".strip() for label, value in self.values.items()]
-        return ", ".join([*told, self.note] if self.note else told)
+        message = [f"{number(value)} {label}".strip() for label, value in self.values.items()]
+        return ", ".join([*message, self.note] if self.note else message)
 
     def plain(self) -> dict[str, Any]:
         """Return everything, as JSON knows it."""
         goal = GOALS[self.goal]
-        told = {"what": goal.what, "bound": goal.text, "measured": self.measured, "verdict": self.verdict}
-        return {**asdict(self), **told}
+        message = {"what": goal.what, "bound": goal.text, "measured": self.measured, "verdict": self.verdict}
+        return {**asdict(self), **message}
 
 
 def number(value: float) -> str:

@@ -26,10 +26,10 @@ from timing import Case, Measured, measure, times
 class Silent:
     """A recorder that nobody reads."""
 
-    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Forget a step."""
 
-    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
         """Forget an epoch."""
 
 
@@ -72,7 +72,7 @@ def _phase(phase: int, images: int) -> PhaseSettings:
 
 def _data(subject: Subject, split: Split, workers: int) -> TrainingData:
     preprocessing, demo = subject.expert.backbone.preprocessing, demo_settings().augmentation
-    look = Augmentation(preprocessing, demo.smallest_crop, demo.flip, demo.colour)
+    look = Augmentation(preprocessing, demo.smallest_crop, demo.flip, demo.color)
     pictures = Pictures(split, memory_bytes=2**31)
     pictures.fill()  # decoding is done once in a run, not once in an epoch
     views = Views(pictures, split.labels, {"expert": look})

@@ -67,7 +67,7 @@ def _git(*arguments: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
-def synchronise(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
     """Wait until the device has done all it was asked for."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
@@ -80,11 +80,11 @@ def peak_memory(run: Callable[[], object], device: torch.device) -> int:
 
 
 def _peak_on_gpu(run: Callable[[], object], device: torch.device) -> int:
-    synchronise(device)
+    synchronize(device)
     before = torch.cuda.memory_allocated(device)
     torch.cuda.reset_peak_memory_stats(device)
     run()
-    synchronise(device)
+    synchronize(device)
     return torch.cuda.max_memory_allocated(device) - before
 
 

@@ -8,14 +8,14 @@ import published
 from goals import Finding
 from lptpp.config import PhaseSettings, Settings
 from lptpp.models.encoder import AdaptedEncoder
-from lptpp.models.expert import Judgement
+from lptpp.models.expert import ExpertOutput
 from lptpp.training.loop import Batch, add_gradients, train_only
 from lptpp.training.phases import ExpertTask, streams
 from published import Published
 from subject import Context, Subject, precisions
 from timing import Case, Measured, measure, times
 
-Judge = Callable[[torch.Tensor], Judgement]
+Predictor = Callable[[torch.Tensor], ExpertOutput]
 
 
 def inference(subject: Subject, rounds: int) -> dict[str, Measured]:
@@ -59,13 +59,13 @@ def step(
     settings: PhaseSettings,
     phase: int,
     context: Context,
-    judge: Judge,
+    judge: Predictor,
     gradients: Callable[..., torch.Tensor] = add_gradients,
 ) -> Callable[[], None]:
-    """Return what takes one step of a phase: loss, gradients, optimiser (at a learning rate of 0: nothing moves)."""
+    """Return what takes one step of a phase: loss, gradients, optimizer (at a learning rate of 0: nothing moves)."""
     task = ExpertTask(subject.expert, judge, subject.counts, settings).to(subject.device)
     parameters = list(subject.expert.phase_parameters(phase))
-    optimiser = torch.optim.SGD(parameters, lr=0.0, momentum=0.9)
+    optimizer = torch.optim.SGD(parameters, lr=0.0, momentum=0.9)
     train_only(task, parameters)
     batch = Batch(subject.images, subject.labels, lambda: [], len(streams(settings)))
 
@@ -75,8 +75,8 @@ def step(
 
     def take() -> None:
         gradients(loss_of, torch.Tensor.backward, batch, 0)
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
     return take
 

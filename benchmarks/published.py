@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import Block
 
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.training.loop import Batch
 
 
@@ -24,13 +24,13 @@ class Published:
 
     expert: Expert
 
-    def phase1(self, images: torch.Tensor) -> Judgement:
+    def phase1(self, images: torch.Tensor) -> ExpertOutput:
         """Judge images (B, 3, H, W) with shared prompts and adapters alone."""
         feature = self.expert.encoder.tower.head(self._pass(images))  # (B, F)
         cosines = _cosines(feature, self.expert.heads[0].weight)
-        return Judgement(feature, cosines, feature.new_zeros(len(feature)), cosines)
+        return ExpertOutput(feature, cosines, feature.new_zeros(len(feature)), cosines)
 
-    def phase2(self, images: torch.Tensor) -> Judgement:
+    def phase2(self, images: torch.Tensor) -> ExpertOutput:
         """Judge images (B, 3, H, W) with all that the expert has."""
         tower, groups = self.expert.encoder.tower, self.expert.encoder.groups
         assert groups is not None
@@ -40,7 +40,7 @@ class Published:
         feature = tower.head(self._pass(images, prompts))  # (B, F)
         cosines = _cosines(feature, self.expert.heads[1].weight)  # (B, C)
         phase1_cosines = _cosines(tower.head(query), self.expert.heads[0].weight)
-        return Judgement(feature, cosines, best.sum(1), phase1_cosines, chosen)
+        return ExpertOutput(feature, cosines, best.sum(1), phase1_cosines, chosen)
 
     def _pass(self, images: torch.Tensor, group_prompts: torch.Tensor | None = None) -> torch.Tensor:
         """Return the pooled token (B, D) after all blocks."""

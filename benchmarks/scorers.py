@@ -69,9 +69,9 @@ class StandIn:
 def outputs(training: Training, mixture: Mixture, views: Views, draws: Sequence[Draw]) -> Outputs:
     """Return what the experts say of some views of pictures."""
     features, scores, labels = [], [], []
-    for said, label, _ in training.runner.judgements(mixture, views, draws, "Experts' outputs"):
-        features.append([F.normalize(one.feature.float(), dim=-1) for one in said.values()])
-        scores.append(mixture.confidences(said))
+    for expert_outputs, label, _ in training.runner.expert_outputs(mixture, views, draws, "Experts' outputs"):
+        features.append([F.normalize(one.feature.float(), dim=-1) for one in expert_outputs.values()])
+        scores.append(mixture.confidences(expert_outputs))
         labels.append(label)
     return Outputs([torch.cat(one) for one in zip(*features, strict=True)], torch.cat(scores), torch.cat(labels))
 
@@ -84,17 +84,17 @@ def scorer_rows(run: Path, learning_rates: Sequence[float]) -> Iterator[dict[str
     assert collection.validation is not None, f"{run} has no validation part"
     training = Training(settings, collection, model.mixture, None)
     held = Pictures(collection.validation, 2**30)
-    judged = outputs(training, model.mixture, evaluation_views(model.mixture, held), each_once(held))
+    batches = outputs(training, model.mixture, evaluation_views(model.mixture, held), each_once(held))
     counts = collection.counts()
     for place, name in enumerate(model.mixture.experts):
-        yield {"row": f"{name} alone"} | accuracies(judged.scores[:, place], judged, counts)
+        yield {"row": f"{name} alone"} | accuracies(batches.scores[:, place], batches, counts)
     for mixes, mix in MIXES.items():
-        equal = torch.full(judged.scores.shape[:2], 1 / judged.scores.shape[1])
-        yield {"row": f"plain average of {mixes}"} | accuracies(mix(judged.scores, equal), judged, counts)
+        equal = torch.full(batches.scores.shape[:2], 1 / batches.scores.shape[1])
+        yield {"row": f"plain average of {mixes}"} | accuracies(mix(batches.scores, equal), batches, counts)
     sources = _sources(training, model.mixture, settings)
     for rate in learning_rates:
         at_rate = replace(settings, phase3=replace(settings.phase3, learning_rate=rate))
-        for row in _variants(sources, judged, at_rate, training, counts):
+        for row in _variants(sources, batches, at_rate, training, counts):
             yield row | {"row": f"{row['row']}, at {rate:g}", "learning_rate": rate}
 
 
@@ -102,7 +102,7 @@ def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[s
     """Return what a scorer may learn from besides held-back images: the experts' outputs on their own training part."""
     pictures, names = training.pictures, list(mixture.experts)
     found = {"training part": outputs(training, mixture, evaluation_views(mixture, pictures), each_once(pictures))}
-    strong = replace(settings.augmentation, smallest_crop=0.2, colour=0.6)
+    strong = replace(settings.augmentation, smallest_crop=0.2, color=0.6)
     for source, augmentation in {"augmented views": settings.augmentation, "strongly augmented views": strong}.items():
         training.settings = replace(settings, augmentation=augmentation)
         draws = Draws(np.tile(np.arange(len(pictures)), VIEWS), 0, source)
@@ -111,27 +111,29 @@ def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[s
 
 
 def _variants(
-    sources: dict[str, Outputs], judged: Outputs, settings: Settings, training: Training, counts: np.ndarray
+    sources: dict[str, Outputs], batches: Outputs, settings: Settings, training: Training, counts: np.ndarray
 ) -> Iterator[dict[str, Any]]:
-    halves = stratified_part(judged.labels.numpy(), 0.5, 0)
+    halves = stratified_part(batches.labels.numpy(), 0.5, 0)
     for mixes in MIXES:
         for reads in READS:
             scorer = replace(settings.phase3, reads=reads, mixes=mixes)
             for source, given in sources.items():
-                found, weight = _judge(given, judged, scorer, training)
-                yield _row(source, reads, mixes, weight) | accuracies(found, judged, counts)
-            found, weights = torch.empty_like(judged.scores[:, 0]), []
+                found, weight = _predictor(given, batches, scorer, training)
+                yield _row(source, reads, mixes, weight) | accuracies(found, batches, counts)
+            found, weights = torch.empty_like(batches.scores[:, 0]), []
             for learn, rest in (halves, halves[::-1]):
-                found[rest], weight = _judge(judged.part(learn), judged.part(rest), scorer, training)
+                found[rest], weight = _predictor(batches.part(learn), batches.part(rest), scorer, training)
                 weights.append(weight)
-            yield _row("held-back part", reads, mixes, float(np.mean(weights))) | accuracies(found, judged, counts)
+            yield _row("held-back part", reads, mixes, float(np.mean(weights))) | accuracies(found, batches, counts)
 
 
 def _row(source: str, reads: str, mixes: str, weight: float) -> dict[str, Any]:
     return {"row": f"scorer on {reads}, from the {source}, mixing {mixes}", "first_weight": weight}
 
 
-def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: Training) -> tuple[torch.Tensor, float]:
+def _predictor(
+    given: Outputs, batches: Outputs, settings: ScorerSettings, training: Training
+) -> tuple[torch.Tensor, float]:
     """Train a scorer on `given`; return its probabilities for `judged`, and the first expert's mean weight."""
     mixture: Any = StandIn(given, settings)
     draws = VIEWS * settings.epochs * len(training.pictures)  # as many for all, however many outputs there are
@@ -141,12 +143,12 @@ def _judge(given: Outputs, judged: Outputs, settings: ScorerSettings, training: 
     stage = scorer_phase(mixture, ScorerData(given.features, given.scores, given.labels, orders), settings)
     train(stage, training.accelerator, Silent(), 0, Position(stage.name), None)
     with torch.no_grad():
-        weights = mixture.scorer(judged.features, judged.scores)
-        return mixture.mix(judged.scores, weights), float(weights[:, 0].mean())
+        weights = mixture.scorer(batches.features, batches.scores)
+        return mixture.mix(batches.scores, weights), float(weights[:, 0].mean())
 
 
-def accuracies(probabilities: torch.Tensor, judged: Outputs, counts: np.ndarray) -> dict[str, Any]:
+def accuracies(probabilities: torch.Tensor, batches: Outputs, counts: np.ndarray) -> dict[str, Any]:
     """Return the shot accuracies of probabilities (n, C), and their class loss."""
-    best, labels = probabilities.max(1), judged.labels.numpy()
-    loss = class_loss(probabilities.gather(1, judged.labels[:, None])[:, 0].numpy(), labels)
+    best, labels = probabilities.max(1), batches.labels.numpy()
+    loss = class_loss(probabilities.gather(1, batches.labels[:, None])[:, 0].numpy(), labels)
     return shot_accuracy(best.indices.numpy(), best.values.numpy(), labels, counts) | {"class_loss": loss}

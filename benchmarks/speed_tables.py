@@ -35,8 +35,8 @@ def case_table(report: dict[str, Any]) -> Table:
     table = Table("On", "Section", "Case")
     for name in ("ms", "images/s", "peak MB"):
         table.add_column(name, justify="right")
-    told = [f"on {device}: {meaning}" for device, meaning in report["peak_memory"].items()]
-    table.caption = f"Medians. Peak memory is of one run, beyond weights and inputs; {'; '.join(told)}."
+    message = [f"on {device}: {meaning}" for device, meaning in report["peak_memory"].items()]
+    table.caption = f"Medians. Peak memory is of one run, beyond weights and inputs; {'; '.join(message)}."
     for case in report["cases"]:
         numbers = (1000 * case["median_seconds"], case["images_a_second"], case["peak_bytes"] / 1e6)
         table.add_row(case["on"], case["section"], case["case"], *map(number, numbers))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from lptpp.utils.progress import console, progress_bar
-from machine import peak_memory, synchronise
+from machine import peak_memory, synchronize
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def measure(title: str, cases: Sequence[Case], device: torch.device, rounds: int
 
 def seconds_of(run: Callable[[], object], device: torch.device) -> float:
     """Return the seconds that one run takes until the device is done."""
-    synchronise(device)
+    synchronize(device)
     started = time.perf_counter()
     run()
-    synchronise(device)
+    synchronize(device)
     return time.perf_counter() - started

@@ -57,7 +57,7 @@ class Batches:
 
 
 def swapped(batch: Batch, draw: np.random.Generator) -> Batch:
-    """Put a rectangle of each picture's tokens in place of its neighbour's (CutMix, Yun et al. 2019, on tokens).
+    """Put a rectangle of each picture's tokens in place of its neighbor's (CutMix, Yun et al. 2019, on tokens).
 
     The stem's pooled feature is the mean over tokens, so its target stays exact; the teacher's and the labels are mixed
     by the share of tokens.

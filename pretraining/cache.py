@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from lptpp.backbones.hybrid import fold_batch_norms
-from lptpp.data.augment import COLOURS, MIRROR, NUMBERS, PLACE, coloured, random_boxes
+from lptpp.data.augment import COLORS, MIRROR, NUMBERS, PLACE, colored, random_boxes
 from lptpp.data.transforms import resample
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import key, keys, uniforms
@@ -146,7 +146,7 @@ class _Shown:
         sizes = np.tile(self.sizes[kind], (len(rows), 1))
         boxes = random_boxes(sizes, settings.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :])
         boxes = torch.from_numpy(boxes).to(self.device)
-        factors = 1 - settings.colour + 2 * settings.colour * torch.from_numpy(numbers[:, COLOURS]).float()
+        factors = 1 - settings.color + 2 * settings.color * torch.from_numpy(numbers[:, COLORS]).float()
         mirrored = torch.from_numpy(numbers[:, MIRROR] < (0.5 if self.source in MIRRORED else 0))
         return [
             _normalized(
@@ -158,5 +158,5 @@ class _Shown:
 
 def _normalized(crops: torch.Tensor, mirrored: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     crops = torch.where(mirrored[:, None, None, None], crops.flip(-1), crops) / 255
-    crops = coloured(crops.clamp(0, 1), factors)
+    crops = colored(crops.clamp(0, 1), factors)
     return ((crops - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)

@@ -117,7 +117,7 @@ def packed_collection(pack: Path, per_class: int) -> Collection:
 
 
 def held_out_photos(pack: Path) -> Split:
-    """Return the photos that no tower saw, labelled by their place among the 1,000 classes."""
+    """Return the photos that no tower saw, labeled by their place among the 1,000 classes."""
     return _split(pack, "photos_held_out")
 
 

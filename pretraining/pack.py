@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-Labelled = tuple[bytes, int]  # an encoded picture, its label
+Labeled = tuple[bytes, int]  # an encoded picture, its label
 
 
 class Packed(NamedTuple):
@@ -21,7 +21,7 @@ class Packed(NamedTuple):
     labels: torch.Tensor  # (n,) int64
 
 
-def write_pack(path: Path, rows: Iterable[Labelled]) -> None:
+def write_pack(path: Path, rows: Iterable[Labeled]) -> None:
     """Write encoded pictures one after the other, with the place where each ends."""
     encoded, labels = zip(*rows, strict=True)
     tensors = {

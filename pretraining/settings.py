@@ -21,7 +21,7 @@ class TowerSettings:
     teacher_sizes: dict[str, int] = field(default_factory=dict)  # pixels at which the teacher sees them, by source
     shares: dict[str, float] = field(default_factory=dict)  # of each source in a batch
     smallest_crop: float = 0.3
-    colour: float = 0.2
+    color: float = 0.2
     steps: int = 8000
     batch_size: int = 1024
     learning_rate: float = 1e-3

@@ -12,14 +12,14 @@ from zipfile import ZipFile
 from lptpp.data.dataset import Encoded
 from lptpp.data.decode import decode
 from pretraining.names import IMAGENET
-from pretraining.pack import Labelled, encode
+from pretraining.pack import Labeled, encode
 
 VENDORS = ("google", "apple", "facebook")  # never Twitter's: Twemoji is what the demo measures on
 HELD_OUT = 5  # one photo of five is for measuring
 PHOTO_SIDE = 256  # pixels of a packed photo
 
 
-def tiny_imagenet(archives: list[Path], part: str = "train") -> Iterator[Labelled]:
+def tiny_imagenet(archives: list[Path], part: str = "train") -> Iterator[Labeled]:
     """Yield the pictures below `train/` or `val/` of archives, whose `classes.json` names a synset for each folder."""
     for archive in archives:
         with ZipFile(archive) as opened:
@@ -29,7 +29,7 @@ def tiny_imagenet(archives: list[Path], part: str = "train") -> Iterator[Labelle
                     yield opened.read(name), synsets[int(PurePosixPath(name).parent.name)]
 
 
-def photos(archive: Path, held_out: bool) -> Iterator[Labelled]:
+def photos(archive: Path, held_out: bool) -> Iterator[Labeled]:
     """Yield the photos named after their synsets, either the held-out fifth or the others, squashed to a square."""
     with ZipFile(archive) as opened:
         for place, name in enumerate(sorted(opened.namelist())):
@@ -38,7 +38,7 @@ def photos(archive: Path, held_out: bool) -> Iterator[Labelled]:
                 yield encode(picture), IMAGENET.index(PurePosixPath(name).stem)
 
 
-def emoji(packages: list[Path]) -> Iterator[Labelled]:
+def emoji(packages: list[Path]) -> Iterator[Labeled]:
     """Yield the pictures of the unpacked npm packages `emoji-datasource-VENDOR`, without skin tones."""
     for package in packages:
         vendor = package.name.removeprefix("emoji-datasource-")

@@ -29,8 +29,8 @@ experts:
     shared_prompts: 2
     adapter_width: 2
     group_prompts: 2
-    pool: 3
-    chosen: 1
+    num_groups: 3
+    top_k: 1
     group_blocks: 2
   language:
     backbone: {{kind: language, name: clip_random, weights: {cards}/clip_random.safetensors}}
@@ -38,13 +38,13 @@ experts:
     shared_prompts: 2
     adapter_width: 2
     group_prompts: 2
-    pool: 3
-    chosen: 1
+    num_groups: 3
+    top_k: 1
     group_blocks: 2
 phase1: {{epochs: 2, batch_size: 8}}
 phase2: {{epochs: 2, batch_size: 8}}
 phase3: {{epochs: 2, batch_size: 8, views: 1, hidden: 8}}
-evaluation: {{borders: [2, 6]}}
+evaluation: {{shot_thresholds: [2, 6]}}
 """
 
 

@@ -25,6 +25,6 @@ def noise(height: int, width: int) -> torch.Tensor:
 
 
 def smooth(height: int, width: int) -> torch.Tensor:
-    """Return colours that change evenly from edge to edge, (3, H, W)."""
+    """Return colors that change evenly from edge to edge, (3, H, W)."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)

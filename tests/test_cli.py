@@ -73,7 +73,7 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
 
 
 def test_evaluate_prints_the_table_again(lptpp, run):
-    status, out, _ = lptpp("evaluate", run, "evaluation.borders=[4,7]", "evaluation.baselines=[]")
+    status, out, _ = lptpp("evaluate", run, "evaluation.shot_thresholds=[4,7]", "evaluation.baselines=[]")
     assert status == 0
     assert "many: more than 7 training images, medium: 4 to 7" in out
     assert "The scorer's mean weights: many visual 0." in out
@@ -201,13 +201,13 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_a_user_can_mend_is_one_sentence_and_status_2(arguments, told, lptpp, config, run, pictures, tmp_path):
+def test_what_a_user_can_mend_is_one_sentence_and_status_2(arguments, messages, lptpp, config, run, pictures, tmp_path):
     places = {"CONFIG": config, "RUN": run, "PICTURES": pictures}
     given = [str(places.get(word, word)).replace("TMP", str(tmp_path)) for word in arguments]
     status, out, err = lptpp(*given)
     assert (status, out) == (2, "")
     assert err.startswith("Error: ")
-    assert told in err
+    assert messages in err
     assert err.count("\n") == 1
 
 

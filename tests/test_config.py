@@ -18,9 +18,9 @@ def written(tmp_path: Path, text: str = "") -> Path:
 def refused(path: Path, *overrides: str) -> str:
     with pytest.raises(UserError) as error:
         load_settings(path, overrides)
-    told = str(error.value)
-    assert "\n" not in told
-    return told
+    messages = str(error.value)
+    assert "\n" not in messages
+    return messages
 
 
 WRONG_KEYS = [
@@ -35,7 +35,7 @@ WRONG_KEYS = [
         "did you mean experts.visual.backbone.weights?",
     ),
     ("epochs: 3", "epochs", "did you mean phase1.epochs or phase2.epochs or phase3.epochs?"),
-    ("pool: 3", "pool", "did you mean experts.NAME.pool?"),
+    ("num_groups: 3", "pool", "did you mean experts.NAME.pool?"),
     ("xyz: 3", "xyz", "known are run, method"),
 ]
 
@@ -58,20 +58,20 @@ def test_so_it_is_on_the_command_line(key, proposal, tmp_path):
         ("phase1.epochs=1.5", "phase1.epochs"),
         ("data.memory_gb=[1]", "data.memory_gb"),
         ("augmentation.flip=perhaps", "augmentation.flip"),
-        ("evaluation.borders=20", "evaluation.borders"),
-        ("experts.visual.pool=x", "experts.visual.pool"),
+        ("evaluation.shot_thresholds=20", "evaluation.shot_thresholds"),
+        ("experts.visual.num_groups=x", "experts.visual.pool"),
         ("phase2.main.loss.options.margin=wide", "phase2.main.loss.options.margin"),
         ("use_experts=visual", "use_experts"),
         ("data=3", "data"),
         ("phase2=", "phase2"),
         ("experts=3", "experts"),
         ("experts.visual=3", "experts.visual"),
-        ("experts.visual.pool=${nowhere}", "experts.visual.pool"),
+        ("experts.visual.num_groups=${nowhere}", "experts.visual.pool"),
     ],
 )
 def test_a_value_of_another_type_is_refused_by_its_key(override, key, tmp_path):
-    told = refused(written(tmp_path), override)
-    assert told.startswith(("command line: " + key + " ", "command line: " + key + "="))
+    messages = refused(written(tmp_path), override)
+    assert messages.startswith(("command line: " + key + " ", "command line: " + key + "="))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +88,11 @@ def test_a_value_of_another_type_is_refused_by_its_key(override, key, tmp_path):
             "experts.visual.backbone.image_size=x",
             "experts.visual.backbone.image_size=x: expected a whole number, or null.",
         ),
-        ("evaluation.borders=20", "evaluation.borders=20: expected a list of whole numbers, as in [20,100]."),
-        ("evaluation.borders=[a,b]", "evaluation.borders[0]=a: expected a whole number."),
+        (
+            "evaluation.shot_thresholds=20",
+            "evaluation.shot_thresholds=20: expected a list of whole numbers, as in [20,100].",
+        ),
+        ("evaluation.shot_thresholds=[a,b]", "evaluation.shot_thresholds[0]=a: expected a whole number."),
         ("use_experts=visual", "use_experts=visual: expected a list of texts, as in [one,two]."),
         ("phase2.main.loss.options.margin=wide", "phase2.main.loss.options.margin=wide: expected a number."),
         (
@@ -98,15 +101,15 @@ def test_a_value_of_another_type_is_refused_by_its_key(override, key, tmp_path):
         ),
     ],
 )
-def test_the_sentence_on_a_type_says_what_was_expected(override, told, tmp_path):
-    assert refused(written(tmp_path), override) == f"command line: {told}"
+def test_the_sentence_on_a_type_says_what_was_expected(override, messages, tmp_path):
+    assert refused(written(tmp_path), override) == f"command line: {messages}"
 
 
-@pytest.mark.parametrize("override", ["phase1.main.loss.options=[1]", "evaluation.borders={a: 1}"])
+@pytest.mark.parametrize("override", ["phase1.main.loss.options=[1]", "evaluation.shot_thresholds={a: 1}"])
 def test_a_list_is_told_from_names_and_values(override, tmp_path):
-    told = refused(written(tmp_path), override)
-    assert told.startswith("command line: ")
-    assert told.endswith("a list stands where key: value pairs belong, or the other way round.")
+    messages = refused(written(tmp_path), override)
+    assert messages.startswith("command line: ")
+    assert messages.endswith("a list stands where key: value pairs belong, or the other way round.")
 
 
 def test_an_error_of_a_check_keeps_its_own_words(tmp_path, monkeypatch):
@@ -114,18 +117,18 @@ def test_an_error_of_a_check_keeps_its_own_words(tmp_path, monkeypatch):
         raise TypeError("a mistake in the program")
 
     monkeypatch.setattr("lptpp.config.check", broken)
-    told = refused(written(tmp_path))
-    assert told.endswith("a mistake in the program.") and "a list stands" not in told
+    messages = refused(written(tmp_path))
+    assert messages.endswith("a mistake in the program.") and "a list stands" not in messages
 
 
 def test_an_option_of_a_loss_is_one_number(tmp_path):
-    told = refused(written(tmp_path), "phase2.main.loss.options.margin=[1]")
-    assert told == "phase2.main.loss.options.margin=[1]: expected a number."
+    messages = refused(written(tmp_path), "phase2.main.loss.options.margin=[1]")
+    assert messages == "phase2.main.loss.options.margin=[1]: expected a number."
 
 
 def test_a_name_with_a_dot_is_no_riddle(tmp_path):
     text = "experts: {a.b: {pool: x}}\n"
-    assert refused(written(tmp_path, text)).endswith("experts.a.b.pool=x: expected a value of another kind.")
+    assert refused(written(tmp_path, text)).endswith("experts.a.b.num_groups=x: expected a value of another kind.")
 
 
 def test_a_wrong_type_in_a_file_names_the_file(tmp_path):
@@ -146,15 +149,15 @@ OUT_OF_RANGE = [
     "data.memory_gb=-1",
     "data.memory_gb=.nan",
     "augmentation.smallest_crop=0",
-    "augmentation.colour=2",
+    "augmentation.color=2",
     "experts.visual.backbone.kind=visio",
     "experts.visual.head=txt",
     "experts.visual.shared_prompts=-1",
     "experts.visual.adapter_width=-1",
     "experts.visual.group_prompts=-1",
-    "experts.visual.pool=0",
-    "experts.visual.chosen=0",
-    "experts.visual.chosen=21",
+    "experts.visual.num_groups=0",
+    "experts.visual.top_k=0",
+    "experts.visual.top_k=21",
     "experts.visual.group_blocks=0",
     "experts.visual.scale=0",
     "experts.visual.learning_rate_factor=-1",
@@ -182,10 +185,10 @@ OUT_OF_RANGE = [
     "evaluation.split=train",
     "evaluation.batch_size=0",
     "evaluation.baselines=[zero]",
-    "evaluation.borders=[100,20]",
-    "evaluation.borders=[20]",
-    "evaluation.borders=[0,5]",
-    "evaluation.borders=[1,2,3]",
+    "evaluation.shot_thresholds=[100,20]",
+    "evaluation.shot_thresholds=[20]",
+    "evaluation.shot_thresholds=[0,5]",
+    "evaluation.shot_thresholds=[1,2,3]",
 ]
 
 
@@ -201,7 +204,7 @@ def test_a_value_out_of_range_is_refused_by_its_key(override, tmp_path):
         ("phase1.optimizer=adam", "phase1.optimizer=adam: did you mean adamw?"),
         ("phase1.main.loss.name=focl", "phase1.main.loss=focl: did you mean focal?"),
         ("phase1.epochs=0", "phase1.epochs=0: expected 1 or more."),
-        ("experts.visual.chosen=21", "experts.visual.chosen=21: expected 1 to 20."),
+        ("experts.visual.top_k=21", "experts.visual.top_k=21: expected 1 to 20."),
         ("phase2.main.loss.options.margn=1", "did you mean margin?"),
         ("method=ltp", "method=ltp is unknown: did you mean lptpp or lpt?"),
         ("use_experts=[visul]", "did you mean visual?"),
@@ -250,10 +253,10 @@ def test_a_file_that_extends_itself_is_refused(tmp_path):
 
 
 def test_the_command_line_goes_over_the_method_over_the_file_over_the_defaults(tmp_path):
-    path = written(tmp_path, "seed: 3\nexperts: {visual: {adapter_width: 7, pool: 9}}\nmethod: lptpp")
+    path = written(tmp_path, "seed: 3\nexperts: {visual: {adapter_width: 7, num_groups: 9}}\nmethod: lptpp")
     default, given = load_settings(written(tmp_path)), load_settings(path)
     assert (default.seed, default.experts["visual"].pool, default.experts["visual"].adapter_width) == (0, 20, 4)
-    path.write_text("seed: 3\nexperts: {visual: {adapter_width: 7, pool: 9}}")
+    path.write_text("seed: 3\nexperts: {visual: {adapter_width: 7, num_groups: 9}}")
     given = load_settings(path)
     assert (given.seed, given.experts["visual"].pool, given.experts["visual"].adapter_width) == (3, 9, 7)
     method = load_settings(path, ["method=lpt"])
@@ -285,27 +288,27 @@ def test_options_go_over_those_of_the_same_loss(tmp_path):
 
 
 def test_an_expert_that_does_not_exist_cannot_be_set(tmp_path):
-    told = refused(written(tmp_path), "experts.visul.pool=3")
-    assert told.startswith("command line: there is no expert visul: did you mean visual?")
+    messages = refused(written(tmp_path), "experts.visul.num_groups=3")
+    assert messages.startswith("command line: there is no expert visul: did you mean visual?")
 
 
 def test_an_expert_that_the_method_does_not_use_cannot_be_set(tmp_path):
-    told = refused(written(tmp_path), "method=lpt", "experts.language.pool=3")
-    assert "experts.language is set, but method=lpt uses only visual" in told
-    told = refused(written(tmp_path), "use_experts=[language]", "experts.visual.pool=3")
-    assert "method=lptpp uses only language" in told
+    messages = refused(written(tmp_path), "method=lpt", "experts.language.num_groups=3")
+    assert "experts.language is set, but method=lpt uses only visual" in messages
+    messages = refused(written(tmp_path), "use_experts=[language]", "experts.visual.num_groups=3")
+    assert "method=lptpp uses only language" in messages
 
 
 def test_a_file_may_name_experts_of_its_own(tmp_path):
-    path = written(tmp_path, "experts: {fine-grained_2: {pool: 7}, b: {}}")
-    settings = load_settings(path, ["experts.b.pool=8"])
+    path = written(tmp_path, "experts: {fine-grained_2: {num_groups: 7}, b: {}}")
+    settings = load_settings(path, ["experts.b.num_groups=8"])
     assert {name: expert.pool for name, expert in settings.experts.items()} == {"fine-grained_2": 7, "b": 8}
 
 
 @pytest.mark.parametrize("name", ["a.b", "a/b", "two words", "é", "", "a:b", "[x]"])
 def test_the_name_of_an_expert_is_one_plain_word(name, tmp_path):
-    told = refused(written(tmp_path, f"experts: {{{name!r}: {{pool: 7}}}}"))
-    assert told == f"experts.{name}: the name of an expert is one word of letters, digits, _ and -."
+    messages = refused(written(tmp_path, f"experts: {{{name!r}: {{num_groups: 7}}}}"))
+    assert messages == f"experts.{name}: the name of an expert is one word of letters, digits, _ and -."
 
 
 @pytest.mark.parametrize("name", ["train", "items", "keys", "training", "forward"])
@@ -320,7 +323,7 @@ def test_the_name_of_an_expert_is_none_of_pytorchs_words(name, tmp_path):
         ["method=lpt", "experts.visual.adapter_width=8"],
         ["method=linear_probe", "phase1.main.loss.name=focal", "phase1.dual.weight=0.2"],
         ["phase2.main.loss.name=focal", "phase2.main.loss.options.focus=3"],
-        ["use_experts=[language]", "data.root=a b", "evaluation.borders=[5,50]"],
+        ["use_experts=[language]", "data.root=a b", "evaluation.shot_thresholds=[5,50]"],
         ["experts.language.templates=['a {}: photo.', 'ein Foß \"{}\"']"],
     ],
     ids=" ".join,
@@ -346,6 +349,9 @@ def test_dropped_options_stay_dropped_in_what_a_run_writes_down(tmp_path):
 def test_the_settings_of_a_run_are_checked_as_others(tmp_path):
     saved = tmp_path / "config.yaml"
     saved.write_text(to_yaml(load_settings(written(tmp_path), ["method=lpt"])))
-    for override, told in (("experts.language.pool=3", "no expert language"), ("phase1.epoch=3", "no setting")):
-        with pytest.raises(UserError, match=told):
+    for override, messages in (
+        ("experts.language.num_groups=3", "no expert language"),
+        ("phase1.epoch=3", "no setting"),
+    ):
+        with pytest.raises(UserError, match=messages):
             saved_settings(saved, [override])

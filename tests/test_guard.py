@@ -48,16 +48,16 @@ SETTINGS = {
         experts.visual.backbone.name=vision_random
         experts.visual.backbone.weights=INPUTS/vision_random.safetensors
         experts.visual.shared_prompts=2 experts.visual.adapter_width=2
-        experts.visual.group_prompts=2 experts.visual.pool=3 experts.visual.chosen=1 experts.visual.group_blocks=2
+        experts.visual.group_prompts=2 experts.visual.num_groups=3 experts.visual.top_k=1 experts.visual.group_blocks=2
         experts.language.backbone.kind=language experts.language.backbone.name=clip_random
         experts.language.backbone.weights=INPUTS/clip_random.safetensors experts.language.head=text
         experts.language.shared_prompts=2 experts.language.adapter_width=3 experts.language.learning_rate_factor=0.5
-        experts.language.group_prompts=1 experts.language.pool=4 experts.language.chosen=2
+        experts.language.group_prompts=1 experts.language.num_groups=4 experts.language.top_k=2
         experts.language.group_blocks=3
         phase1.epochs=2 phase1.batch_size=8 phase1.learning_rate=0.5
         phase2.epochs=2 phase2.batch_size=8 phase2.learning_rate=0.5
         phase3.epochs=2 phase3.batch_size=8 phase3.learning_rate=0.1 phase3.views=2 phase3.hidden=8
-        evaluation.borders=[2,6] evaluation.baselines=[]
+        evaluation.shot_thresholds=[2,6] evaluation.baselines=[]
     """,
     "lptpp": """
         method=lptpp data.validation=0.25 phase3.held_back=0.3
@@ -68,7 +68,7 @@ SETTINGS = {
     """,
     "lptpp_test_time": """
         method=lptpp data.validation=0.25 phase3.views=0 phase3.reads=both phase3.mixes=logits
-        augmentation.colour=0.4 augmentation.flip=false
+        augmentation.color=0.4 augmentation.flip=false
         evaluation.views=five_crops evaluation.prior=uniform evaluation.temperature=fitted
     """,
     "lptpp_cached_views": """

@@ -12,9 +12,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 FROZEN, SHARED, GROUP, SCORER, INK = "#dfe5ec", "#8ecae6", "#ffb703", "#c3aed6", "#22303c"
 
 
-def box(ax: Axes, x: float, y: float, width: float, height: float, text: str, colour: str, size: float = 9) -> None:
+def box(ax: Axes, x: float, y: float, width: float, height: float, text: str, color: str, size: float = 9) -> None:
     """Draw a rounded box with text in its middle."""
-    ax.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.04,rounding_size=0.08", fc=colour, ec=INK))
+    ax.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0.04,rounding_size=0.08", fc=color, ec=INK))
     ax.text(x + width / 2, y + height / 2, text, ha="center", va="center", fontsize=size, color=INK)
 
 
@@ -41,15 +41,15 @@ def expert(ax: Axes, y: float, name: str, backbone: str) -> None:
 
 
 def legend(ax: Axes) -> None:
-    """Say what each colour is trained in."""
+    """Say what each color is trained in."""
     entries = (
         (FROZEN, "frozen: pretrained ViT"),
         (SHARED, "phase 1"),
         (GROUP, "phase 2 (and its own classifier)"),
         (SCORER, "phase 3"),
     )
-    for x, (colour, text) in zip((0.1, 3.3, 5.0, 8.7), entries, strict=True):
-        box(ax, x, -0.95, 0.3, 0.2, "", colour)
+    for x, (color, text) in zip((0.1, 3.3, 5.0, 8.7), entries, strict=True):
+        box(ax, x, -0.95, 0.3, 0.2, "", color)
         ax.text(x + 0.45, -0.85, text, fontsize=9, va="center", color=INK)
 
 

@@ -76,7 +76,7 @@ def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
 
     lptpp evaluate runs/emoji
 
-    lptpp evaluate runs/emoji evaluation.borders=[10,50]
+    lptpp evaluate runs/emoji evaluation.shot_thresholds=[10,50]
 
     lptpp evaluate runs/emoji evaluation.views=five_crops evaluation.prior=training     (adds rows: docs/predict.md)
 

@@ -1,8 +1,8 @@
 from html.parser import HTMLParser
 
 from lptpp.app.cards import cards, style
-from lptpp.app.neighbours import Similar
-from lptpp.app.predictions import Answered, Chance, Opinion, Refused
+from lptpp.app.neighbors import Similar
+from lptpp.app.predictions import Chance, ExpertPrediction, PicturePrediction, Refused
 
 NASTY = '<script>alert("1")</script> & {{value}} ${value}, ü 😀'
 
@@ -24,16 +24,18 @@ class Words(HTMLParser):
         self.attributes += attributes
 
 
-def answered(name: str = "cat.png", label: str = "cat", true: str | None = None, experts: int = 2) -> Answered:
+def answered(name: str = "cat.png", label: str = "cat", true: str | None = None, experts: int = 2) -> PicturePrediction:
     best = [Chance(label, 0.625, 1, "few"), Chance("dog", 0.25, 1200, "many")]
-    opinions = [Opinion(f"expert {i}", 0.3 + 0.4 * i, best, [2, 19] if i else [], 20 * i) for i in range(experts)]
+    opinions = [
+        ExpertPrediction(f"expert {i}", 0.3 + 0.4 * i, best, [2, 19] if i else [], 20 * i) for i in range(experts)
+    ]
     similar = [Similar("a.png", label, 0.987, "data:image/jpeg;base64,AA=="), Similar("b.png", "dog", 0.5, None)]
-    return Answered(name, "data:image/jpeg;base64,AA==", true, best, opinions, similar)
+    return PicturePrediction(name, "data:image/jpeg;base64,AA==", true, best, opinions, similar)
 
 
 def test_a_card_tells_everything():
     words = Words(cards([answered(true="dog")]))
-    for told in (
+    for messages in (
         "cat 62.5\u00a0%".replace("\u00a0", " "),
         "few-shot: 1 training image of this class",
         "many-shot, 1,200 training images",
@@ -46,7 +48,7 @@ def test_a_card_tells_everything():
         "dog 0.50",
         "no picture",
     ):
-        assert told in words.text, told
+        assert messages in words.text, messages
     assert ("class", "true wrong") in words.attributes
     assert ("style", "width:62.5%") in words.attributes
 
@@ -75,6 +77,6 @@ def test_no_picture_at_all_is_an_empty_page():
     assert Words(cards([], "A note.")).text == "A note."
 
 
-def test_the_style_sheet_has_the_colours_of_the_shots():
-    assert style().startswith(":root { --many: #004488; --medium: #DDAA33; --few: #BB5566; }\n.answers {")
+def test_the_style_sheet_has_the_colors_of_the_shots():
+    assert style().startswith(":root { --many: #004488; --medium: #DDAA33; --few: #BB5566; }\n.predictions {")
     assert "http" not in style()

@@ -44,9 +44,9 @@ def server(run: Path, tmp_path_factory) -> Iterator[str]:
         [sys.executable, "-m", "lptpp.cli", "app", run, "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(places)},
     )  # fmt: skip
-    told = process.stdout.readline()
+    messages = process.stdout.readline()
     try:
-        yield re.search(r"http://127\.0\.0\.1:\d+", told)[0]
+        yield re.search(r"http://127\.0\.0\.1:\d+", messages)[0]
     finally:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
@@ -84,8 +84,8 @@ def page(browser, server) -> Iterator:
 def upload(page, *paths: Path) -> list[str]:
     """Drop files; return the text of the cards that appear, one line for each line seen."""
     page.set_input_files("input[type=file]", list(paths))
-    page.locator(".answer", has_text=paths[-1].name).wait_for()
-    return [card.inner_text() for card in page.locator(".answer").all()]
+    page.locator(".prediction", has_text=paths[-1].name).wait_for()
+    return [card.inner_text() for card in page.locator(".prediction").all()]
 
 
 def test_an_upload_gets_what_predict_says(page, run, pictures):
@@ -94,14 +94,22 @@ def test_an_upload_gets_what_predict_says(page, run, pictures):
     best, *_ = lptpp.load(run).predict(image, top_k=4)
     assert best.label in text
     assert f"{100 * best.probability:.1f}\u00a0%" in text
-    for told in ("-shot: ", "visual", "language", "weight 0.", "prompt groups", "of 3", "Similar training pictures"):
-        assert told in text
+    for messages in (
+        "-shot: ",
+        "visual",
+        "language",
+        "weight 0.",
+        "prompt groups",
+        "of 3",
+        "Similar training pictures",
+    ):
+        assert messages in text
     assert page.locator(".similar img").count() == 6
 
 
 def test_an_example_of_the_run_is_picked_whose_name_means_something_to_html(page):
     page.locator(".examples .thumbnail-item").first.click()
-    card = page.locator(".answer")
+    card = page.locator(".prediction")
     card.wait_for()
     assert f"is {NASTY}" in card.inner_text()
 
@@ -135,5 +143,5 @@ def test_a_phone_needs_no_sideways_scrolling(page, pictures):
 
 
 def test_another_site_cannot_reach_the_page_by_a_name_of_its_own(browser, server):
-    answer = browser.new_context().request.get(server, headers={"Host": "example.com"})
-    assert answer.status == 400
+    predict = browser.new_context().request.get(server, headers={"Host": "example.com"})
+    assert predict.status == 400

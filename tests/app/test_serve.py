@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lptpp.app import page, serve
-from lptpp.app.neighbours import FILE
+from lptpp.app.neighbors import FILE
 from lptpp.utils.errors import UserError
 
 
@@ -21,12 +21,12 @@ def answering(monkeypatch) -> list:
 
 
 def test_the_address_is_told_and_opened_on_this_computer_alone(run, answering, monkeypatch):
-    told, opened = [], []
+    messages, opened = [], []
     monkeypatch.setattr(serve.webbrowser, "open", opened.append)
-    serve.serve(run, 0, False, told.append, open_browser=True)
+    serve.serve(run, 0, False, messages.append, open_browser=True)
     ((_, (host, port)),) = answering
     assert host == "127.0.0.1"
-    assert told == [f"The page is at http://127.0.0.1:{port} (Ctrl-C ends it)."]
+    assert messages == [f"The page is at http://127.0.0.1:{port} (Ctrl-C ends it)."]
     assert opened == [f"http://127.0.0.1:{port}"]
     assert not (run / FILE).exists()
 

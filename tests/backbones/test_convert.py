@@ -49,7 +49,7 @@ def random_clip(vision: dict, quick_gelu: bool = False) -> nn.Module:
 
 
 def zero_shot_logits(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return open_clip's own logits (B, C): every text by itself, the class vector their normalised mean."""
+    """Return open_clip's own logits (B, C): every text by itself, the class vector their normalized mean."""
     tokenizer, vectors = open_clip.SimpleTokenizer(context_length=model.context_length), []
     for name in NAMES:
         texts = [template.replace("{}", name.replace("_", " ")) for template in TEMPLATES]

@@ -34,7 +34,9 @@ def test_a_fork_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_pat
     alone = ("use_experts=[visual]", "experts.visual.group_prompts=0", "phase1.epochs=1")
     parent, child = tmp_path / "parent", tmp_path / "child"
     fit(settings_of(parent, *alone))
-    settings = settings_of(child, "use_experts=[visual]", "experts.visual.pool=5", "phase1.epochs=1", "phase2.epochs=1")
+    settings = settings_of(
+        child, "use_experts=[visual]", "experts.visual.num_groups=5", "phase1.epochs=1", "phase2.epochs=1"
+    )
     fork(parent, settings)
     metrics = fit(settings)
     before, after = load(parent).mixture.tuned_state(), load(child).mixture.tuned_state()

@@ -13,7 +13,7 @@ from lptpp.training.fit import fit
 
 PLANS = yaml.safe_load(accuracy.PLAN.read_text(encoding="utf-8"))
 PARTS = {"visual": {"classifier": 64}, "scorer": {"scorer": 1000}}
-METRICS = {"tuned_parts": PARTS, "answer": "LPT++", "split": "test", "borders": [20, 100]}
+METRICS = {"tuned_parts": PARTS, "result": "LPT++", "split": "test", "shot_thresholds": [20, 100]}
 
 
 def plan(name: str) -> accuracy.Plan:

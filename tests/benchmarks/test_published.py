@@ -11,7 +11,7 @@ from lptpp.backbones import BUNDLED, load_backbone
 from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import Settings
 from lptpp.models.encoder import AdaptedEncoder
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.training.loop import Batch, add_gradients, train_only
 from lptpp.training.phases import ExpertTask, streams
 from published import Published
@@ -19,7 +19,7 @@ from published import Published
 COUNTS = torch.tensor([50, 12, 5, 2, 1])
 PARTS = {"shared_prompts": 3, "adapter_width": 4, "group_prompts": 2, "pool": 5, "chosen": 2}
 TOWERS = ["bundled", "tiny"]
-Judge = Callable[[torch.Tensor], Judgement]
+Predictor = Callable[[torch.Tensor], ExpertOutput]
 
 
 def backbone(name: str) -> Backbone:
@@ -60,13 +60,13 @@ def test_the_outputs_are_ours(name: str) -> None:
         compare(found(images), ours(images))
 
 
-def compare(found: Judgement, expected: Judgement) -> None:
+def compare(found: ExpertOutput, expected: ExpertOutput) -> None:
     for one, other in zip(found[:4], expected[:4], strict=True):
         torch.testing.assert_close(one, other, atol=1e-9, rtol=0)
     assert found.chosen is expected.chosen is None or torch.equal(found.chosen, expected.chosen)
 
 
-def loss_and_gradients(made: Expert, phase: int, judge: Judge, add_gradients: Callable) -> list[torch.Tensor]:
+def loss_and_gradients(made: Expert, phase: int, judge: Predictor, add_gradients: Callable) -> list[torch.Tensor]:
     settings = {1: Settings().phase1, 2: Settings().phase2}[phase]
     task = ExpertTask(made, judge, COUNTS, settings)
     parameters = list(made.phase_parameters(phase))

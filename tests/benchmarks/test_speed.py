@@ -40,7 +40,7 @@ def write_log(folder: Path, text: str) -> Path:
 def tiny_subject() -> Subject:
     tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0)
     backbone = Backbone("tiny", tower, Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3, "bilinear"))
-    return subject(backbone, ExpertSettings(pool=3, group_blocks=1), classes=10, batch=4, device=CPU)
+    return subject(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes=10, batch=4, device=CPU)
 
 
 def test_quick_measures_every_goal_and_writes_all_of_it(

@@ -11,7 +11,7 @@ from lptpp.utils.errors import UserError
 
 
 def tensors(value: float) -> dict[str, dict[str, torch.Tensor]]:
-    return {"tuned": {"weight": torch.full((3, 2), value)}, "optimiser": {"0.step": torch.tensor(value)}}
+    return {"tuned": {"weight": torch.full((3, 2), value)}, "optimizer": {"0.step": torch.tensor(value)}}
 
 
 def write(root: Path, step: int) -> None:
@@ -51,7 +51,7 @@ def test_the_older_one_goes_once_the_new_one_is_there(tmp_path):
 def test_nothing_but_safetensors_and_a_manifest_is_written(tmp_path):
     write(tmp_path, 1)
     files = sorted((tmp_path / "step-1").iterdir())
-    assert [path.name for path in files] == ["manifest.json", "optimiser.safetensors", "tuned.safetensors"]
+    assert [path.name for path in files] == ["manifest.json", "optimizer.safetensors", "tuned.safetensors"]
     for path in files[1:]:
         content = path.read_bytes()
         header = content[8 : 8 + int.from_bytes(content[:8], "little")]
@@ -77,7 +77,7 @@ def flip_a_byte(folder: Path) -> None:
     "damage",
     [
         lambda folder: (folder / "manifest.json").unlink(),
-        lambda folder: (folder / "optimiser.safetensors").unlink(),
+        lambda folder: (folder / "optimizer.safetensors").unlink(),
         lambda folder: folder.rename(folder.with_name(".step-2.partial")),
         spoil_manifest,
         cut_manifest,

@@ -91,11 +91,11 @@ def test_a_backbone_of_a_local_file_goes_along(settings_of, pictures, tmp_path):
         ("model.safetensors", b"cut", "cannot be read"),
     ],
 )
-def test_a_damaged_folder_is_told(name, content, told, copy):
+def test_a_damaged_folder_is_told(name, content, messages, copy):
     (copy / name).unlink()
     if content is not None:
         (copy / name).write_bytes(content)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         lptpp.load(copy)
 
 

@@ -68,7 +68,7 @@ def test_neighbours_share_a_bar_which_ends_at_a_border() -> None:
 
 
 def test_a_bar_is_the_mean_and_its_numbers_the_extremes() -> None:
-    counts = np.concatenate([np.full(40, 200), np.arange(100, 20, -2)])  # neighbours in pairs: 100 and 98, 96 and 94, …
+    counts = np.concatenate([np.full(40, 200), np.arange(100, 20, -2)])  # neighbors in pairs: 100 and 98, 96 and 94, …
     lines = [line for line in drawn([str(i) for i in range(80)], counts) if ", …" in line]
     assert [blocks(line) for line in lines[:20]] == [33] * 20
     assert [line[32:45].strip() for line in lines[20:]] == [f"{most}–{most - 2}" for most in range(100, 20, -4)]

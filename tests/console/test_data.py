@@ -54,8 +54,8 @@ def test_a_small_test_part_is_told_with_what_an_accuracy_on_it_means(show: Calla
         "The test part is small, 3 images of a class on median: an accuracy of 50 % on its 12 images means"
         " ± 24.6 points, on the 3 of few-shot classes ± 37.5 (95 % intervals by Wilson).\n"
     ) in show()[1]
-    for borders in ("[1,2]", "[9,10]"):  # no class is few-shot, all are
-        assert "few-shot classes ±" not in show(f"evaluation.borders={borders}", pictures=False)[1]
+    for shot_thresholds in ("[1,2]", "[9,10]"):  # no class is few-shot, all are
+        assert "few-shot classes ±" not in show(f"evaluation.shot_thresholds={shot_thresholds}", pictures=False)[1]
 
 
 def test_no_such_thing_without_a_test_part_or_of_a_large_one(

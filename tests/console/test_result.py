@@ -22,11 +22,11 @@ def shown(folder: Path, counts: Sequence[int], tested: int | Sequence[int] = 3, 
     "counts, borders", [((19, 12, 8, 6, 3, 1), "[6,8]"), ((9, 9, 9, 2, 1), "[2,2]"), ((9, 2, 1, 0, 0), "[2,2]")]
 )
 def test_where_all_classes_are_few_shot_borders_that_part_them_are_proposed(
-    counts: tuple[int, ...], borders: str, tmp_path: Path
+    counts: tuple[int, ...], shot_thresholds: str, tmp_path: Path
 ) -> None:
-    told = shown(tmp_path / "run", counts)
-    command = f"lptpp evaluate {tmp_path}/run evaluation.borders={borders}\n"
-    assert f"All tested classes are few-shot by these borders; to part them: {command}" in told
+    messages = shown(tmp_path / "run", counts)
+    command = f"lptpp evaluate {tmp_path}/run evaluation.shot_thresholds={shot_thresholds}\n"
+    assert f"All tested classes are few-shot by these borders; to part them: {command}" in messages
 
 
 @pytest.mark.parametrize("counts", [(20, 12, 8, 1), (101, 1, 1, 1), (5, 5, 1, 1)])
@@ -35,9 +35,9 @@ def test_no_borders_are_proposed_where_classes_are_parted_or_cannot_be(counts: t
 
 
 def test_classes_without_a_picture_are_named(tmp_path: Path) -> None:
-    told = shown(tmp_path / "run", [30] * 12, [3] * 3 + [0] * 9, untested_classes=[f"rare {i}" for i in range(9)])
+    messages = shown(tmp_path / "run", [30] * 12, [3] * 3 + [0] * 9, untested_classes=[f"rare {i}" for i in range(9)])
     names = ", ".join(f"rare {i}" for i in range(8))
-    assert f"Classes without a picture in the test part: 9 of 12: {names} and 1 more.\n" in told
+    assert f"Classes without a picture in the test part: 9 of 12: {names} and 1 more.\n" in messages
     assert "without a picture" not in shown(tmp_path / "whole", [30] * 3)
 
 
@@ -59,6 +59,6 @@ def test_the_balanced_table_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_balanced_part_without_a_picture_is_told(tmp_path: Path) -> None:
-    told = shown(tmp_path / "run", [30] * 3, balanced={"pictures": 500, "classes": 0, "rows": {}})
-    assert told.startswith("No class has 500 pictures in the test part: evaluation.balanced=500 draws nothing,")
+    messages = shown(tmp_path / "run", [30] * 3, balanced={"pictures": 500, "classes": 0, "rows": {}})
+    assert messages.startswith("No class has 500 pictures in the test part: evaluation.balanced=500 draws nothing,")
     assert "balanced test part" not in shown(tmp_path / "other", [30] * 3, balanced=None)

@@ -4,7 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lptpp.console.tables import shot_table
-from lptpp.data.statistics import describe_borders
+from lptpp.data.statistics import describe_shots
 
 BORDERS = (20, 100)
 
@@ -40,7 +40,7 @@ def test_shot_table_prints_one_decimal_and_a_dash_for_none():
     assert headings(table)[1:] == ["Overall", "Many", "Medium", "Few", "Mean class", "ECE"]
     assert [str(cell) for cell in table.columns[4].cells] == ["1.0", "–"]
     assert "61.3" in text and "[expert] a" in text and "Emoji [test]" in text
-    assert " ".join(describe_borders(BORDERS).split()) in " ".join(text.split())
+    assert " ".join(describe_shots(BORDERS).split()) in " ".join(text.split())
 
 
 def test_the_best_accuracies_are_bold_ties_too_and_calibration_is_not():

@@ -7,7 +7,7 @@ from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data import augment
-from lptpp.data.augment import Augmentation, coloured, random_boxes
+from lptpp.data.augment import Augmentation, colored, random_boxes
 from lptpp.data.transforms import evaluation_transform
 from lptpp.utils.errors import UserError
 from tests.drawn import noise, smooth
@@ -25,21 +25,21 @@ def boxes(shapes: list[tuple[int, int]], smallest: float, times: int) -> np.ndar
 def test_without_any_change_it_is_evaluation() -> None:
     pixels = [noise(50, 40), noise(32, 99)]
     for wanted in (replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0)), replace(PLAIN, size=(16, 48))):
-        found = Augmentation(wanted, smallest_crop=1.0, flip=False, colour=0.0)(pixels, [1, 2])
+        found = Augmentation(wanted, smallest_crop=1.0, flip=False, color=0.0)(pixels, [1, 2])
         torch.testing.assert_close(found, torch.stack([evaluation_transform(wanted)(one) for one in pixels]))
 
 
 def test_flip_gives_the_picture_or_its_mirror() -> None:
     pixels = noise(32, 32)
     straight = evaluation_transform(PLAIN)(pixels)
-    results = Augmentation(PLAIN, smallest_crop=1.0, flip=True, colour=0.0)([pixels] * 200, range(200))
+    results = Augmentation(PLAIN, smallest_crop=1.0, flip=True, color=0.0)([pixels] * 200, range(200))
     mirrored = [torch.allclose(result, straight.flip(-1)) for result in results]
     assert all(mirror or torch.allclose(result, straight) for mirror, result in zip(mirrored, results, strict=True))
     assert 70 < sum(mirrored) < 130
 
 
-@pytest.mark.parametrize("options", [{"smallest_crop": 0.3, "colour": 0.0}, {"smallest_crop": 1.0, "colour": 0.4}])
-def test_crop_and_colour_change_the_picture_and_follow_the_key(options: dict[str, float]) -> None:
+@pytest.mark.parametrize("options", [{"smallest_crop": 0.3, "color": 0.0}, {"smallest_crop": 1.0, "color": 0.4}])
+def test_crop_and_color_change_the_picture_and_follow_the_key(options: dict[str, float]) -> None:
     pixels = smooth(64, 64)
     results = Augmentation(PLAIN, flip=False, **options)([pixels] * 3, [0, 0, 1])
     assert results.shape == (3, 3, 32, 32)
@@ -49,7 +49,7 @@ def test_crop_and_colour_change_the_picture_and_follow_the_key(options: dict[str
 
 
 def test_a_picture_is_seen_the_same_in_any_company() -> None:
-    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.2)
+    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, color=0.2)
     pictures, keys = [noise(40, 40), noise(50, 60), noise(40, 40), noise(300, 200)], [5, 6, 7, 8]
     together = transform(pictures, keys)
     for place, (pixels, key) in enumerate(zip(pictures, keys, strict=True)):
@@ -57,7 +57,7 @@ def test_a_picture_is_seen_the_same_in_any_company() -> None:
 
 
 def test_large_pictures_go_another_way_to_the_same_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, colour=0.0)
+    transform = Augmentation(PLAIN, smallest_crop=0.3, flip=True, color=0.0)
     pictures = [noise(90, 70)] * 8
     small = transform(pictures, range(8))
     monkeypatch.setattr(augment, "LARGEST", 10)
@@ -91,10 +91,10 @@ def test_where_no_box_fits_the_largest_of_an_allowed_ratio_in_the_middle_is_take
     assert found.tolist() == [[0, 493, 10, 13], [493, 0, 13, 10], [0, 0, 1, 1]]
 
 
-def test_colours_are_changed_as_torchvision_changes_them() -> None:
+def test_colors_are_changed_as_torchvision_changes_them() -> None:
     images, factors = torch.rand(4, 3, 6, 5), torch.tensor([[0.6, 1.3, 0.0], [1.4, 0.7, 1.9], [1, 1, 1], [0, 2, 2]])
     for image, (brightness, contrast, saturation), result in zip(
-        images, factors.tolist(), coloured(images, factors), strict=True
+        images, factors.tolist(), colored(images, factors), strict=True
     ):
         expected = v2.functional.adjust_brightness(image, brightness)
         expected = v2.functional.adjust_contrast(expected, contrast)
@@ -104,8 +104,8 @@ def test_colours_are_changed_as_torchvision_changes_them() -> None:
 
 def test_refusals() -> None:
     with pytest.raises(UserError, match="smallest crop"):
-        Augmentation(PLAIN, smallest_crop=0.0, flip=True, colour=0.0)
+        Augmentation(PLAIN, smallest_crop=0.0, flip=True, color=0.0)
     with pytest.raises(UserError, match="at least 0"):
-        Augmentation(PLAIN, smallest_crop=0.5, flip=True, colour=-1.0)
+        Augmentation(PLAIN, smallest_crop=0.5, flip=True, color=-1.0)
     with pytest.raises(UserError, match="did you mean bicubic"):
-        Augmentation(replace(PLAIN, interpolation="bicubi"), smallest_crop=0.5, flip=True, colour=0.0)
+        Augmentation(replace(PLAIN, interpolation="bicubi"), smallest_crop=0.5, flip=True, color=0.0)

@@ -23,7 +23,7 @@ def saved(path: Path, picture: Image.Image, **options: object) -> Path:
     return path
 
 
-def grey(*levels: int) -> list[list[list[int]]]:
+def gray(*levels: int) -> list[list[list[int]]]:
     return [[[level] * 3 for level in levels]]
 
 
@@ -45,8 +45,8 @@ def test_arrays_of_another_kind_are_a_problem(array: np.ndarray) -> None:
 
 def test_grey_and_bilevel(tmp_path: Path) -> None:
     levels = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
-    assert pixels(saved(tmp_path / "grey.png", levels)) == grey(0, 100, 255)
-    assert pixels(saved(tmp_path / "bilevel.png", levels.point(lambda v: 255 * (v > 90), "1"))) == grey(0, 255, 255)
+    assert pixels(saved(tmp_path / "gray.png", levels)) == gray(0, 100, 255)
+    assert pixels(saved(tmp_path / "bilevel.png", levels.point(lambda v: 255 * (v > 90), "1"))) == gray(0, 255, 255)
 
 
 def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
 
 def test_grey_with_alpha_is_laid_on_white(tmp_path: Path) -> None:
     picture = Image.merge("LA", [Image.new("L", (1, 1), 50), Image.new("L", (1, 1), 51)])
-    assert pixels(saved(tmp_path / "la.png", picture)) == grey(round(50 * 0.2 + 255 * 0.8))
+    assert pixels(saved(tmp_path / "la.png", picture)) == gray(round(50 * 0.2 + 255 * 0.8))
 
 
 def palette_picture() -> Image.Image:
@@ -89,7 +89,7 @@ def test_palette_with_an_alpha_channel(tmp_path: Path) -> None:
 
 def test_grey_with_a_transparent_level(tmp_path: Path) -> None:
     levels = Image.fromarray(np.array([[7, 8]], np.uint8))
-    assert pixels(saved(tmp_path / "l.png", levels, transparency=7)) == grey(255, 8)
+    assert pixels(saved(tmp_path / "l.png", levels, transparency=7)) == gray(255, 8)
 
 
 LEVELS = np.array([[0, 128, 257, 51400, 65535]])
@@ -100,12 +100,12 @@ def test_sixteen_bit_grey_is_divided_by_257(tmp_path: Path, suffix: str, kind: s
     path = saved(tmp_path / f"a.{suffix}", Image.fromarray(LEVELS.astype(kind)))
     with Image.open(path) as picture:
         assert picture.mode.startswith("I")
-    assert pixels(path) == grey(0, 0, 1, 200, 255)
+    assert pixels(path) == gray(0, 0, 1, 200, 255)
 
 
 def test_sixteen_bit_pgm(tmp_path: Path) -> None:
     (tmp_path / "a.pgm").write_bytes(b"P5 2 1 65535\n" + struct.pack(">HH", 65535, 514))
-    assert pixels(tmp_path / "a.pgm") == grey(255, 2)
+    assert pixels(tmp_path / "a.pgm") == gray(255, 2)
 
 
 @pytest.mark.parametrize(
@@ -117,11 +117,11 @@ def test_sixteen_bit_pgm(tmp_path: Path) -> None:
     ],
 )
 def test_floating_point_grey(tmp_path: Path, values: list[float], levels: tuple[int, ...]) -> None:
-    assert pixels(saved(tmp_path / "f.tiff", Image.fromarray(np.array([values], np.float32)))) == grey(*levels)
+    assert pixels(saved(tmp_path / "f.tiff", Image.fromarray(np.array([values], np.float32)))) == gray(*levels)
 
 
 @pytest.mark.parametrize("mode", ["YCbCr", "HSV"])  # which files open in these modes differs between releases of Pillow
-def test_colour_spaces_that_few_files_open_in_go_through_pillow(mode: str) -> None:
+def test_color_spaces_that_few_files_open_in_go_through_pillow(mode: str) -> None:
     picture = Image.new(mode, (2, 1), (60, 120, 200))
     found = np.asarray(_rgb(picture)).tolist()
     assert found == np.asarray(picture.convert("RGB")).tolist()
@@ -129,7 +129,7 @@ def test_colour_spaces_that_few_files_open_in_go_through_pillow(mode: str) -> No
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "LAB"])
-def test_other_colour_spaces_go_through_pillow(tmp_path: Path, mode: str) -> None:
+def test_other_color_spaces_go_through_pillow(tmp_path: Path, mode: str) -> None:
     values = (60, 120, 200, 30)[: len(Image.new(mode, (1, 1)).getbands())]
     picture = Image.new(mode, (2, 1), values)
     path = saved(tmp_path / "a.tiff", picture)
@@ -140,7 +140,7 @@ def test_other_colour_spaces_go_through_pillow(tmp_path: Path, mode: str) -> Non
 
 
 def test_first_frame_of_an_animation(tmp_path: Path) -> None:
-    frames = [Image.new("RGB", (1, 1), colour) for colour in ("red", "lime", "blue")]
+    frames = [Image.new("RGB", (1, 1), color) for color in ("red", "lime", "blue")]
     for suffix in ("gif", "png", "webp"):
         options = {"lossless": True} if suffix == "webp" else {}
         path = saved(tmp_path / f"a.{suffix}", frames[0], save_all=True, append_images=frames[1:], **options)

@@ -102,9 +102,9 @@ def hugging_face(here: Path) -> None:
             "label": [name for _, name in trees(counts, number)],
         }
         parts[part] = datasets.Dataset.from_dict(content, features)
-    unlabelled = parts["test"].map(lambda row: {"label": -1})
+    unlabeled = parts["test"].map(lambda row: {"label": -1})
     datasets.DatasetDict(parts).save_to_disk(here / "saved_dataset")
-    splits = {"train": parts["train"], "validation": parts["test"], "test": unlabelled}
+    splits = {"train": parts["train"], "validation": parts["test"], "test": unlabeled}
     datasets.DatasetDict(splits).save_to_disk(here / "saved_splits")
     (here / "parquet_files").mkdir()
     parts["train"].to_parquet(here / "parquet_files" / "train-00000-of-00001.parquet")
@@ -208,10 +208,10 @@ def test_each_command_of_a_page_runs(
         monkeypatch.setattr(sys, "argv", shlex.split(line))
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        assert ended.value.code == 0, f"{line}\n{told.err}"
+        messages = capsys.readouterr()
+        assert ended.value.code == 0, f"{line}\n{messages.err}"
         expected = "Every image can be read." if line.startswith("lptpp data ") else "accuracy in % on the test part"
-        assert expected in told.out, line
+        assert expected in messages.out, line
 
 
 def test_every_source_has_a_page_and_every_page_is_in_the_index() -> None:

@@ -90,8 +90,8 @@ def test_the_summary(folder: Path, root: Path, settings_of: Callable[..., Settin
 def test_the_figure_is_a_picture(folder: Path) -> None:
     with Image.open(folder / "distribution.png") as figure:
         assert figure.width > 800
-        colours = {colour for _, colour in figure.convert("RGB").getcolors(2**24)}
-    assert {(0, 0x44, 0x88), (0xDD, 0xAA, 0x33), (0xBB, 0x55, 0x66)} <= colours
+        colors = {color for _, color in figure.convert("RGB").getcolors(2**24)}
+    assert {(0, 0x44, 0x88), (0xDD, 0xAA, 0x33), (0xBB, 0x55, 0x66)} <= colors
 
 
 def test_without_opening_pictures(root: Path, settings_of: Callable[..., Settings], tmp_path: Path) -> None:

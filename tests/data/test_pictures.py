@@ -10,12 +10,12 @@ from lptpp.data.dataset import Split
 from lptpp.utils.errors import UserError
 
 
-def files(folder: Path, colours: list[int], size: int = 4) -> Split:
+def files(folder: Path, colors: list[int], size: int = 4) -> Split:
     folder.mkdir(exist_ok=True)
-    paths = [folder / f"{i}.png" for i in range(len(colours))]
-    for path, colour in zip(paths, colours, strict=True):
-        Image.new("RGB", (size, size + 1), (colour, 0, 0)).save(path)
-    return Split(list(paths), np.arange(len(colours)) % 2)
+    paths = [folder / f"{i}.png" for i in range(len(colors))]
+    for path, color in zip(paths, colors, strict=True):
+        Image.new("RGB", (size, size + 1), (color, 0, 0)).save(path)
+    return Split(list(paths), np.arange(len(colors)) % 2)
 
 
 BYTES = 4 * 5 * 3  # of one such picture in memory
@@ -65,11 +65,11 @@ def spoil(split: Split, *indices: int) -> None:
 
 def test_check_of_good_images_returns_them_and_tells_progress(tmp_path: Path) -> None:
     splits = {"train": files(tmp_path / "a", [1, 2, 3]), "test": files(tmp_path / "b", [4, 5])}
-    told: list[tuple[int, int]] = []
-    good, faults = check(splits, progress=lambda done, total: told.append((done, total)))
+    messages: list[tuple[int, int]] = []
+    good, faults = check(splits, progress=lambda done, total: messages.append((done, total)))
     assert {name: split.images for name, split in good.items()} == {n: s.images for n, s in splits.items()}
     assert faults == []
-    assert told == [(i, 5) for i in range(1, 6)]
+    assert messages == [(i, 5) for i in range(1, 6)]
 
 
 def test_check_names_all_bad_images_at_once(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lptpp.data.dataset import Collection, Split
-from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots, suggested_borders, summary
+from lptpp.data.statistics import describe_shots, gini, imbalance_factor, shots, suggested_thresholds, summary
 
 
 def test_shots_at_the_borders() -> None:
@@ -14,20 +14,20 @@ def test_shots_at_the_borders() -> None:
 
 
 def test_suggested_borders_make_three_kinds_of_about_a_third_each() -> None:
-    assert suggested_borders(np.arange(1, 10)) == (4, 6)
+    assert suggested_thresholds(np.arange(1, 10)) == (4, 6)
     counts = np.array([0, 0, 1, 1, 1, 1, 2, 50])
-    assert sorted(set(shots(counts, suggested_borders(counts)).tolist())) == ["few", "many", "medium"]
+    assert sorted(set(shots(counts, suggested_thresholds(counts)).tolist())) == ["few", "many", "medium"]
     draws = np.random.default_rng(0).geometric(0.1, (200, 12)) - 1
     for counts in draws:
-        assert len(set(shots(counts, suggested_borders(counts)).tolist())) == 3
-    assert suggested_borders(np.array([0, 3, 3, 5])) is None
-    assert suggested_borders(np.array([], dtype=int)) is None
+        assert len(set(shots(counts, suggested_thresholds(counts)).tolist())) == 3
+    assert suggested_thresholds(np.array([0, 3, 3, 5])) is None
+    assert suggested_thresholds(np.array([], dtype=int)) is None
 
 
 def test_borders_in_words() -> None:
     expected = "many: more than 100 training images, medium: 20 to 100, few: fewer than 20"
-    assert describe_borders() == expected
-    assert "more than 7 " in describe_borders((3, 7))
+    assert describe_shots() == expected
+    assert "more than 7 " in describe_shots((3, 7))
 
 
 def test_imbalance_factor_passes_over_empty_classes() -> None:
@@ -46,14 +46,14 @@ def test_summary() -> None:
     labels = np.repeat([0, 1, 3], [150, 50, 2])
     train = Split([Path(f"{i}.png") for i in range(202)], labels)
     test = Split([Path("a.png"), Path("b.png")], np.array([1, 2]))
-    told = summary(Collection(["a", "b", "c", "d"], train, None, test))
-    assert told["classes"] == 4
-    assert told["images"] == {"train": 202, "test": 2}
-    assert told["largest"] == ("a", 150)
-    assert told["smallest"] == ("c", 0)
-    assert told["imbalance_factor"] == 75.0
-    assert told["shots"] == {"many": 1, "medium": 1, "few": 2}
-    assert told["without_training_images"] == ["c"]
-    assert told["counts"] == {"a": 150, "b": 50, "c": 0, "d": 2}
-    assert told["borders"] == describe_borders()
-    assert told["gini"] == gini(np.array([150, 50, 0, 2]))
+    messages = summary(Collection(["a", "b", "c", "d"], train, None, test))
+    assert messages["classes"] == 4
+    assert messages["images"] == {"train": 202, "test": 2}
+    assert messages["largest"] == ("a", 150)
+    assert messages["smallest"] == ("c", 0)
+    assert messages["imbalance_factor"] == 75.0
+    assert messages["shots"] == {"many": 1, "medium": 1, "few": 2}
+    assert messages["without_training_images"] == ["c"]
+    assert messages["counts"] == {"a": 150, "b": 50, "c": 0, "d": 2}
+    assert messages["shot_thresholds"] == describe_shots()
+    assert messages["gini"] == gini(np.array([150, 50, 0, 2]))

@@ -93,8 +93,8 @@ def test_sizes_are_those_of_upright_pictures_in_order(looks: list[Look], tmp_pat
 
 
 def test_pictures_that_are_too_large_are_faults_and_progress_is_told() -> None:
-    told: list[int] = []
+    messages: list[int] = []
     whole = collection([np.asarray(picture(0)), encoded(picture(1, 50, 50), "x")], [np.asarray(picture(2))])
-    looks = survey(whole, 0.001, lambda done, total: told.append(10 * done + total))
+    looks = survey(whole, 0.001, lambda done, total: messages.append(10 * done + total))
     assert [look.problem for look in looks] == [None, "has 0.0 megapixels, more than 0.001", None]
-    assert told == [13, 23, 33]
+    assert messages == [13, 23, 33]

@@ -8,10 +8,10 @@ from lptpp.data.cache import in_threads
 
 def test_results_are_in_order_and_progress_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threads, "CHUNK", 3)
-    told: list[tuple[int, int]] = []
-    found = in_threads(lambda i: i * i, range(8), lambda done, total: told.append((done, total)))
+    messages: list[tuple[int, int]] = []
+    found = in_threads(lambda i: i * i, range(8), lambda done, total: messages.append((done, total)))
     assert list(found) == [i * i for i in range(8)]
-    assert told == [(i, 8) for i in range(1, 9)]
+    assert messages == [(i, 8) for i in range(1, 9)]
     assert list(in_threads(str, [])) == []
 
 

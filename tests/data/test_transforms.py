@@ -14,7 +14,7 @@ from tests.drawn import noise, smooth
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
 
 
-def test_normalises_channel_by_channel() -> None:
+def test_normalizes_channel_by_channel() -> None:
     wanted = replace(PLAIN, mean=(0.1, 0.2, 0.3), std=(0.5, 0.25, 2.0))
     pixels = noise(32, 32)
     result = evaluation_transform(wanted)(pixels)

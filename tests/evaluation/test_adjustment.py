@@ -14,13 +14,13 @@ def seen() -> torch.Tensor:
 
 
 def literal(views: np.ndarray, temperature: float, priors) -> np.ndarray:
-    answer = []
+    result = []
     for picture in views:  # (V, C)
         mean = [sum(view[c] for view in picture) / len(picture) for c in range(3)]
         scores = [mean[c] ** (1 / temperature) for c in range(3)]
         scores = [scores[c] / sum(scores) * priors[0][c] / priors[1][c] for c in range(3)]
-        answer.append([score / sum(scores) for score in scores])
-    return np.array(answer)
+        result.append([score / sum(scores) for score in scores])
+    return np.array(result)
 
 
 def test_views_are_averaged_then_tempered_then_reweighed():

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 
 from lptpp.config import load_settings
-from lptpp.evaluation.run import evaluate_run
 from lptpp.evaluation.balanced import balanced_metrics, balanced_part, describe_balanced
 from lptpp.evaluation.evaluate import Evaluation, Ranking
-from lptpp.evaluation.run import evaluated
+from lptpp.evaluation.run import evaluate_run, evaluated
 from lptpp.inference.runtime import Runner
 
 LABELS = np.array(random.Random(0).sample([0] * 40 + [1] * 5 + [2] * 4 + [4] * 6, 55))  # class 3 has no picture
@@ -66,8 +65,8 @@ def test_the_part_is_told(evaluation: Evaluation) -> None:
 def test_no_class_with_pictures_enough_is_told_in_a_sentence(evaluation: Evaluation) -> None:
     balanced = balanced_metrics(evaluation, COUNTS, (20, 100), 41, seed=0)
     assert balanced == {"pictures": 41, "classes": 0, "rows": {}}
-    told = "No class has 41 pictures in the test part: evaluation.balanced=41 draws nothing, lower it."
-    assert describe_balanced(balanced, "test") == told
+    messages = "No class has 41 pictures in the test part: evaluation.balanced=41 draws nothing, lower it."
+    assert describe_balanced(balanced, "test") == messages
 
 
 @pytest.fixture
@@ -77,8 +76,8 @@ def run(trained, tmp_path) -> Path:
 
 def test_evaluate_adds_it_without_looking_at_a_picture_twice(run, trained, monkeypatch) -> None:
     calls = []
-    judgements = Runner.judgements
-    monkeypatch.setattr(Runner, "judgements", lambda self, *rest: (calls.append(1), judgements(self, *rest))[1])
+    expert_outputs = Runner.expert_outputs
+    monkeypatch.setattr(Runner, "expert_outputs", lambda self, *rest: (calls.append(1), expert_outputs(self, *rest))[1])
     metrics = evaluate_run(run, ["evaluation.balanced=3"])
     assert len(calls) == 1
     assert metrics["rows"] == trained.metrics["rows"]

@@ -15,9 +15,9 @@ TEMPLATES = ["a photo of a {}.", "a {}"]
 
 
 def clusters(labels: list[int], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
-    centres = torch.eye(6)[torch.tensor(labels)] * 3
+    centers = torch.eye(6)[torch.tensor(labels)] * 3
     noise = torch.randn(len(labels), 6, generator=torch.Generator().manual_seed(seed))
-    return centres + noise, torch.tensor(labels)
+    return centers + noise, torch.tensor(labels)
 
 
 def test_zero_shot_is_clip_written_out(trained, cards):

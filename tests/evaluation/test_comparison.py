@@ -19,8 +19,8 @@ def metrics(overall: float, few: float | None = 1.0) -> dict:
 
 
 def run(folder: str, rows: dict, settings: str | None = None, **changes) -> Run:
-    told = {"split": "test", "borders": [20, 100], "seed": 0, "method": "lptpp", "answer": "LPT++"}
-    content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **told, **changes}
+    messages = {"split": "test", "shot_thresholds": [20, 100], "seed": 0, "method": "lptpp", "result": "LPT++"}
+    content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **messages, **changes}
     return Run(Path(folder), content, settings or folder)
 
 
@@ -62,8 +62,8 @@ def test_runs_are_one_only_where_seeds_differ_and_what_was_evaluated_does_not() 
     seeds = [run(f"runs/x-{seed}", {"LPT++": metrics(60)}, "same", seed=seed) for seed in range(2)]
     again = run("runs/again", {"LPT++": metrics(60)}, "same", seed=1)
     other = run("runs/other", {"LPT++": metrics(60)}, "same", seed=2, split="validation")
-    told = column(comparison_table([*seeds, again, other]), 0)
-    assert [name for name in told if name != "LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
+    messages = column(comparison_table([*seeds, again, other]), 0)
+    assert [name for name in messages if name != "LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
 
 
 def test_a_row_that_some_seeds_lack_says_so() -> None:
@@ -101,7 +101,7 @@ def test_costs_stand_beside_the_accuracies() -> None:
     "change, words",
     [
         ({"split": "validation"}, "different splits (test, validation)"),
-        ({"borders": [5, 50]}, "borders (20-100, 5-50)"),
+        ({"shot_thresholds": [5, 50]}, "borders (20-100, 5-50)"),
         ({"classes": 7}, "different data (– classes"),
     ],
 )
@@ -113,7 +113,14 @@ def test_runs_that_cannot_be_compared_are_told_apart(change, words) -> None:
 
 def test_flat_rows_hold_every_run_and_row() -> None:
     (row,) = flat_rows([run("a", {"visual, phase 1": metrics(60.0)})])
-    place = {"run": "a", "row": "visual, phase 1", "method": "lptpp", "split": "test", "borders": "20-100", "seed": 0}
+    place = {
+        "run": "a",
+        "row": "visual, phase 1",
+        "method": "lptpp",
+        "split": "test",
+        "shot_thresholds": "20-100",
+        "seed": 0,
+    }
     costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_a_second": None}
     assert row == {**place, "backbone_parameters": 86_000_000, **metrics(60.0), **costs}
 

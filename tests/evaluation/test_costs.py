@@ -12,7 +12,7 @@ PARTS = {
     "language": {"adapters": 100, "classifier": 200},
     "scorer": {"scorer": 1000},
 }
-METRICS = {"tuned_parts": PARTS, "answer": "LPT++", "rows": {}}
+METRICS = {"tuned_parts": PARTS, "result": "LPT++", "rows": {}}
 HISTORY = """stage,epoch,cpu_seconds
 visual/phase1,1,1
 visual/phase1,2,2

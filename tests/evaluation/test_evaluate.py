@@ -23,11 +23,11 @@ def parts(pictures) -> Pictures:
 
 
 @pytest.fixture(scope="module")
-def said(trained, parts):
+def outputs(trained, parts):
     views = evaluation_views(trained.mixture, parts)
     shown = views.of(each_once(parts))[0]
     with torch.no_grad():
-        return trained.mixture.judge(shown)
+        return trained.mixture.forward_experts(shown)
 
 
 @pytest.fixture
@@ -35,12 +35,12 @@ def run(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained.folder, tmp_path / "run"))
 
 
-def test_every_row_is_a_softmax_written_out(trained, said):
+def test_every_row_is_a_softmax_written_out(trained, outputs):
     with torch.no_grad():
-        rows, weights = row_probabilities(trained.mixture, said)
+        rows, weights = row_probabilities(trained.mixture, outputs)
     softmax = {}
     for name in EXPERTS:
-        for phase, cosines in ((1, said[name].phase1_cosines), (2, said[name].cosines)):
+        for phase, cosines in ((1, outputs[name].phase1_cosines), (2, outputs[name].cosines)):
             powers = np.exp(20.0 * cosines.double().numpy())
             softmax[f"{name}, phase {phase}"] = powers / powers.sum(1, keepdims=True)
     finished = [softmax[f"{name}, phase 2"] for name in EXPERTS]
@@ -53,12 +53,12 @@ def test_every_row_is_a_softmax_written_out(trained, said):
 
 
 @pytest.mark.parametrize("batch_size", [1, 5, 12])
-def test_all_pictures_are_judged_in_order_whatever_the_batch(batch_size, trained, parts, said):
+def test_all_pictures_are_judged_in_order_whatever_the_batch(batch_size, trained, parts, outputs):
     found = evaluate(trained.mixture, parts, Runner(torch.device("cpu"), batch_size=batch_size))
     with torch.no_grad():
-        rows, weights = row_probabilities(trained.mixture, said)
+        rows, weights = row_probabilities(trained.mixture, outputs)
     assert found.labels.tolist() == parts.split.labels.tolist()
-    assert found.answer == "LPT++"
+    assert found.result == "LPT++"
     for name, ranking in found.rankings.items():
         expected = rows[name].sort(1, descending=True)
         assert ranking.classes.shape == (12, 4)
@@ -71,7 +71,7 @@ def test_one_expert_alone_has_neither_average_nor_scorer(settings_of, tmp_path):
 
     mixture = build_mixture(settings_of(tmp_path, "method=lpt"), 4)
     with torch.no_grad():
-        rows, weights = row_probabilities(mixture, mixture.judge({"visual": torch.randn(3, 3, 8, 8)}))
+        rows, weights = row_probabilities(mixture, mixture.forward_experts({"visual": torch.randn(3, 3, 8, 8)}))
     assert list(rows) == ["visual, phase 1", "visual, phase 2"]
     assert weights.tolist() == [[1.0]] * 3
 
@@ -96,9 +96,9 @@ def test_evaluating_again_gives_the_metrics_of_the_run(run, trained):
 
 def test_evaluation_settings_may_change_and_the_runs_own_stay(run):
     before = (run / "config.yaml").read_text()
-    overrides = ["evaluation.borders=[4,7]", "evaluation.baselines=[]", "evaluation.batch_size=5", "workers=1"]
+    overrides = ["evaluation.shot_thresholds=[4,7]", "evaluation.baselines=[]", "evaluation.batch_size=5", "workers=1"]
     metrics = evaluate_run(run, overrides)
-    assert metrics["borders"] == [4, 7]
+    assert metrics["shot_thresholds"] == [4, 7]
     assert "linear probe, visual" not in metrics["rows"]
     assert (run / "config.yaml").read_text() == before
     with (run / "per_class.csv").open() as file:
@@ -107,8 +107,10 @@ def test_evaluation_settings_may_change_and_the_runs_own_stay(run):
 
 def test_overridden_batch_size_and_workers_reach_the_loader(run, monkeypatch):
     runners = []
-    judgements = Runner.judgements
-    monkeypatch.setattr(Runner, "judgements", lambda self, *rest: (runners.append(self), judgements(self, *rest))[1])
+    expert_outputs = Runner.expert_outputs
+    monkeypatch.setattr(
+        Runner, "expert_outputs", lambda self, *rest: (runners.append(self), expert_outputs(self, *rest))[1]
+    )
     evaluate_run(run, ["evaluation.batch_size=5", "evaluation.baselines=[]"])
     assert [runner.batch_size for runner in runners] == [5]
     assert saved_settings(run / "config.yaml").evaluation.batch_size == EvaluationSettings().batch_size

@@ -44,7 +44,7 @@ def test_mean_class_equals_balanced_accuracy_and_leaves_out_classes_without_test
 
 def test_the_borders_move_classes_between_groups():
     probabilities, labels = predictions()
-    found = measured(probabilities, labels, borders=(0, 1000))
+    found = measured(probabilities, labels, shot_thresholds=(0, 1000))
     assert found["many"] is None and found["few"] is None
     assert found["medium"] == found["overall"]
 

@@ -94,9 +94,9 @@ def test_frequencies_are_read_in_the_order_of_the_classes(name, text, tmp_path):
         ("p.json", "{", "line 1 is not JSON"),
     ],
 )
-def test_a_file_that_gives_no_prior_is_refused(name, text, told, tmp_path):
+def test_a_file_that_gives_no_prior_is_refused(name, text, messages, tmp_path):
     (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         read_prior(tmp_path / name, NAMES)
 
 

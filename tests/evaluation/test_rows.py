@@ -29,10 +29,10 @@ def test_truth_and_groups_are_those_of_every_picture_alone(batch_size, trained, 
     for index in range(12):
         images = views.of([(index, 0)])[0]
         with torch.no_grad():
-            said = trained.mixture.judge(images)
-            opinion = trained.mixture(images)
-        assert found.truth[index] == pytest.approx(float(opinion.probabilities[0, index // 3]), rel=1e-4)
-        for name, one in said.items():
+            outputs = trained.mixture.forward_experts(images)
+            mixed = trained.mixture(images)
+        assert found.truth[index] == pytest.approx(float(mixed.probabilities[0, index // 3]), rel=1e-4)
+        for name, one in outputs.items():
             assert found.chosen[name][index].tolist() == one.chosen[0].tolist()
 
 
@@ -52,8 +52,8 @@ def test_groups_are_counted_by_expert_and_class_from_one():
 
 def test_predictions_hold_the_probability_of_the_truth():
     split = Split([np.zeros((2, 2, 3), np.uint8)] * 4, np.array([0, 1, 1, 2]))
-    told = list(prediction_rows(evaluation(truth=np.array([0.5, 0.25, 0.1234567, 0])), split, NAMES, []))
-    assert [row["true_probability"] for row in told] == [0.5, 0.25, 0.123457, 0]
+    messages = list(prediction_rows(evaluation(truth=np.array([0.5, 0.25, 0.1234567, 0])), split, NAMES, []))
+    assert [row["true_probability"] for row in messages] == [0.5, 0.25, 0.123457, 0]
     assert "true_probability" not in next(prediction_rows(evaluation(), split, NAMES, []))
 
 

@@ -46,11 +46,13 @@ def test_each_option_adds_a_row_that_follows_from_the_views_and_leaves_the_other
         "LPT++, five crops, temperature 2, prior training"
     ]
     assert {name: rows[name] for name in plain} == plain
-    assert metrics["answer"] == "LPT++"
+    assert metrics["result"] == "LPT++"
     assert metrics["test_time"] == {"views": "five_crops", "prior": "training", "assumed": "auto", "temperature": "2"}
 
     model = lptpp.load(run)
-    views = model.judge(sorted(pictures.glob("test/*/*.png")), "five_crops").of_views.double().numpy()  # (12, 5, C)
+    views = (
+        model.predict_batch(sorted(pictures.glob("test/*/*.png")), "five_crops").of_views.double().numpy()
+    )  # (12, 5, C)
     change = np.array([8, 5, 3, 1]) / 17 / assumed_prior("auto", model.class_names, model.counts, model.settings)
     assert rows[added[0]]["overall"] == pytest.approx(accuracy(views.mean(1)))
     assert rows[added[1]]["overall"] == rows["LPT++"]["overall"]
@@ -93,9 +95,9 @@ def test_without_a_validation_part_no_temperature_is_fitted(run):
         ("evaluation.prior=uniorm", r"uniorm is not a file"),
     ],
 )
-def test_a_wrong_option_is_refused_and_the_metrics_stay(override, told, run):
+def test_a_wrong_option_is_refused_and_the_metrics_stay(override, messages, run):
     before = (run / "metrics.json").read_text()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         evaluate_run(run, [QUICK, override])
     assert (run / "metrics.json").read_text() == before
 

@@ -1,4 +1,4 @@
-"""A small trained model: two experts of different size, normalisation and parts, and pictures they differ on."""
+"""A small trained model: two experts of different size, normalization and parts, and pictures they differ on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.transforms import evaluation_transform
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import Answer, answer
+from lptpp.inference.outputs import BatchPrediction, result
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
 from tests.models.test_mixture import make_mixture
@@ -28,7 +28,7 @@ def make_model(*names: str) -> Model:
 
 
 def make_pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Return pictures (40, 50, 3) that differ much: stripes of all widths in all colours."""
+    """Return pictures (40, 50, 3) that differ much: stripes of all widths in all colors."""
     draw = np.random.default_rng(seed)
     pictures = []
     for number in range(count):
@@ -46,13 +46,13 @@ def save_pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def truth(mixture: Mixture, pictures: list[np.ndarray]) -> Answer:
+def truth(mixture: Mixture, pictures: list[np.ndarray]) -> BatchPrediction:
     """Return what the mixture says by the way that `lptpp predict` goes."""
     tensors = [torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures]
     look = {name: evaluation_transform(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
     with torch.no_grad():
-        return answer(
-            mixture, mixture.judge({name: torch.stack(list(map(see, tensors))) for name, see in look.items()})
+        return result(
+            mixture, mixture.forward_experts({name: torch.stack(list(map(see, tensors))) for name, see in look.items()})
         )
 
 

@@ -23,11 +23,11 @@ def facts(counts=(120, 30, 5, 1, 0)) -> dict:
 def metrics(**changed) -> dict:
     return {
         "rows": {"visual, phase 1": ROW, "LPT++": ROW},
-        "answer": "LPT++",
+        "result": "LPT++",
         "split": "test",
         "images": 1234,
         "seed": 3,
-        "borders": [20, 100],
+        "shot_thresholds": [20, 100],
         "classes": 5,
         "classes_tested": 4,
         "untested_classes": [NAMES[2]],

@@ -39,7 +39,7 @@ def test_other_pictures_get_the_same_answer_in_any_batch(count, model, folder, a
     pictures = make_pictures(count, seed=count)
     expected, given = truth(model.mixture, pictures), prepared(pictures, about["inputs"])
     probabilities, weights = onnxruntime.InferenceSession(folder / "model.onnx").run(None, given)
-    # Pillow's resize and torchvision's differ by a grey level at times
+    # Pillow's resize and torchvision's differ by a gray level at times
     np.testing.assert_allclose(probabilities, expected.probabilities, atol=0.02)
     np.testing.assert_allclose(weights, expected.weights, atol=0.02)
     if count == 8:  # in one batch, each picture with the groups it chooses
@@ -72,7 +72,7 @@ def test_the_facts_are_in_the_file_too(model, folder, about):
     assert about["training_images"] == model.counts.tolist()
     assert about["weights_of"] == ["middle", "wide"]
     wide = about["inputs"]["picture_wide"]
-    assert (wide["resize_to"], wide["centre_crop"], wide["keep_aspect"]) == ([40, 40], [32, 32], True)
+    assert (wide["resize_to"], wide["center_crop"], wide["keep_aspect"]) == ([40, 40], [32, 32], True)
     assert wide["inside_the_model"] == {"divide_by": 255, "mean": [0.1, 0.4, 0.6], "std": [0.2, 0.3, 0.4]}
     for name in about["files"]:
         inside = onnxruntime.InferenceSession(folder / name).get_modelmeta().custom_metadata_map["lptpp"]

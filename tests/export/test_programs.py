@@ -20,7 +20,7 @@ def bytes_of(mixture, count: int) -> dict[str, torch.Tensor]:
     }
 
 
-def normalised(mixture, pictures: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def normalized(mixture, pictures: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """(x / 255 - mean) / std, channel by channel."""
     views = {}
     for name, picture in pictures.items():
@@ -30,11 +30,11 @@ def normalised(mixture, pictures: dict[str, torch.Tensor]) -> dict[str, torch.Te
     return views
 
 
-def test_the_answer_normalises_and_mixes(mixture):
+def test_the_answer_normalizes_and_mixes(mixture):
     pictures = bytes_of(mixture, 6)
     program = answer_program(mixture)
     probabilities, weights = program.module(*program.given(pictures))
-    expected = mixture(normalised(mixture, pictures))
+    expected = mixture(normalized(mixture, pictures))
     torch.testing.assert_close(probabilities, expected.probabilities)
     torch.testing.assert_close(weights, expected.weights)
     assert weights.std(0).min() > 1e-3  # of other pictures, other weights
@@ -44,7 +44,7 @@ def test_the_answer_normalises_and_mixes(mixture):
 
 def test_each_expert_speaks_for_itself(mixture):
     pictures = bytes_of(mixture, 6)
-    views = normalised(mixture, pictures)
+    views = normalized(mixture, pictures)
     programs = expert_programs(mixture)
     assert [program.name for program in programs] == ["expert-middle", "expert-wide"]
     for program, (name, expert) in zip(programs, mixture.experts.items(), strict=True):

@@ -34,14 +34,14 @@ def test_nothing_appears_where_something_fails(tmp_path):
     [
         ("onxx", Options(), "--to onxx: did you mean onnx?"),
         ("onnx", Options(push="me/x"), "--push and --license go with --to huggingface, not --to onnx"),
-        ("torch", Options(licence="mit"), "--push and --license go with --to huggingface, not --to torch"),
+        ("torch", Options(license="mit"), "--push and --license go with --to huggingface, not --to torch"),
         ("huggingface", Options(pictures=[Path("a.png")]), "--picture goes with --to onnx and --to torch"),
     ],
 )
-def test_what_does_not_go_together_is_told_first(form, options, told, tmp_path):
+def test_what_does_not_go_together_is_told_first(form, options, messages, tmp_path):
     with pytest.raises(UserError) as error:
         list(export_run(tmp_path / "nowhere", form, None, options))
-    assert told in str(error.value)
+    assert messages in str(error.value)
 
 
 def test_a_run_that_is_not_there_and_an_output_that_is_a_file_are_told(trained, tmp_path, monkeypatch):
@@ -63,7 +63,7 @@ def test_a_push_asks_for_the_token_before_and_uploads_after(trained, tmp_path, m
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(run, "token", lambda: "secret")
     monkeypatch.setattr(run, "push", lambda folder, name: f"{name} with {len(list(folder.iterdir()))} files")
-    lines = list(export_run(trained.folder, "huggingface", tmp_path / "out", Options(licence="mit", push="me/x")))
+    lines = list(export_run(trained.folder, "huggingface", tmp_path / "out", Options(license="mit", push="me/x")))
     assert lines[-1] == "Pushed to me/x with 7 files, private until you change that there"
     assert "license: mit" in (tmp_path / "out" / "README.md").read_text()
     assert hugging_face.token is not run.token

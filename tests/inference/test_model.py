@@ -22,7 +22,7 @@ run, given, found = sys.argv[1:]
 mixture = lptpp.load(run).mixture
 images = torch.from_numpy(numpy.load(given))
 with torch.no_grad():
-    said = mixture.judge({name: images for name in mixture.experts})
+    said = mixture.forward_experts({name: images for name in mixture.experts})
     opinion = mixture({name: images for name in mixture.experts})
 numpy.savez(found, probabilities=opinion.probabilities, weights=opinion.weights,
             **{f"{name} {key}": value for name, one in said.items() for key, value in one._asdict().items()})
@@ -37,12 +37,12 @@ def test_a_new_process_computes_the_same_bits_as_the_one_that_trained(trained, t
     found = np.load(tmp_path / "found.npz")
     with torch.no_grad():
         views = dict.fromkeys(trained.mixture.experts, images)
-        said, opinion = trained.mixture.judge(views), trained.mixture(views)
-    expected = {"probabilities": opinion.probabilities, "weights": opinion.weights}
-    expected |= {f"{name} {key}": value for name, one in said.items() for key, value in one._asdict().items()}
+        outputs, mixed = trained.mixture.forward_experts(views), trained.mixture(views)
+    expected = {"probabilities": mixed.probabilities, "weights": mixed.weights}
+    expected |= {f"{name} {key}": value for name, one in outputs.items() for key, value in one._asdict().items()}
     assert set(found) == set(expected)
     assert all(np.array_equal(found[name], value.numpy()) for name, value in expected.items())
-    assert opinion.probabilities.unique().numel() > 5
+    assert mixed.probabilities.unique().numel() > 5
 
 
 @pytest.fixture(scope="module")
@@ -92,8 +92,8 @@ def test_top_k_ends_at_the_number_of_classes(model, images):
         (np.zeros((8, 8, 3), np.float32), "array of float32"),
     ],
 )
-def test_what_is_no_image_is_refused(image, told, model):
-    with pytest.raises(UserError, match=told):
+def test_what_is_no_image_is_refused(image, messages, model):
+    with pytest.raises(UserError, match=messages):
         model.predict(image)
 
 
@@ -106,16 +106,16 @@ def test_a_broken_image_and_a_top_k_of_zero_are_refused(model, images, tmp_path)
 
 
 def test_a_batch_is_judged_with_all_that_is_said_of_it(model, images):
-    found = model.judge([images[0], str(images[5]), np.asarray(Image.open(images[9]))])
+    found = model.predict_batch([images[0], str(images[5]), np.asarray(Image.open(images[9]))])
     transforms = {name: evaluation_transform(e.backbone.preprocessing) for name, e in model.mixture.experts.items()}
     seen = [torch.from_numpy(np.array(Image.open(images[i]))).permute(2, 0, 1) for i in (0, 5, 9)]
     views = {name: torch.stack([transform(one) for one in seen]) for name, transform in transforms.items()}
     with torch.no_grad():
-        said, opinion = model.mixture.judge(views), model.mixture(views)
-    assert torch.equal(found.probabilities, opinion.probabilities)
-    assert torch.equal(found.weights, opinion.weights)
+        outputs, mixed = model.mixture.forward_experts(views), model.mixture(views)
+    assert torch.equal(found.probabilities, mixed.probabilities)
+    assert torch.equal(found.weights, mixed.weights)
     assert found.of_views.shape == (3, 1, 4)
-    for name, one in said.items():
+    for name, one in outputs.items():
         powers = (model.mixture.experts[name].scale * one.cosines).exp()
         torch.testing.assert_close(found.experts[name], powers / powers.sum(1, keepdim=True))
         torch.testing.assert_close(found.features[name].norm(dim=1), torch.ones(3))
@@ -124,7 +124,7 @@ def test_a_batch_is_judged_with_all_that_is_said_of_it(model, images):
 
 
 def test_several_views_are_told_beside_the_plain_one(model, images):
-    plain, found = model.judge(images[:2]), model.judge(images[:2], "five_crops")
+    plain, found = model.predict_batch(images[:2]), model.predict_batch(images[:2], "five_crops")
     assert found.of_views.shape == (2, 5, 4)
     for key in ("probabilities", "weights"):
         torch.testing.assert_close(getattr(found, key), getattr(plain, key))
@@ -136,7 +136,7 @@ def test_several_views_are_told_beside_the_plain_one(model, images):
 
 def test_views_that_there_are_not_are_refused(model, images):
     with pytest.raises(UserError, match=r"views=flips: did you mean flip\?"):
-        model.judge(images[:1], "flips")
+        model.predict_batch(images[:1], "flips")
 
 
 def test_the_model_knows_how_many_images_each_class_had(model):

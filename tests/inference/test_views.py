@@ -19,7 +19,7 @@ def picture(high: int = 20, wide: int = 31, seed: int = 0) -> torch.Tensor:
     return torch.from_numpy(pixels)
 
 
-def normalised(pixels: torch.Tensor) -> torch.Tensor:
+def normalized(pixels: torch.Tensor) -> torch.Tensor:
     channels = [(pixels[c].double() / 255 - MEAN[c]) / STD[c] for c in range(3)]
     return torch.stack(channels).float()
 
@@ -46,7 +46,7 @@ def test_the_other_four_of_five_crops_are_the_corners_of_the_resized_picture(cro
     corners = [resized[:, :8, :6], resized[:, :8, -6:], resized[:, -8:, :6], resized[:, -8:, -6:]]
     found = VIEWS["five_crops"].transform(chosen)(picture())[1:]
     for view, corner in zip(found, corners, strict=True):
-        torch.testing.assert_close(view, normalised(corner), rtol=0, atol=1e-6)
+        torch.testing.assert_close(view, normalized(corner), rtol=0, atol=1e-6)
     assert len({view.numpy().tobytes() for view in found}) == 4
 
 

@@ -98,7 +98,7 @@ def test_gradients_equal_those_of_the_concatenated_form() -> None:
         torch.testing.assert_close(found, expected, atol=1e-10, rtol=0)
 
 
-def test_under_autocast_the_normalised_tokens_are_cast_once_and_for_all_that_read_them() -> None:
+def test_under_autocast_the_normalized_tokens_are_cast_once_and_for_all_that_read_them() -> None:
     block = random_module(Block(WIDTH, num_heads=4, qkv_bias=True)).float()
     adapter = random_module(Adapter(WIDTH, 6), seed=5).float()
     x, prompts = random_tokens(IMAGES, TOKENS, WIDTH).float(), [prompt.float() for prompt in PROMPTS["both"]]

@@ -144,8 +144,8 @@ def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> Encoding:
         query_features.append(query_feature)
         features.append(feature)
         matches.append(match)
-    told = torch.tensor(chosen) if chosen else None
-    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), told)
+    messages = torch.tensor(chosen) if chosen else None
+    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), messages)
 
 
 @pytest.mark.parametrize("adapters", [False, True], ids=["", "adapters"])
@@ -214,7 +214,7 @@ def counted(encoder: AdaptedEncoder, run: Callable[[torch.Tensor], object]) -> t
 
 @pytest.mark.parametrize("group_blocks, expected", [(1, [1, 1, 1, 2]), (2, [1, 1, 2, 2]), (4, [2, 2, 2, 2])])
 def test_blocks_before_the_group_prompts_run_once(group_blocks: int, expected: list[int]) -> None:
-    encoder = AdaptedEncoder(tiny_timm(), 3, group_prompts=2, pool=5, chosen=2, group_blocks=group_blocks)
+    encoder = AdaptedEncoder(tiny_timm(), 3, group_prompts=2, num_groups=5, top_k=2, group_blocks=group_blocks)
     assert counted(encoder, encoder)[0] == expected
     assert counted(encoder, encoder.query_feature)[0] == [1, 1, 1, 1]
 
@@ -253,8 +253,8 @@ def test_a_size_of_zero_removes_the_part() -> None:
     assert own_parameters() == {}
     assert own_parameters(shared_prompts=3) == {"shared.tokens": (4, 3, 48)}
     groups = {"groups.keys": (5, 48), "groups.tokens": (5, 2, 2, 48)}
-    assert own_parameters(group_prompts=2, pool=5, group_blocks=2) == groups
-    assert own_parameters(pool=5, group_blocks=99, chosen=99) == {}  # sizes of an absent part are not looked at
+    assert own_parameters(group_prompts=2, num_groups=5, group_blocks=2) == groups
+    assert own_parameters(num_groups=5, group_blocks=99, top_k=99) == {}  # sizes of an absent part are not looked at
     adapters = own_parameters(adapter_width=4)
     assert len(adapters) == 4 * 4
     assert adapters["adapters.3.down.weight"] == (4, 48)
@@ -265,8 +265,8 @@ def test_a_size_of_zero_removes_the_part() -> None:
     [
         ({"group_blocks": 5}, "group_blocks=5: expected 1 to 4"),
         ({"group_blocks": 0}, "group_blocks=0: expected 1 to 4"),
-        ({"chosen": 0}, "chosen=0: expected 1 to the pool's size, 5"),
-        ({"chosen": 6}, "chosen=6: expected 1 to the pool's size, 5"),
+        ({"chosen": 0}, "top_k=0: expected 1 to the pool's size, 5"),
+        ({"chosen": 6}, "top_k=6: expected 1 to the pool's size, 5"),
     ],
 )
 def test_refuses_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:

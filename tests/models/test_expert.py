@@ -11,7 +11,7 @@ from timm.models.vision_transformer import VisionTransformer
 from lptpp.backbones import load_backbone
 from lptpp.backbones.base import Backbone, Preprocessing, fingerprint
 from lptpp.models.encoder import AdaptedEncoder
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.training.loop import train_only
 
 CLASSES, WIDTH, DEPTH = 6, 24, 3
@@ -45,19 +45,19 @@ def make_images(count: int = 12) -> torch.Tensor:
 
 
 def phase_loss(expert: Expert, phase: int) -> torch.Tensor:
-    said = expert.phase1(make_images()) if phase == 1 else expert(make_images())
-    labels = torch.arange(len(said.cosines)) % CLASSES
-    return F.cross_entropy(expert.scale * said.cosines, labels) - 0.5 * said.match.mean()
+    outputs = expert.phase1(make_images()) if phase == 1 else expert(make_images())
+    labels = torch.arange(len(outputs.cosines)) % CLASSES
+    return F.cross_entropy(expert.scale * outputs.cosines, labels) - 0.5 * outputs.match.mean()
 
 
 def train_phase(expert: Expert, phase: int, steps: int = 3) -> None:
     own = list(expert.phase_parameters(phase))
     train_only(expert, own)
-    optimiser = torch.optim.SGD(own, lr=0.1, momentum=0.9, weight_decay=0.01)
+    optimizer = torch.optim.SGD(own, lr=0.1, momentum=0.9, weight_decay=0.01)
     for _ in range(steps):
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         phase_loss(expert, phase).backward()
-        optimiser.step()
+        optimizer.step()
 
 
 def names_of(expert: Expert, phase: int) -> set[str]:
@@ -76,17 +76,17 @@ def literal_cosines(features: torch.Tensor, vectors: torch.Tensor) -> torch.Tens
 def test_forward_says_what_the_encoder_and_the_classifiers_say() -> None:
     expert, images = make_expert(ALL), make_images()
     with torch.no_grad():
-        encoding, said, phase1 = expert.encoder(images), expert(images), expert.phase1(images)
-        torch.testing.assert_close(said.cosines, literal_cosines(encoding.feature, expert.heads[-1].weight))
+        encoding, outputs, phase1 = expert.encoder(images), expert(images), expert.phase1(images)
+        torch.testing.assert_close(outputs.cosines, literal_cosines(encoding.feature, expert.heads[-1].weight))
         query_cosines = literal_cosines(encoding.query_feature, expert.heads[0].weight)
-    torch.testing.assert_close(said.phase1_cosines, query_cosines)
+    torch.testing.assert_close(outputs.phase1_cosines, query_cosines)
     torch.testing.assert_close(phase1.cosines, query_cosines)
-    assert torch.equal(said.feature, encoding.feature)
-    assert torch.equal(said.match, encoding.match)
+    assert torch.equal(outputs.feature, encoding.feature)
+    assert torch.equal(outputs.match, encoding.match)
     assert torch.equal(phase1.feature, encoding.query_feature)
     assert phase1.match.tolist() == [0] * len(images)
     assert len(expert.heads) == 2
-    assert not torch.allclose(said.cosines, said.phase1_cosines)
+    assert not torch.allclose(outputs.cosines, outputs.phase1_cosines)
 
 
 @pytest.mark.parametrize("sizes", [PROBE, SHARED, ADAPTERS], ids=["probe", "shared", "adapters"])
@@ -94,10 +94,10 @@ def test_without_group_prompts_there_is_one_classifier_and_one_answer(sizes: dic
     expert, images = make_expert(sizes), make_images()
     assert len(expert.heads) == 1
     with torch.no_grad():
-        said, phase1 = expert(images), expert.phase1(images)
-    for one, other in zip(said, phase1, strict=True):
+        outputs, phase1 = expert(images), expert.phase1(images)
+    for one, other in zip(outputs, phase1, strict=True):
         torch.testing.assert_close(one, other)
-    assert torch.equal(said.cosines, said.phase1_cosines)
+    assert torch.equal(outputs.cosines, outputs.phase1_cosines)
 
 
 PHASES = {
@@ -181,8 +181,8 @@ def test_a_language_experts_projection_stays_frozen_too(cards: Path) -> None:
     expert.heads[0].start_from(backbone.text.class_vectors(["cat", "dog", "car"], ["a {}"]))
     own = list(expert.phase_parameters(1))
     train_only(expert, own)
-    said: Judgement = expert.phase1(torch.randn(2, 3, 64, 64))
-    F.cross_entropy(expert.scale * said.cosines, torch.tensor([0, 1])).backward()
+    outputs: ExpertOutput = expert.phase1(torch.randn(2, 3, 64, 64))
+    F.cross_entropy(expert.scale * outputs.cosines, torch.tensor([0, 1])).backward()
     torch.optim.SGD(own, lr=0.1).step()
     assert {name for name, p in expert.named_parameters() if p.grad is not None} == {
         "encoder.shared.tokens",

@@ -75,13 +75,13 @@ def literal_weights(scorer: Scorer, features: list[torch.Tensor]) -> list[float]
 def test_an_untrained_mixture_is_the_plain_average(names: tuple[str, ...]) -> None:
     mixture = make_mixture(*names)
     images = make_images(mixture)
-    opinion = mixture(images)
-    torch.testing.assert_close(opinion.weights, torch.full((IMAGES, len(names)), 1 / len(names)))
+    mixed = mixture(images)
+    torch.testing.assert_close(mixed.weights, torch.full((IMAGES, len(names)), 1 / len(names)))
     confidences = [literal_confidences(mixture.experts[name], images[name]) for name in names]
     for b in range(IMAGES):
         for c in range(CLASSES):
             mean = sum(one[b][c] for one in confidences) / len(names)
-            assert float(opinion.probabilities[b, c]) == pytest.approx(mean, abs=1e-6)
+            assert float(mixed.probabilities[b, c]) == pytest.approx(mean, abs=1e-6)
 
 
 @pytest.mark.parametrize("names", [("small", "wide"), tuple(EXPERTS)], ids=["two", "three"])
@@ -89,29 +89,29 @@ def test_an_untrained_mixture_is_the_plain_average(names: tuple[str, ...]) -> No
 def test_a_trained_mixture_equals_loops(names: tuple[str, ...]) -> None:
     mixture = make_mixture(*names, trained=True)
     images = make_images(mixture)
-    opinion = mixture(images)
+    mixed = mixture(images)
     features = [mixture.experts[name](images[name]).feature for name in names]
     confidences = [literal_confidences(mixture.experts[name], images[name]) for name in names]
     for b in range(IMAGES):
         weights = literal_weights(mixture.scorer, [feature[b] for feature in features])
-        assert opinion.weights[b].tolist() == pytest.approx(weights, abs=1e-5)
+        assert mixed.weights[b].tolist() == pytest.approx(weights, abs=1e-5)
         for c in range(CLASSES):
             mixed = sum(weight * one[b][c] for weight, one in zip(weights, confidences, strict=True))
-            assert float(opinion.probabilities[b, c]) == pytest.approx(mixed, abs=1e-5)
-    assert opinion.weights.std(dim=0).max() > 1e-2  # image by image
-    torch.testing.assert_close(opinion.probabilities.sum(1), torch.ones(IMAGES))
-    torch.testing.assert_close(opinion.weights.sum(1), torch.ones(IMAGES))
+            assert float(mixed.probabilities[b, c]) == pytest.approx(mixed, abs=1e-5)
+    assert mixed.weights.std(dim=0).max() > 1e-2  # image by image
+    torch.testing.assert_close(mixed.probabilities.sum(1), torch.ones(IMAGES))
+    torch.testing.assert_close(mixed.weights.sum(1), torch.ones(IMAGES))
 
 
 @torch.no_grad()
 def test_one_expert_needs_no_scorer() -> None:
     mixture = make_mixture("middle")
     images = make_images(mixture)
-    opinion = mixture(images)
+    mixed = mixture(images)
     assert mixture.scorer is None
-    assert opinion.weights.tolist() == [[1.0]] * IMAGES
+    assert mixed.weights.tolist() == [[1.0]] * IMAGES
     for found, expected in zip(
-        opinion.probabilities.tolist(), literal_confidences(mixture.experts["middle"], images["middle"]), strict=True
+        mixed.probabilities.tolist(), literal_confidences(mixture.experts["middle"], images["middle"]), strict=True
     ):
         assert found == pytest.approx(expected, abs=1e-6)
 
@@ -120,10 +120,12 @@ def test_experts_judge_their_own_views_in_order() -> None:
     mixture = make_mixture("wide", "small")
     images = make_images(mixture)
     with torch.no_grad():
-        said = mixture.judge(dict(reversed(images.items())))  # the order in which views are given does not matter
-        assert list(said) == ["wide", "small"]
-        confidences = mixture.confidences(said)
-        for position, name in enumerate(said):
+        outputs = mixture.forward_experts(
+            dict(reversed(images.items()))
+        )  # the order in which views are given does not matter
+        assert list(outputs) == ["wide", "small"]
+        confidences = mixture.confidences(outputs)
+        for position, name in enumerate(outputs):
             expected = torch.tensor(literal_confidences(mixture.experts[name], images[name]))
             torch.testing.assert_close(confidences[:, position], expected, atol=1e-6, rtol=1e-5)
 

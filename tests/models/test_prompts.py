@@ -69,7 +69,7 @@ def test_gradients_equal_those_of_the_loop(chosen: int) -> None:
 
 
 def test_only_what_was_chosen_gets_gradients() -> None:
-    groups, queries = make_groups(chosen=2), make_queries(2)
+    groups, queries = make_groups(top_k=2), make_queries(2)
     used = {entry for query in queries for entry in chosen_by_loop(groups, query)[0]}
     assert 2 <= len(used) < POOL
     prompts, match, _ = groups(queries)
@@ -80,7 +80,7 @@ def test_only_what_was_chosen_gets_gradients() -> None:
 
 
 def test_the_match_alone_reaches_the_keys_and_raises_their_cosine() -> None:
-    groups, queries = make_groups(chosen=2), make_queries()
+    groups, queries = make_groups(top_k=2), make_queries()
     before = groups(queries)[1]
     (-before.mean()).backward()
     assert groups.tokens.grad is None
@@ -91,6 +91,6 @@ def test_the_match_alone_reaches_the_keys_and_raises_their_cosine() -> None:
 
 
 def test_prompts_alone_give_the_keys_no_gradient() -> None:
-    groups = make_groups(chosen=2)
+    groups = make_groups(top_k=2)
     groups(make_queries())[0].sum().backward()
     assert groups.keys.grad is None

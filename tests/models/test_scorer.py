@@ -109,11 +109,11 @@ def test_it_learns_which_expert_to_trust():
     features = [F.normalize(torch.randn(64, 4), dim=-1), torch.randn(64, 4)]
     first_is_right = features[0][:, 0] > 0
     confidences = (torch.stack([first_is_right.float(), (~first_is_right).float()], 1) * 0.8 + 0.1)[:, :, None]
-    optimiser = torch.optim.Adam(made.parameters(), lr=0.05)
+    optimizer = torch.optim.Adam(made.parameters(), lr=0.05)
     for _ in range(60):
         loss = -weighted_average(confidences, made(features, confidences)).log().mean()
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
     trusted = made(features, confidences)[:, 0] > 0.5
     assert (trusted == first_is_right).float().mean() > 0.9

@@ -55,9 +55,9 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(folder):
         ("empty", r"empty holds no image: expected files ending in \.apng, "),
     ],
 )
-def test_what_the_command_line_names_must_be_there(path, told, folder):
+def test_what_the_command_line_names_must_be_there(path, messages, folder):
     (folder / "empty").mkdir()
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         names("b.jpg", path)
 
 
@@ -139,7 +139,7 @@ def test_a_null_in_a_table_is_an_input_without_a_path(folder):
         ({"image": [3]}, r"t\.parquet row 0: image holds int"),
     ],
 )
-def test_a_column_without_paths_is_refused(content, told, folder):
+def test_a_column_without_paths_is_refused(content, messages, folder):
     pyarrow.parquet.write_table(pyarrow.table(content), folder / "t.parquet")
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         names("t.parquet")

@@ -52,15 +52,17 @@ def test_a_finished_job_leaves_the_output_and_its_note_alone(output):
 
 
 @pytest.mark.parametrize("told, identity", OTHERS.items())
-def test_another_job_is_refused_whether_the_first_is_finished_or_not(told, identity, output):
+def test_another_job_is_refused_whether_the_first_is_finished_or_not(messages, identity, output):
     started(output)
-    with pytest.raises(UserError, match=rf"out\.csv\.partial holds predictions (of|with) {told.removeprefix('of ')}"):
+    with pytest.raises(
+        UserError, match=rf"out\.csv\.partial holds predictions (of|with) {messages.removeprefix('of ')}"
+    ):
         started(output, identity)
     assert (partial(output) / INPUTS).read_text() == "i"
     output.write_text("")
     with alone(output):
         finish(output, IDENTITY, {})
-    with pytest.raises(UserError, match=rf"out\.csv holds .*{told}.*: give another --output, or .* --overwrite"):
+    with pytest.raises(UserError, match=rf"out\.csv holds .*{messages}.*: give another --output, or .* --overwrite"):
         started(output, identity)
 
 

@@ -9,7 +9,7 @@ from lptpp.prediction import writer as outputs
 from lptpp.prediction.writer import FEATURES, TABLES, check_suffix, write_features, write_rows
 from lptpp.utils.errors import UserError
 
-COLUMNS = ["image", "answer", "label_1", "probability_1", "error"]
+COLUMNS = ["image", "prediction", "label_1", "probability_1", "error"]
 ROWS = [
     dict(zip(COLUMNS, values, strict=True))
     for values in (
@@ -71,8 +71,8 @@ def test_features_of_no_image_are_an_empty_table(tmp_path):
         ("x", FEATURES, r"in \.npy or \.parquet"),
     ],
 )
-def test_a_file_of_another_kind_is_refused(name, known, told, tmp_path):
-    with pytest.raises(UserError, match=told):
+def test_a_file_of_another_kind_is_refused(name, known, messages, tmp_path):
+    with pytest.raises(UserError, match=messages):
         check_suffix(tmp_path / name, known)
 
 

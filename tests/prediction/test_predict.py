@@ -38,7 +38,7 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
     found = read(tmp_path / "new" / "out.csv")
     assert (summary.rows, summary.unreadable) == (3, 2)
     assert [row["image"] for row in found] == [str(messy / name) for name in MESSY]
-    assert found[0]["answer"] == found[0]["label_1"] in ("apple", "bear", "car", "dog")
+    assert found[0]["prediction"] == found[0]["label_1"] in ("apple", "bear", "car", "dog")
     assert [row["error"] for row in found] == [
         "",
         "cannot be read: not a picture in a format that Pillow knows",
@@ -54,8 +54,14 @@ def test_missing_files_folders_and_duplicates_in_a_list_have_a_row_each_in_its_o
     predict("out.csv", tmp_path / "list.txt", images[0])
     rows = read(tmp_path / "out.csv")
     assert [row["image"] for row in rows] == [*map(str, images), str(images[0])]
-    told = ["", "cannot be read: there is no such file", "is no file: give the files of a folder one by one", "", ""]
-    assert [row["error"] for row in rows] == told
+    messages = [
+        "",
+        "cannot be read: there is no such file",
+        "is no file: give the files of a folder one by one",
+        "",
+        "",
+    ]
+    assert [row["error"] for row in rows] == messages
     assert rows[0] == rows[3] == rows[4]
 
 
@@ -84,8 +90,8 @@ def test_the_chunks_change_nothing_but_rounding(predict, listed, tmp_path):
     predict("whole.csv", listed)
     predict("parts.csv", listed, batch_size=2)
     for whole, part in zip(read(tmp_path / "whole.csv"), read(tmp_path / "parts.csv"), strict=True):
-        assert [whole[key] for key in ("image", "answer", "label_4", "error")] == [
-            part[key] for key in ("image", "answer", "label_4", "error")
+        assert [whole[key] for key in ("image", "prediction", "label_4", "error")] == [
+            part[key] for key in ("image", "prediction", "label_4", "error")
         ]
         if not whole["error"]:
             assert float(whole["probability_1"]) == pytest.approx(float(part["probability_1"]), abs=2e-6)
@@ -98,10 +104,10 @@ def test_embeddings_are_the_features_of_every_row(predict, listed, trained, tmp_
     rows = read(tmp_path / "out.csv")
     assert table["image"].to_pylist() == [row["image"] for row in rows]
     assert np.isnan(features).all(1).tolist() == [bool(row["error"]) for row in rows]
-    said = lptpp.load(trained.folder).judge([row["image"] for row in rows if not row["error"]])
-    expected = np.concatenate([said.features["visual"], said.features["language"]], axis=1)
+    outputs = lptpp.load(trained.folder).judge([row["image"] for row in rows if not row["error"]])
+    expected = np.concatenate([outputs.features["visual"], outputs.features["language"]], axis=1)
     np.testing.assert_allclose(features[[not row["error"] for row in rows]], expected, atol=1e-6)
-    width = said.features["visual"].shape[1]
+    width = outputs.features["visual"].shape[1]
     for number in (0, 7):
         assert table["visual"][number].as_py() == features[number, :width].tolist()
     assert table["language"][6].as_py() is None
@@ -113,12 +119,12 @@ def test_views_prior_and_temperature_change_the_rows_as_their_formulas_say(predi
     predict("out.csv", pictures / "test", top_k=4, **asked)
     rows = read(tmp_path / "out.csv")
     model = lptpp.load(trained.folder)
-    views = model.judge([row["image"] for row in rows], "five_crops").of_views.double().numpy()
+    views = model.predict_batch([row["image"] for row in rows], "five_crops").of_views.double().numpy()
     expected = views.mean(1) ** (1 / 1.5) * [1, 2, 3, 4]
     expected /= expected.sum(1, keepdims=True)
     for row, probabilities in zip(rows, expected, strict=True):
-        told = {row[f"label_{k}"]: float(row[f"probability_{k}"]) for k in range(1, 5)}
-        assert told == pytest.approx(dict(zip(model.class_names, probabilities, strict=True)), abs=2e-6)
+        messages = {row[f"label_{k}"]: float(row[f"probability_{k}"]) for k in range(1, 5)}
+        assert messages == pytest.approx(dict(zip(model.class_names, probabilities, strict=True)), abs=2e-6)
 
 
 def test_the_fitted_temperature_is_that_of_the_run(predict, trained, pictures, tmp_path):
@@ -147,8 +153,8 @@ def test_the_fitted_temperature_is_that_of_the_run(predict, trained, pictures, t
         ({"embeddings": Path("f.csv")}, r"f\.csv should end in \.npy or \.parquet"),
     ],
 )
-def test_options_that_cannot_be_are_refused_and_leave_nothing(options, told, predict, listed, tmp_path):
-    with pytest.raises(UserError, match=told):
+def test_options_that_cannot_be_are_refused_and_leave_nothing(options, messages, predict, listed, tmp_path):
+    with pytest.raises(UserError, match=messages):
         predict("out.csv", listed, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
 

@@ -35,8 +35,8 @@ def look(picture: Image.Image) -> dict:
         ("nul\0.png", "cannot be read: embedded null byte"),
     ],
 )
-def test_each_input_gives_its_views_or_the_reason(name, told, folder):
-    assert read(Input(name, str(folder / name)), look, largest_megapixels=0.001) == told
+def test_each_input_gives_its_views_or_the_reason(name, messages, folder):
+    assert read(Input(name, str(folder / name)), look, largest_megapixels=0.001) == messages
 
 
 def test_an_input_without_a_path_and_one_too_long_for_a_path_tell_so(folder):
@@ -48,8 +48,8 @@ def test_a_picture_that_no_view_can_be_made_of_tells_why(folder):
     def fail(picture: Image.Image) -> dict:
         raise RuntimeError("not enough memory: you tried to allocate 5 GB\nmore")
 
-    told = read(Input("red", str(folder / "red.png")), fail, 1)
-    assert told == "cannot be resized: not enough memory: you tried to allocate 5 GB"
+    messages = read(Input("red", str(folder / "red.png")), fail, 1)
+    assert messages == "cannot be resized: not enough memory: you tried to allocate 5 GB"
 
 
 def test_the_order_stays_whatever_takes_long(folder):

@@ -31,7 +31,7 @@ def make_run(
     counts = np.array(counts)
     names = list(names or (f"class {index}" for index in range(len(counts))))
     settings_file = folder / "config.yaml"
-    OmegaConf.save({"data": {"root": "/nowhere"}, "evaluation": {"borders": list(BORDERS)}}, settings_file)
+    OmegaConf.save({"data": {"root": "/nowhere"}, "evaluation": {"shot_thresholds": list(BORDERS)}}, settings_file)
     settings = load_settings(settings_file, [f"run={folder}", f"method={method}", *overrides])
     settings_file.write_text(to_yaml(settings), encoding="utf-8")
     labels = np.repeat(np.arange(len(counts)), tested)
@@ -55,20 +55,20 @@ def random_evaluation(labels: np.ndarray, classes: int, experts: dict, extra_row
     for name, expert in experts.items():
         rows += [f"{name}, phase 1"] + ([f"{name}, phase 2"] if expert.group_prompts else [])
     rows += [AVERAGE, MIXTURE] if len(experts) > 1 else []
-    answer, rankings = rows[-1], {}
+    result, rankings = rows[-1], {}
     for row in [*rows, *extra_rows]:
         right = random.random(len(labels)) < 0.5
-        said = np.where(right, labels, random.integers(0, classes, len(labels)))
-        rankings[row] = Ranking(said[:, None], random.random((len(labels), 1)))
+        predicted = np.where(right, labels, random.integers(0, classes, len(labels)))
+        rankings[row] = Ranking(predicted[:, None], random.random((len(labels), 1)))
     weights = random.dirichlet(np.ones(len(experts)), len(labels))
-    best = rankings[answer]
+    best = rankings[result]
     truth = np.where(best.classes[:, 0] == labels, best.probabilities[:, 0], random.random(len(labels)) / 10)
     chosen = {
         name: random.integers(0, expert.pool, (len(labels), expert.chosen))
         for name, expert in experts.items()
         if expert.group_prompts
     }
-    return Evaluation(labels, rankings, answer, weights, truth, chosen)
+    return Evaluation(labels, rankings, result, weights, truth, chosen)
 
 
 def made_history(evaluation: Evaluation, experts: Sequence[str], epochs: int) -> list[dict]:
@@ -81,13 +81,13 @@ def made_history(evaluation: Evaluation, experts: Sequence[str], epochs: int) ->
 def made_metrics(evaluation: Evaluation, counts: np.ndarray, experts: Sequence[str], method: str) -> dict:
     return {
         "rows": evaluation.metrics(counts, BORDERS),
-        "answer": evaluation.answer,
+        "result": evaluation.result,
         "split": "test",
         "images": len(evaluation.labels),
         "classes": len(counts),
         "classes_tested": len(set(evaluation.labels.tolist())),
         "training_images": int(counts.sum()),
-        "borders": list(BORDERS),
+        "shot_thresholds": list(BORDERS),
         "method": method,
         "seed": 0,
         "tuned_parameters": 1000,

@@ -8,13 +8,13 @@ from matplotlib.patches import StepPatch
 from PIL import Image
 
 from lptpp.report.distribution import distribution_figure, steps
-from lptpp.report.style import COLOURS
+from lptpp.report.style import COLORS
 
 BORDERS = (20, 100)
 
 
 def heights(counts: np.ndarray) -> dict[str, list[float]]:
-    """Return the height at the middle of every class, by colour, as the figure's stairs have them."""
+    """Return the height at the middle of every class, by color, as the figure's stairs have them."""
     (ax,) = distribution_figure(counts, BORDERS).axes
     found = {}
     for patch in ax.patches:
@@ -26,17 +26,17 @@ def heights(counts: np.ndarray) -> dict[str, list[float]]:
     return found
 
 
-def test_every_class_has_its_height_and_colour() -> None:
+def test_every_class_has_its_height_and_color() -> None:
     counts = np.array([3, 200, 100, 0, 20, 20, 101, 19, 1, 1])
     assert heights(counts) == {
-        COLOURS["many"].lower(): [200, 101],
-        COLOURS["medium"].lower(): [100, 20, 20],
-        COLOURS["few"].lower(): [19, 3, 1, 1],
+        COLORS["many"].lower(): [200, 101],
+        COLORS["medium"].lower(): [100, 20, 20],
+        COLORS["few"].lower(): [19, 3, 1, 1],
     }
 
 
 def test_only_the_shots_that_are_there() -> None:
-    assert heights(np.array([5, 5, 0])) == {COLOURS["few"].lower(): [5, 5]}
+    assert heights(np.array([5, 5, 0])) == {COLORS["few"].lower(): [5, 5]}
 
 
 @pytest.mark.parametrize("counts", [[1, 1], [1, 0], [10**6, 1]])
@@ -46,7 +46,7 @@ def test_extreme_counts_are_written_without_a_warning(counts: list[int], tmp_pat
         warnings.simplefilter("error")
         distribution_figure(np.array(counts), BORDERS).savefig(path)
     with Image.open(path) as figure:
-        assert (0xBB, 0x55, 0x66) in {colour for _, colour in figure.convert("RGB").getcolors(2**24)}
+        assert (0xBB, 0x55, 0x66) in {color for _, color in figure.convert("RGB").getcolors(2**24)}
 
 
 def test_many_equal_classes_are_few_steps() -> None:

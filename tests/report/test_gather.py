@@ -36,7 +36,7 @@ def test_the_predictions_are_those_of_the_file(folder: Path, run: Run) -> None:
     of, names = run.predictions, run.classes.names
     for i, row in enumerate(rows(folder, "predictions.csv")):
         assert (of.images[i], names[of.labels[i]]) == (row["image"], row["true"])
-        assert names[of.said["plain average"][i]] == row["plain average: label"]
+        assert names[of.predicted["plain average"][i]] == row["plain average: label"]
         assert of.sure["LPT++"][i] == float(row["LPT++: probability"])
         assert of.weights["language"][i] == float(row["weight of language"])
         assert of.truth[i] == float(row["true_probability"])
@@ -91,10 +91,10 @@ def test_pictures_that_are_gone_leave_the_reason(run: Run) -> None:
     ],
 )
 def test_a_file_that_is_missing_or_damaged_is_told(
-    name: str, content: str | bytes | None, told: str, copy: Path
+    name: str, content: str | bytes | None, messages: str, copy: Path
 ) -> None:
     (copy / name).unlink()
     if content is not None:
         (copy / name).write_bytes(content if isinstance(content, bytes) else content.encode())
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=messages):
         gather(copy)

@@ -12,8 +12,8 @@ from lptpp.report.sections import result as shots
 from lptpp.report.text import counted, percent, shortened, signed
 
 
-def with_predictions(run: Run, labels: list[int], said: list[int], sure: list[float]) -> Run:
-    of = Predictions([], np.array(labels), {"LPT++": np.array(said)}, {"LPT++": np.array(sure)}, None, {})
+def with_predictions(run: Run, labels: list[int], predicted: list[int], sure: list[float]) -> Run:
+    of = Predictions([], np.array(labels), {"LPT++": np.array(predicted)}, {"LPT++": np.array(sure)}, None, {})
     return replace(run, predictions=of)
 
 
@@ -62,8 +62,8 @@ def test_options_at_test_time_show_what_they_change(run: Run) -> None:
 def test_the_verdict_compares_with_the_best_expert(run: Run) -> None:
     rows = {name: {"overall": 50.0, "few": None} for name in run.metrics["rows"]}
     rows["language, phase 2"] = {"overall": 60.0, "few": None}
-    told = result.verdict(replace(run, metrics={**run.metrics, "rows": rows})).replace("\u00a0", " ")
-    assert told.endswith("Against its best expert, language, that is −10.0 points overall.")
+    messages = result.verdict(replace(run, metrics={**run.metrics, "rows": rows})).replace("\u00a0", " ")
+    assert messages.endswith("Against its best expert, language, that is −10.0 points overall.")
 
 
 @pytest.mark.parametrize(
@@ -74,10 +74,10 @@ def test_the_verdict_compares_with_the_best_expert(run: Run) -> None:
         ((None, None, 20.0), "20.0 % of few-shot images."),
     ],
 )
-def test_frequent_and_rare_are_compared_where_both_are_there(values: tuple, told: str, run: Run) -> None:
+def test_frequent_and_rare_are_compared_where_both_are_there(values: tuple, messages: str, run: Run) -> None:
     row = dict(zip(("many", "medium", "few"), values, strict=True))
     found = shots.spread(replace(run, metrics={**run.metrics, "rows": {"LPT++": row}}))
-    assert found.replace("\u00a0", " ") == f"LPT++ is right on {told}"
+    assert found.replace("\u00a0", " ") == f"LPT++ is right on {messages}"
 
 
 def test_a_small_test_part_is_told_with_the_intervals_of_its_accuracies(run: Run) -> None:
@@ -98,21 +98,21 @@ def test_a_small_test_part_is_told_with_the_intervals_of_its_accuracies(run: Run
 
 
 def test_classes_without_a_picture_are_named(run: Run) -> None:
-    assert classes.accuracy(run).finding.endswith(" are never recognised. Without a picture there: class 12.")
+    assert classes.accuracy(run).finding.endswith(" are never recognized. Without a picture there: class 12.")
     whole = replace(run, classes=replace(run.classes, tested=np.ones(len(run.classes.names), dtype=int)))
     assert "Without a picture" not in classes.accuracy(whole).finding
 
 
 def test_pairs_and_takers_are_counted(run: Run) -> None:
-    labels, said = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])
-    pairs = texts(confusions.pairs(run, said, labels))
+    labels, predicted = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])
+    pairs = texts(confusions.pairs(run, predicted, labels))
     assert pairs == [
         ["class 0", "class 1", "2", "22 %"],  # of nine images
         ["class 1", "class 0", "1", "17 %"],
         ["class 2", "class 1", "1", "20 %"],
     ]
-    assert texts(confusions.takers(run, said, labels)) == [["class 1", "3", "0 %"], ["class 0", "1", "50 %"]]
-    assert confusions.pairs(run, said, labels).rows[0][0].look == "shot many"
+    assert texts(confusions.takers(run, predicted, labels)) == [["class 1", "3", "0 %"], ["class 0", "1", "50 %"]]
+    assert confusions.pairs(run, predicted, labels).rows[0][0].look == "shot many"
 
 
 def test_mistakes_towards_larger_classes_are_counted(run: Run) -> None:
@@ -137,7 +137,7 @@ def test_refusing_unsure_predictions_keeps_the_sure_ones(run: Run) -> None:
     "sure, verdict", [(0.9, "too sure"), (0.2, "not sure enough"), (0.5, "as it should be"), (0.505, "as it should be")]
 )
 def test_probabilities_are_judged_by_their_mean(sure: float, verdict: str) -> None:
-    assert f": {verdict}." in reliability.told(np.full(2, sure), np.array([True, False]), 3.0)
+    assert f": {verdict}." in reliability.messages(np.full(2, sure), np.array([True, False]), 3.0)
 
 
 def test_the_bars_of_the_diagram_are_the_share_that_is_right(run: Run) -> None:
@@ -175,8 +175,8 @@ def test_without_a_history_there_is_a_sentence(run: Run) -> None:
     "value, decimals, told",
     [(12.34, 1, "12.3 %"), (0.3, 0, "<1 %"), (0.004, 2, "<0.01 %"), (0, 2, "0.00 %"), (None, 0, "–"), (np.nan, 0, "–")],
 )
-def test_percent(value: float | None, decimals: int, told: str) -> None:
-    assert percent(value, decimals) == told.replace(" ", "\u00a0")
+def test_percent(value: float | None, decimals: int, messages: str) -> None:
+    assert percent(value, decimals) == messages.replace(" ", "\u00a0")
 
 
 def test_words() -> None:

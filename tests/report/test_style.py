@@ -1,4 +1,4 @@
-"""The colours of the shots as the colour-blind see them, and the logarithmic axis with a place for zero."""
+"""The colors of the shots as the color-blind see them, and the logarithmic axis with a place for zero."""
 
 from itertools import combinations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 
-from lptpp.report.style import COLOURS, count_axis, log_position, panel, round_numbers
+from lptpp.report.style import COLORS, count_axis, log_position, panel, round_numbers
 
 # Machado, Oliveira and Fernandes 2009, table 1, severity 1.0: linear RGB as each kind of eye sees it
 SIGHT = {
@@ -17,9 +17,9 @@ SIGHT = {
 }
 
 
-def lab(colour: str, sight: str) -> np.ndarray:
-    """Return CIE L*a*b* (D65) of a colour as seen."""
-    value = np.array(to_rgb(colour))
+def lab(color: str, sight: str) -> np.ndarray:
+    """Return CIE L*a*b* (D65) of a color as seen."""
+    value = np.array(to_rgb(color))
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     seen = np.clip(np.asarray(SIGHT[sight]) @ linear, 0, 1)
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
@@ -29,13 +29,13 @@ def lab(colour: str, sight: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("sight", SIGHT)
-def test_the_colours_of_the_shots_are_told_apart(sight: str) -> None:
-    for one, other in combinations(COLOURS.values(), 2):
+def test_the_colors_of_the_shots_are_told_apart(sight: str) -> None:
+    for one, other in combinations(COLORS.values(), 2):
         assert np.linalg.norm(lab(one, sight) - lab(other, sight)) > 25  # about 2.3 is just noticeable
 
 
-def test_the_colours_of_the_shots_are_told_apart_in_grey() -> None:
-    lightness = sorted(lab(colour, "full")[0] for colour in COLOURS.values())
+def test_the_colors_of_the_shots_are_told_apart_in_grey() -> None:
+    lightness = sorted(lab(color, "full")[0] for color in COLORS.values())
     assert np.diff(lightness).min() > 15
 
 

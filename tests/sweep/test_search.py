@@ -49,7 +49,7 @@ def test_a_sweep_leaves_runs_a_table_and_the_best_settings(plan, pictures, monke
     assert [row["trial"] for row in rows] == ["1", "2", "3"]
     for row in rows:
         metrics = json.loads((made.folder / f"trial-00{row['trial']}" / "metrics.json").read_text())
-        assert float(row["mean_class"]) == metrics["rows"][metrics["answer"]]["mean_class"]
+        assert float(row["mean_class"]) == metrics["rows"][metrics["result"]]["mean_class"]
         assert (metrics["split"], row["state"], row["reason"]) == ("validation", "finished", "")
     assert best.value == max(float(row["mean_class"]) for row in rows)
     assert len(looked_at) == 3
@@ -101,7 +101,7 @@ def test_a_failing_trial_is_told_and_the_sweep_goes_on(plan, monkeypatch, caplog
     def fails(settings):
         if settings.run.endswith("2"):
             raise UserError('The loss became nan, on "a, b".')
-        return {"rows": {"answer": {"mean_class": 50.0}}, "answer": "answer"}
+        return {"rows": {"result": {"mean_class": 50.0}}, "result": "result"}
 
     monkeypatch.setattr(sweep_run, "fit", fails)
     made = plan()
@@ -128,12 +128,12 @@ def test_where_all_fail_the_end_says_so(plan, monkeypatch):
 def test_other_objectives_are_looked_at_and_in_their_direction(plan, monkeypatch):
     errors = iter([9.0, 3.0, 5.0])
     rows = lambda: {"visual, phase 1": {"calibration_error": next(errors), "few": None}}  # noqa: E731
-    monkeypatch.setattr(sweep_run, "fit", lambda settings: {"rows": rows(), "answer": "LPT++"})
+    monkeypatch.setattr(sweep_run, "fit", lambda settings: {"rows": rows(), "result": "LPT++"})
     assert sweep(plan(metric="calibration_error", row="visual, phase 1"), 3).number == 2
 
 
 def test_a_number_that_is_not_known_is_a_failure_with_a_reason(plan, monkeypatch):
-    metrics = {"rows": {"LPT++": {"few": None}}, "answer": "LPT++"}
+    metrics = {"rows": {"LPT++": {"few": None}}, "result": "LPT++"}
     made = plan(metric="few")
     with pytest.raises(UserError, match="few is not known: the validation part holds no picture of such classes"):
         made.objective(metrics)
@@ -157,25 +157,25 @@ def test_a_number_that_is_not_known_is_a_failure_with_a_reason(plan, monkeypatch
         ((), SPACE, {"row": "visual phase 1"}, "--row visual phase 1: did you mean visual, phase 1"),
     ],
 )
-def test_what_is_wrong_is_told_before_a_trial_begins(overrides, space, options, told, plan, tmp_path):
+def test_what_is_wrong_is_told_before_a_trial_begins(overrides, space, options, messages, plan, tmp_path):
     with pytest.raises(UserError) as error:
         plan(space, *overrides, **options)
-    assert told in str(error.value)
+    assert messages in str(error.value)
     assert not (tmp_path / "sweep").exists()
 
 
 def test_a_folder_belongs_to_one_sweep(plan, monkeypatch):
     monkeypatch.setattr(
-        sweep_run, "fit", lambda settings: {"rows": {"a": {"mean_class": 1.0, "few": 1.0}}, "answer": "a"}
+        sweep_run, "fit", lambda settings: {"rows": {"a": {"mean_class": 1.0, "few": 1.0}}, "result": "a"}
     )
     sweep(plan(), 1)
     sweep(plan(SPACE, "device=auto", "workers=1", "data.memory_gb=1"), 2)  # these change no result
-    for other, told in (
+    for other, messages in (
         (plan(SPACE, "seed=1"), "settings.seed differs"),
         (plan("phase1.learning_rate: {low: 0.001, high: 0.2, log: true}\n"), "space.phase1.learning_rate differs"),
         (plan(metric="few"), "objective.metric differs"),
     ):
-        with pytest.raises(UserError, match=rf"holds another sweep \({told}\): choose another --output"):
+        with pytest.raises(UserError, match=rf"holds another sweep \({messages}\): choose another --output"):
             sweep(other, 3)
     (plan().folder / "sweep.json").write_text("{")
     with pytest.raises(UserError, match=r"sweep\.json is damaged .* delete it to go on"):

@@ -75,10 +75,10 @@ def test_corners_are_the_ends_or_all_choices(tmp_path):
         ("a: [", "is not valid YAML"),
     ],
 )
-def test_what_is_no_space_is_told_with_file_and_key(text, told, tmp_path):
+def test_what_is_no_space_is_told_with_file_and_key(text, messages, tmp_path):
     with pytest.raises(UserError) as error:
         space(tmp_path, text)
-    assert told in str(error.value)
+    assert messages in str(error.value)
     assert "space.yaml" in str(error.value)
 
 

@@ -13,8 +13,8 @@ SPACE = {
 }
 
 
-def study(tmp_path, seed: int = 0, minimise: bool = False) -> Study:
-    return Study(tmp_path / "study.jsonl", SPACE, minimise, seed)
+def study(tmp_path, seed: int = 0, minimize: bool = False) -> Study:
+    return Study(tmp_path / "study.jsonl", SPACE, minimize, seed)
 
 
 def value_of(trial: Trial) -> float:
@@ -52,9 +52,9 @@ def test_an_unfinished_trial_comes_first_with_what_it_tried(tmp_path):
     assert first.tried[2] in ('phase1.main.sampler="square_root"', 'phase1.main.sampler="class_balanced"')
 
 
-@pytest.mark.parametrize("minimise, expected", [(False, 3), (True, 2)])
-def test_the_best_is_the_largest_or_the_smallest(minimise, expected, tmp_path):
-    found = study(tmp_path, minimise=minimise)
+@pytest.mark.parametrize("minimize, expected", [(False, 3), (True, 2)])
+def test_the_best_is_the_largest_or_the_smallest(minimize, expected, tmp_path):
+    found = study(tmp_path, minimize=minimize)
     assert found.best() is None
     for trial, value in zip(found.due(4), (2.0, 1.0, 9.0, None), strict=True):
         found.finish(trial, value)

@@ -6,7 +6,7 @@ from torch import nn
 
 from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
-from lptpp.training.optim import Optimisation
+from lptpp.training.optim import Optimization
 from lptpp.utils.errors import UserError
 
 EPOCHS, STEPS = 3, 4
@@ -33,11 +33,11 @@ class Notes:
         self.summaries: list[dict[str, float]] = []
         self.rates: list[float] = []
 
-    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         self.steps.append((position.epoch, position.batch))
-        self.rates.append(optimiser.param_groups[0]["lr"])
+        self.rates.append(optimizer.param_groups[0]["lr"])
 
-    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
         assert (position.batch, position.loss_sum) == (0, 0.0)
         self.summaries.append(summary)
 
@@ -49,8 +49,8 @@ def batches(epoch: int, first: int) -> Iterator[Batch]:
 
 def trained(position: Position) -> tuple[Task, Notes, Stage]:
     task, notes = Task(), Notes()
-    optimisation = Optimisation("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
-    stage = Stage("a stage", task, [task.weight], optimisation, EPOCHS, batches)
+    optimization = Optimization("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
+    stage = Stage("a stage", task, [task.weight], optimization, EPOCHS, batches)
     train(stage, make_accelerator("cpu", "float32"), notes, 0, position, None)
     return task, notes, stage
 
@@ -58,14 +58,14 @@ def trained(position: Position) -> tuple[Task, Notes, Stage]:
 def test_every_batch_of_every_epoch_is_one_step_at_its_rate():
     _, notes, stage = trained(Position("a stage"))
     assert notes.steps == [(epoch, batch + 1) for epoch in range(EPOCHS) for batch in range(STEPS)]
-    assert notes.rates == [stage.optimisation.rate(step) for step in range(EPOCHS * STEPS)]
+    assert notes.rates == [stage.optimization.rate(step) for step in range(EPOCHS * STEPS)]
 
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
     task, notes, stage = trained(Position("a stage"))
     for epoch, summary in enumerate(notes.summaries):
         assert summary["loss"] == pytest.approx(sum(task.losses[epoch * STEPS : (epoch + 1) * STEPS]) / STEPS)
-        assert summary["learning_rate"] == stage.optimisation.rate((epoch + 1) * STEPS - 1)
+        assert summary["learning_rate"] == stage.optimization.rate((epoch + 1) * STEPS - 1)
 
 
 def test_an_epoch_begun_elsewhere_counts_what_was_lost_there():
@@ -74,7 +74,7 @@ def test_an_epoch_begun_elsewhere_counts_what_was_lost_there():
     assert len(notes.summaries) == EPOCHS - 1
     _, notes, _ = trained(Position("a stage", epoch=1, batch=STEPS, loss_sum=10.0))  # stopped after its last step
     assert notes.summaries[0]["loss"] == pytest.approx(10 / STEPS)
-    assert notes.summaries[0]["learning_rate"] == stage.optimisation.rate(2 * STEPS - 1)
+    assert notes.summaries[0]["learning_rate"] == stage.optimization.rate(2 * STEPS - 1)
 
 
 def test_only_the_parameters_of_a_stage_are_trained():
@@ -97,10 +97,10 @@ def test_the_noise_of_a_step_belongs_to_the_step():
 
 def test_what_preparing_a_stage_took_counts_with_its_first_epoch_alone():
     task, notes = Task(), Notes()
-    optimisation = Optimisation("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
+    optimization = Optimization("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
     wall, processor = clocks()
     began = (wall - 1000, processor - 500)
-    stage = Stage("a stage", task, [task.weight], optimisation, EPOCHS, batches, began=began)
+    stage = Stage("a stage", task, [task.weight], optimization, EPOCHS, batches, began=began)
     train(stage, make_accelerator("cpu", "float32"), notes, 0, Position("a stage"), None)
     first, *rest = notes.summaries
     assert 1000 < first["seconds"] < 1400 and 500 < first["cpu_seconds"] < 900
@@ -152,8 +152,8 @@ def test_the_gradients_of_the_streams_are_those_of_their_summed_loss():
 @pytest.mark.parametrize("spoiled", [0, 7], ids=["first stream", "second stream"])
 def test_a_stream_whose_loss_is_not_finite_stops_the_run_before_the_step(spoiled: int):
     task = Streams()
-    optimisation = Optimisation("sgd", 0.1, 0.0, 0, 1, 256)
-    stage = Stage("a stage", task, [task.weight], optimisation, 1, lambda epoch, first: [two_streams(spoiled)])
+    optimization = Optimization("sgd", 0.1, 0.0, 0, 1, 256)
+    stage = Stage("a stage", task, [task.weight], optimization, 1, lambda epoch, first: [two_streams(spoiled)])
     with pytest.raises(UserError, match=r"nan in a stage, epoch 1, step 1, on a\.png, b\.png"):
         train(stage, make_accelerator("cpu", "float32"), Notes(), 0, Position("a stage"), None)
     assert task.weight.tolist() == [1.0, -2.0]

@@ -29,9 +29,11 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     spoil(monkeypatch, ExpertTask, value)
     with pytest.raises(UserError) as error:
         fit(settings_of(folder))
-    told = str(error.value)
-    assert f"The loss became {'nan' if value != value else 'inf'} in {stage}, epoch 2, step 1, on {pictures}" in told
-    assert "The last checkpoint is kept" in told
+    messages = str(error.value)
+    assert (
+        f"The loss became {'nan' if value != value else 'inf'} in {stage}, epoch 2, step 1, on {pictures}" in messages
+    )
+    assert "The last checkpoint is kept" in messages
     assert latest_checkpoint(folder / "checkpoint").manifest == before
 
 

@@ -4,11 +4,11 @@ import pytest
 import torch
 from torch import nn
 
-from lptpp.training.optim import Optimisation, optimiser_tensors, restore_optimiser
+from lptpp.training.optim import Optimization, optimizer_tensors, restore_optimizer
 
 
-def optimisation(name: str = "sgd", warmup: float = 5, steps: int = 40, batch_size: int = 128) -> Optimisation:
-    return Optimisation(name, 0.02, 0.01, warmup, steps, batch_size)
+def optimization(name: str = "sgd", warmup: float = 5, steps: int = 40, batch_size: int = 128) -> Optimization:
+    return Optimization(name, 0.02, 0.01, warmup, steps, batch_size)
 
 
 def literal_rates(warmup: int, steps: int, peak: float) -> list[float]:
@@ -24,12 +24,12 @@ def literal_rates(warmup: int, steps: int, peak: float) -> list[float]:
 
 @pytest.mark.parametrize("warmup, steps, batch_size", [(5, 40, 128), (0, 7, 256), (10, 10, 64), (3, 30, 512)])
 def test_the_rate_warms_up_in_a_line_and_then_falls_as_a_cosine(warmup, steps, batch_size):
-    found = [optimisation(warmup=warmup, steps=steps, batch_size=batch_size).rate(step) for step in range(steps)]
+    found = [optimization(warmup=warmup, steps=steps, batch_size=batch_size).rate(step) for step in range(steps)]
     assert found == pytest.approx(literal_rates(warmup, steps, 0.02 * batch_size / 256))
 
 
 def test_the_rate_peaks_right_after_the_warm_up_and_is_never_zero_before_the_end():
-    rates = [optimisation(batch_size=256).rate(step) for step in range(40)]
+    rates = [optimization(batch_size=256).rate(step) for step in range(40)]
     assert max(rates) == rates[5] == pytest.approx(0.02)
     assert min(rates) > 0
 
@@ -39,36 +39,36 @@ def model() -> nn.Sequential:
     return nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
 
 
-def steps(network: nn.Module, optimiser: torch.optim.Optimizer, first: int, last: int) -> None:
+def steps(network: nn.Module, optimizer: torch.optim.Optimizer, first: int, last: int) -> None:
     for step in range(first, last):
         torch.manual_seed(step)
         network(torch.randn(5, 4)).square().sum().backward()
-        for group in optimiser.param_groups:
+        for group in optimizer.param_groups:
             group["lr"] = 0.01
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.step()
+        optimizer.zero_grad()
 
 
 @pytest.mark.parametrize("name", ["sgd", "adamw"])
-def test_a_restored_optimiser_goes_on_bit_by_bit(name):
+def test_a_restored_optimizer_goes_on_bit_by_bit(name):
     unbroken, broken = model(), model()
-    whole = optimisation(name).build(unbroken.parameters())
+    whole = optimization(name).build(unbroken.parameters())
     steps(unbroken, whole, 0, 6)
-    first = optimisation(name).build(broken.parameters())
+    first = optimization(name).build(broken.parameters())
     steps(broken, first, 0, 3)
-    tensors = {key: value.clone() for key, value in optimiser_tensors(first).items()}
-    second = optimisation(name).build(broken.parameters())
-    restore_optimiser(second, tensors)
-    assert optimiser_tensors(second).keys() == tensors.keys() != set()
-    assert all(torch.equal(value, tensors[key]) for key, value in optimiser_tensors(second).items())
+    tensors = {key: value.clone() for key, value in optimizer_tensors(first).items()}
+    second = optimization(name).build(broken.parameters())
+    restore_optimizer(second, tensors)
+    assert optimizer_tensors(second).keys() == tensors.keys() != set()
+    assert all(torch.equal(value, tensors[key]) for key, value in optimizer_tensors(second).items())
     steps(broken, second, 3, 6)
     for expected, found in zip(unbroken.parameters(), broken.parameters(), strict=True):
         assert torch.equal(expected, found)
 
 
 @pytest.mark.parametrize("name, kind", [("sgd", torch.optim.SGD), ("adamw", torch.optim.AdamW)])
-def test_it_builds_the_optimiser_of_that_name(name, kind):
-    built = optimisation(name).build(model().parameters())
+def test_it_builds_the_optimizer_of_that_name(name, kind):
+    built = optimization(name).build(model().parameters())
     assert type(built) is kind
     assert built.param_groups[0]["weight_decay"] == 0.01
     assert built.param_groups[0].get("momentum", 0.9) == 0.9

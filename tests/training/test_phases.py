@@ -13,7 +13,7 @@ from lptpp.data.cache import Pictures
 from lptpp.data.dataset import Split
 from lptpp.data.loader import Views
 from lptpp.losses import AGCL
-from lptpp.models.expert import Judgement
+from lptpp.models.expert import ExpertOutput
 from lptpp.models.scorer import MIXES, READS, Scorer
 from lptpp.training.loop import Batch, add_gradients
 from lptpp.training.phases import (
@@ -60,9 +60,9 @@ class Stub(nn.Module):
         super().__init__()
         self.cosines, self.match = cosines, match
 
-    def forward(self, images: torch.Tensor) -> Judgement:
+    def forward(self, images: torch.Tensor) -> ExpertOutput:
         cosines = self.cosines[images]
-        return Judgement(cosines, cosines, self.match[images], cosines)
+        return ExpertOutput(cosines, cosines, self.match[images], cosines)
 
 
 def loss_of(task: ExpertTask, labels: torch.Tensor, epoch: int, streams: int) -> torch.Tensor:

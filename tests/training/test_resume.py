@@ -43,9 +43,9 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, epoch: int, batch: int) -> None:
     """Ask for a stop, as Ctrl-C does, during this step of the first stage that gets there."""
     step = RunRecorder.step
 
-    def asked(self, position, optimiser):
+    def asked(self, position, optimizer):
         self.stop_asked = (position.epoch, position.batch) == (epoch, batch)
-        step(self, position, optimiser)
+        step(self, position, optimizer)
 
     monkeypatch.setattr(RunRecorder, "step", asked)
 
@@ -140,24 +140,24 @@ def test_the_number_of_workers_changes_nothing(workers, trained, settings_of, tm
     [
         ("seed=1", "seed: 0 in the folder, 1 asked for"),
         ("phase2.epochs=3", "phase2.epochs: 2 in the folder, 3 asked for"),
-        ("experts.visual.pool=4", "experts.visual.pool: 3 in the folder, 4 asked for"),
+        ("experts.visual.num_groups=4", "experts.visual.num_groups: 3 in the folder, 4 asked for"),
         ("data.split_seed=1", "data.split_seed: 0 in the folder, 1 asked for"),
         ("method=lpt", "method: lptpp in the folder, lpt asked for"),
         ("phase2.main.loss.options.margin=0.2", "phase2.main.loss.options.margin: null in the folder, 0.2 asked for"),
     ],
 )
-def test_other_settings_are_refused_by_their_key(override, told, trained, settings_of, tmp_path):
+def test_other_settings_are_refused_by_their_key(override, messages, trained, settings_of, tmp_path):
     folder = Path(shutil.copytree(trained.checkpoints[3], tmp_path / "again"))
     with pytest.raises(UserError, match="other settings") as error:
         fit(settings_of(folder, override))
-    assert told in str(error.value)
+    assert messages in str(error.value)
     assert latest_checkpoint(folder / "checkpoint").manifest["step"] == 12  # nothing was touched
 
 
 def test_settings_that_change_no_result_may_differ(trained, settings_of, tmp_path):
     folder = Path(shutil.copytree(trained.folder, tmp_path / "again"))
-    metrics = fit(settings_of(folder, BARE, "data.memory_gb=0", "evaluation.borders=[3,5]"))
-    assert metrics["borders"] == [3, 5]
+    metrics = fit(settings_of(folder, BARE, "data.memory_gb=0", "evaluation.shot_thresholds=[3,5]"))
+    assert metrics["shot_thresholds"] == [3, 5]
     assert_same_run(folder, trained.folder)
 
 

@@ -66,13 +66,13 @@ def test_the_mean_of_the_steps_is_the_epochs_loss(settings_of, tmp_path):
 
 
 def test_tensorboard_shows_the_lines(unbroken):
-    found, told = scalars(unbroken), lines(unbroken)
-    steps = [one for one in told if one["stage"] == "visual/phase1" and "batch" in one]
+    found, messages = scalars(unbroken), lines(unbroken)
+    steps = [one for one in messages if one["stage"] == "visual/phase1" and "batch" in one]
     assert found["visual/phase1/loss"] == [(one["step"], pytest.approx(one["loss"], rel=1e-6)) for one in steps]
-    epochs = [one for one in told if one["stage"] == "visual/phase2" and "batch" not in one]
+    epochs = [one for one in messages if one["stage"] == "visual/phase2" and "batch" not in one]
     assert found["visual/phase2/epoch/loss"] == [(one["step"], pytest.approx(one["loss"], rel=1e-6)) for one in epochs]
     metrics = json.loads((unbroken / "metrics.json").read_text())
-    mean_class = metrics["rows"][metrics["answer"]]["mean_class"]
+    mean_class = metrics["rows"][metrics["result"]]["mean_class"]
     assert found["test/mean_class"] == [(12, pytest.approx(mean_class, rel=1e-6))]
     (settings,) = unbroken.glob("tensorboard/*/hparams.yml")
     assert "phase1.epochs: 2" in settings.read_text()

@@ -68,8 +68,8 @@ def test_a_run_that_goes_on_is_the_same_run_and_tells_nothing_twice(settings_of,
             fit(settings)
     fit(settings)
     found = [point for point in points(folder) if "seconds" not in point[1]]
-    told = [(step, key) for step, key, _ in found if key.startswith("visual")]
-    assert sorted(told) == [  # wandb does not keep the order within a step
+    messages = [(step, key) for step, key, _ in found if key.startswith("visual")]
+    assert sorted(messages) == [  # wandb does not keep the order within a step
         (step, f"visual/phase1/{key}")
         for step, kind in ((2, ""), (3, "epoch/"), (5, ""), (6, "epoch/"))
         for key in (f"{kind}learning_rate", f"{kind}loss")

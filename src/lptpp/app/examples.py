@@ -23,7 +23,7 @@ def examples(model: Model, collection: Collection) -> list[Example]:
     split = collection.parts().get(model.settings.evaluation.split)
     if split is None:
         return []
-    low, high = model.settings.evaluation.borders
+    low, high = model.settings.evaluation.shot_thresholds
     kinds = shots(model.counts, (low, high))[split.labels]  # (n,)
     order = generator(model.settings.seed, "examples").permutation(len(split))
     first = order[np.sort(np.unique(split.labels[order], return_index=True)[1])]  # of each class, in drawn order

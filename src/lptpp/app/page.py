@@ -7,8 +7,8 @@ from typing import Any
 
 from lptpp.app.cards import cards
 from lptpp.app.examples import Example
-from lptpp.app.predictions import Answerer, Asked
-from lptpp.data.statistics import describe_borders
+from lptpp.app.predictions import Asked, PicturePredictor
+from lptpp.data.statistics import describe_shots
 from lptpp.utils.extras import extra
 
 MOST = 50  # pictures answered at once
@@ -25,16 +25,16 @@ def gradio() -> Any:
     return extra("gradio", "app", "lptpp app")
 
 
-def build_page(answerer: Answerer, title: str, examples: Sequence[Example]) -> Any:
+def build_page(predictor: PicturePredictor, title: str, examples: Sequence[Example]) -> Any:
     """Return the page as `gradio.Blocks`: a place to drop pictures, examples of the run, and a card for each answer."""
     gr = gradio()
-    low, high = answerer.model.settings.evaluation.borders
+    low, high = predictor.model.settings.evaluation.shot_thresholds
     with gr.Blocks(title=title, analytics_enabled=False) as page:
-        gr.Markdown(f"# {title}\n{INTRO} Classes are {describe_borders((low, high))}.")
+        gr.Markdown(f"# {title}\n{INTRO} Classes are {describe_shots((low, high))}.")
         drop = gr.File(label="Drop pictures here", file_count="multiple", height=140)
         gallery = _gallery(examples) if examples else None
         result = gr.HTML()
-        _connect(answerer, examples, drop, gallery, result)
+        _connect(predictor, examples, drop, gallery, result)
     return page
 
 
@@ -52,16 +52,16 @@ def _gallery(examples: Sequence[Example]) -> Any:
     )
 
 
-def _connect(answerer: Answerer, examples: Sequence[Example], drop: Any, gallery: Any, result: Any) -> None:
+def _connect(predictor: PicturePredictor, examples: Sequence[Example], drop: Any, gallery: Any, result: Any) -> None:
     gr = gradio()
 
     def uploaded(paths: list[str] | None, progress: Any = gr.Progress()) -> tuple[str, None]:  # noqa: B008
         given = [Asked(Path(path).name, Path(path)) for path in paths or ()]
-        answers = [answerer.answer(one) for one in progress.tqdm(given[:MOST], desc="Judging", unit="pictures")]
-        return cards(answers, MANY if len(given) > MOST else ""), None  # the place is free for the next pictures
+        predictions = [predictor.predict(one) for one in progress.tqdm(given[:MOST], desc="Judging", unit="pictures")]
+        return cards(predictions, MANY if len(given) > MOST else ""), None  # the place is free for the next pictures
 
     def picked(event: gr.SelectData) -> str:  # type: ignore[name-defined]
-        return cards([answerer.answer(examples[event.index][0])])
+        return cards([predictor.predict(examples[event.index][0])])
 
     one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
     drop.upload(uploaded, drop, [result, drop], **one_at_a_time)

@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lptpp.app.neighbours import Neighbours, Similar
+from lptpp.app.neighbors import Neighbors, Similar
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import examine
 from lptpp.data.statistics import shots
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import Answer
+from lptpp.inference.outputs import BatchPrediction
 from lptpp.report.thumbnails import thumbnail
 
 BEST, BEST_OF_EXPERT = 5, 3  # classes told
@@ -37,25 +37,25 @@ class Chance:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class ExpertPrediction:
     """What one expert says alone, the scorer's weight for it, and the groups of prompts that it chose."""
 
-    expert: str
+    name: str
     weight: float
     best: list[Chance]
     groups: list[int]  # counted from 1, the best matched first
-    pool: int  # groups to choose from; 0 for an expert without any
+    num_groups: int  # groups to choose from; 0 for an expert without any
 
 
 @dataclass(frozen=True)
-class Answered:
+class PicturePrediction:
     """All that is said of one picture."""
 
     name: str
     picture: str | None  # a small copy as data URI
     true: str | None
     best: list[Chance]
-    opinions: list[Opinion]
+    experts: list[ExpertPrediction]
     similar: list[Similar]
 
 
@@ -67,49 +67,51 @@ class Refused:
     reason: str
 
 
-class Answerer:
-    """A model that tells all it thinks of a picture, with training pictures like it where `neighbours` knows some."""
+class PicturePredictor:
+    """A model that tells all it thinks of a picture, with training pictures like it where `neighbors` knows some."""
 
-    def __init__(self, model: Model, neighbours: Neighbours | None = None) -> None:
+    def __init__(self, model: Model, neighbors: Neighbors | None = None) -> None:
         self.model = model
-        self.neighbours = neighbours
-        low, high = model.settings.evaluation.borders
+        self.neighbors = neighbors
+        low, high = model.settings.evaluation.shot_thresholds
         self.shots = shots(model.counts, (low, high))  # (C,)
         self.look = model.looking()
 
-    def answer(self, asked: Asked) -> Answered | Refused:
+    def predict(self, asked: Asked) -> PicturePrediction | Refused:
         """Return what is said of a picture; one that cannot be used is refused in a sentence."""
         picture = examine(asked.image, self.model.settings.data.largest_megapixels)
         if isinstance(picture, str):
             return Refused(asked.name, f"{picture}.")
         if max(picture.size) > LARGEST_RATIO * min(picture.size):
             return Refused(asked.name, f"has a side more than {LARGEST_RATIO} times as long as the other.")
-        said = self.model.answer([self.look(picture)])
-        return Answered(
+        expert_outputs = self.model.forward([self.look(picture)])
+        return PicturePrediction(
             asked.name,
             thumbnail(np.asarray(picture)),
             asked.true,
-            self._chances(said.probabilities[0], BEST),
-            self._opinions(said),
-            [] if self.neighbours is None else self.neighbours.nearest(torch.cat([*said.features.values()], 1)[0]),
+            self._chances(expert_outputs.probabilities[0], BEST),
+            self._of_experts(expert_outputs),
+            []
+            if self.neighbors is None
+            else self.neighbors.nearest(torch.cat([*expert_outputs.features.values()], 1)[0]),
         )
 
     def warm_up(self) -> None:
-        """Judge a grey picture: what is prepared only once is then ready for the first visitor."""
-        self.answer(Asked("grey", np.full((64, 64, 3), 128, np.uint8)))
+        """Judge a gray picture: what is prepared only once is then ready for the first visitor."""
+        self.predict(Asked("gray", np.full((64, 64, 3), 128, np.uint8)))
 
-    def _opinions(self, said: Answer) -> list[Opinion]:
+    def _of_experts(self, expert_outputs: BatchPrediction) -> list[ExpertPrediction]:
         settings = self.model.settings.experts
-        groups = {name: [1 + group for group in chosen[0].tolist()] for name, chosen in said.groups.items()}
+        groups = {name: [1 + group for group in chosen[0].tolist()] for name, chosen in expert_outputs.groups.items()}
         return [
-            Opinion(
+            ExpertPrediction(
                 name,
                 weight,
-                self._chances(said.experts[name][0], BEST_OF_EXPERT),
+                self._chances(expert_outputs.experts[name][0], BEST_OF_EXPERT),
                 groups.get(name, []),
-                settings[name].pool if name in groups else 0,
+                settings[name].num_groups if name in groups else 0,
             )
-            for name, weight in zip(said.experts, said.weights[0].tolist(), strict=True)
+            for name, weight in zip(expert_outputs.experts, expert_outputs.weights[0].tolist(), strict=True)
         ]
 
     def _chances(self, probabilities: torch.Tensor, number: int) -> list[Chance]:

@@ -13,9 +13,9 @@ from typing import Any
 
 from lptpp.app.cards import style
 from lptpp.app.examples import examples
-from lptpp.app.neighbours import Neighbours, neighbours_of
+from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio
-from lptpp.app.predictions import Answerer
+from lptpp.app.predictions import PicturePredictor
 from lptpp.data.dataset import Collection
 from lptpp.data.prepare import collection_of
 from lptpp.inference.model import Model, load
@@ -63,9 +63,9 @@ def _listening(port: int) -> socket.socket:
 def _page(run: Path, similar: bool | None) -> Any:
     model = load(run)
     collection = _collection(model)
-    answerer = Answerer(model, _neighbours(model, collection, run, similar))
-    answerer.warm_up()
-    return build_page(answerer, run.resolve().name, [] if collection is None else examples(model, collection))
+    predictor = PicturePredictor(model, _neighbours(model, collection, run, similar))
+    predictor.warm_up()
+    return build_page(predictor, run.resolve().name, [] if collection is None else examples(model, collection))
 
 
 def _collection(model: Model) -> Collection | None:
@@ -80,7 +80,7 @@ def _collection(model: Model) -> Collection | None:
         return None
 
 
-def _neighbours(model: Model, collection: Collection | None, run: Path, similar: bool | None) -> Neighbours | None:
+def _neighbours(model: Model, collection: Collection | None, run: Path, similar: bool | None) -> Neighbors | None:
     if collection is None or similar is False:
         return None
     images = len(collection.train)
@@ -88,7 +88,7 @@ def _neighbours(model: Model, collection: Collection | None, run: Path, similar:
         log.info("Similar pictures are left out, for there are %s training images: --similar adds them.", f"{images:,}")
         return None
     try:
-        return neighbours_of(model, collection, run)
+        return neighbors_of(model, collection, run)
     except UserError as error:
         log.warning("Similar training pictures are not shown: %s", error)
         return None

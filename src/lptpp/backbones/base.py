@@ -22,8 +22,8 @@ class Preprocessing:
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str
-    crop_share: float = 1.0  # side of the centre crop over side of the resized image (timm's crop_pct)
-    squash: bool = False  # resize to `size` without keeping the aspect; else shorter side, then centre crop
+    crop_share: float = 1.0  # side of the center crop over side of the resized image (timm's crop_pct)
+    squash: bool = False  # resize to `size` without keeping the aspect; else shorter side, then center crop
 
     def at(self, size: tuple[int, int]) -> "Preprocessing":
         """Return the same preprocessing at another image size."""

@@ -60,7 +60,7 @@ def check_convertible(visual: nn.Module, name: str) -> None:
 
 
 def _norm_after_mean(visual: ClipTower) -> bool:
-    # normalising before or after picking one token is the same; before or after a mean it is not
+    # normalizing before or after picking one token is the same; before or after a mean it is not
     return visual.pool_type == "avg" and visual.final_ln_after_pool
 
 

@@ -30,8 +30,8 @@ def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None
         raise UserError(f"No vision backbone is named {name}: {did_you_mean(name, [BUNDLED['vision'], *usable])}")
     known = timm.list_pretrained(f"{architecture}.*")
     if name not in known and (tag or not from_file):
-        said = "names no pretrained weights" if not tag else "has no such pretrained weights"
-        raise UserError(f"Backbone {name} {said}: {did_you_mean(name, known)}")
+        outputs = "names no pretrained weights" if not tag else "has no such pretrained weights"
+        raise UserError(f"Backbone {name} {outputs}: {did_you_mean(name, known)}")
 
 
 def _from_hub(name: str) -> VisionTransformer:

@@ -59,12 +59,12 @@ def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) 
     widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
     changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
-        told = [
+        message = [
             f"{key}: {written(before.get(key))} in the folder, {written(after.get(key))} asked for" for key in changed
         ]
         raise UserError(
-            f"{folder} holds a run with other settings ({listed(told, between='; ')}): give those of the folder, choose"
-            " another run=FOLDER, or delete it."
+            f"{folder} holds a run with other settings ({listed(message, between='; ')}): give those of the folder,"
+            " choose another run=FOLDER, or delete it."
         )
     if manifest["class_names"] != now["class_names"] or manifest["counts"] != now["counts"]:
         raise UserError(

@@ -21,7 +21,7 @@ LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2
 def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     """Return the settings of a YAML file with `key=value` overrides.
 
-    Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbour) or a wrong value.
+    Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbor) or a wrong value.
     """
     given, from_line = _read_both(path, overrides)
     with _told_as_user_error(str(path)):

@@ -34,7 +34,7 @@ class AugmentationSettings:
 
     smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
     flip: bool = True  # mirror half of the pictures; false where that changes what they show, as with letters
-    colour: float = 0.0  # strength of brightness, contrast and saturation jitter
+    color: float = 0.0  # strength of brightness, contrast and saturation jitter
     cached_views: int = 0  # crops of each picture that a hybrid's stem sees, once; 0 = a new crop each time
 
 
@@ -57,8 +57,8 @@ class ExpertSettings:
     adapter_width: int = 4  # bottleneck r of the adapters
     adapter_scale: float = 0.1  # s
     group_prompts: int = 10  # P of each group, for each of the last blocks
-    pool: int = 20  # m groups
-    chosen: int = 2  # k groups an image uses
+    num_groups: int = 20  # m groups
+    top_k: int = 2  # k groups an image uses
     group_blocks: int = 6  # K last blocks
     head: str = "class_means"  # what the classifier starts from: class_means, text, random
     templates: list[str] = field(default_factory=lambda: ["a photo of a {}."])  # for head: text
@@ -122,7 +122,7 @@ class EvaluationSettings:
     """What the tables at the end are made of."""
 
     split: str = "test"  # test, or validation while settings are being chosen
-    borders: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
+    shot_thresholds: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
     balanced: int = 0  # also print the table on this many test pictures of every class that has as many; 0 = off
     batch_size: int = 64  # pictures judged at once; a CPU is quickest with few, a GPU with many that fit in its memory
     baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table

@@ -50,9 +50,9 @@ def check(settings: Settings) -> None:
         _check_name(name)
         _check_expert(f"experts.{name}", expert)
     for name, phase in (("phase1", settings.phase1), ("phase2", settings.phase2)):
-        _check_optimisation(name, phase)
+        _check_optimization(name, phase)
         _check_streams(name, phase)
-    _check_optimisation("phase3", settings.phase3)
+    _check_optimization("phase3", settings.phase3)
     _choose("phase3.sampler", settings.phase3.sampler)
     _within("phase3.views", settings.phase3.views, 0)
     _within("phase3.hidden", settings.phase3.hidden, 1)
@@ -73,7 +73,7 @@ def _check_data(settings: Settings) -> None:
     _within("data.largest_megapixels", data.largest_megapixels, 0.001)
     _within("data.memory_gb", data.memory_gb, 0)
     _within("augmentation.smallest_crop", augmentation.smallest_crop, 0.01, 1)
-    _within("augmentation.colour", augmentation.colour, 0, 1)
+    _within("augmentation.color", augmentation.color, 0, 1)
     _within("augmentation.cached_views", augmentation.cached_views, 0)
 
 
@@ -90,10 +90,10 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
     _choose(f"{key}.head", expert.head)
     for size in ("shared_prompts", "adapter_width", "group_prompts"):
         _within(f"{key}.{size}", getattr(expert, size), 0)
-    for size in ("pool", "chosen", "group_blocks"):
+    for size in ("num_groups", "top_k", "group_blocks"):
         _within(f"{key}.{size}", getattr(expert, size), 1)
     if expert.group_prompts:
-        _within(f"{key}.chosen", expert.chosen, 1, expert.pool)
+        _within(f"{key}.chosen", expert.top_k, 1, expert.num_groups)
     _within(f"{key}.scale", expert.scale, 1e-3)
     _within(f"{key}.learning_rate_factor", expert.learning_rate_factor, 0)
     if expert.head == "text" and expert.backbone.kind != "language":
@@ -104,7 +104,7 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
         raise UserError(f"{key}.tune_backbone goes with group_prompts=0: phase 2 stands on a frozen phase-1 model.")
 
 
-def _check_optimisation(key: str, phase: PhaseSettings | ScorerSettings) -> None:
+def _check_optimization(key: str, phase: PhaseSettings | ScorerSettings) -> None:
     _choose(f"{key}.optimizer", phase.optimizer)
     _within(f"{key}.epochs", phase.epochs, 1)
     _within(f"{key}.batch_size", phase.batch_size, 1)
@@ -140,8 +140,9 @@ def _check_evaluation(settings: Settings) -> None:
     _within("evaluation.batch_size", evaluation.batch_size, 1)
     for name in evaluation.baselines:
         _choose("evaluation.baselines", name)
-    if len(evaluation.borders) != 2 or not 0 < evaluation.borders[0] <= evaluation.borders[1]:
-        raise UserError(f"evaluation.borders={evaluation.borders}: expected two rising counts, for example [20, 100].")
+    thresholds = evaluation.shot_thresholds
+    if len(thresholds) != 2 or not 0 < thresholds[0] <= thresholds[1]:
+        raise UserError(f"evaluation.shot_thresholds={thresholds}: expected two rising counts, for example [20, 100].")
 
 
 def _check_temperature(value: str) -> None:
@@ -220,7 +221,7 @@ WORDS = {
 
 
 def expected(schema: Any, key: str) -> str:
-    """Return in words what the setting `key`, such as phase1.epochs or evaluation.borders[0], of a dataclass may be."""
+    """Return in words what a setting of a dataclass may be, such as phase1.epochs or evaluation.shot_thresholds[0]."""
     hint = schema
     for name in re.findall(r"[^.\[\]]+", key):
         below = get_type_hints(hint).get(name) if is_dataclass(hint) else (get_args(hint) or [None])[-1]
@@ -228,8 +229,8 @@ def expected(schema: Any, key: str) -> str:
             return "a value of another kind"
         hint = below
     kinds = [kind for kind in get_args(hint) if kind is not NoneType] if NoneType in get_args(hint) else [hint]
-    told = WORDS.get(kinds[0], f"settings below it, as in {key}.NAME=VALUE")
-    return told if kinds == [hint] else f"{told}, or null"
+    message = WORDS.get(kinds[0], f"settings below it, as in {key}.NAME=VALUE")
+    return message if kinds == [hint] else f"{message}, or null"
 
 
 def written(value: Any) -> str:

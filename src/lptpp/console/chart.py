@@ -8,27 +8,27 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from lptpp.data.statistics import describe_borders, shots
+from lptpp.data.statistics import describe_shots, shots
 
 ROWS = 40
 NAMES, COUNTS, BARS = 30, 13, 33  # the widths of the columns, with two spaces between them
-COLOURS = {"many": "blue", "medium": "yellow", "few": "red"}
+COLORS = {"many": "blue", "medium": "yellow", "few": "red"}
 
 
-def chart(names: Sequence[str], counts: np.ndarray, borders: tuple[int, int]) -> Group:
+def chart(names: Sequence[str], counts: np.ndarray, shot_thresholds: tuple[int, int]) -> Group:
     """Return a bar for each class by its training images (C,), largest first, with a heading for each shot.
 
-    Where there are more than `ROWS` classes a bar is several neighbours' mean; none goes across a shot border.
+    Where there are more than `ROWS` classes a bar is several neighbors' mean; none goes across a shot border.
     """
-    kinds, order = shots(counts, borders), np.argsort(-counts, kind="stable")
+    kinds, order = shots(counts, shot_thresholds), np.argsort(-counts, kind="stable")
     ranks = np.empty(len(counts), int)
     ranks[order] = np.arange(1, len(counts) + 1)
     parts: list[Text | Table] = []
-    for rule in describe_borders(borders).split(", "):
+    for rule in describe_shots(shot_thresholds).split(", "):
         kind = rule.split(":")[0]
         members = order[kinds[order] == kind]
         if len(members):
-            parts += [_heading(rule, counts[members], counts), _bars(members, ranks, names, counts, COLOURS[kind])]
+            parts += [_heading(rule, counts[members], counts), _bars(members, ranks, names, counts, COLORS[kind])]
     return Group(*parts)
 
 
@@ -38,7 +38,7 @@ def _heading(rule: str, counts: np.ndarray, all_counts: np.ndarray) -> Text:
     return Text(f"{rule}\n  {classes}", style="bold")
 
 
-def _bars(members: np.ndarray, ranks: np.ndarray, names: Sequence[str], counts: np.ndarray, colour: str) -> Table:
+def _bars(members: np.ndarray, ranks: np.ndarray, names: Sequence[str], counts: np.ndarray, color: str) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=NAMES, no_wrap=True, overflow="ellipsis")
     table.add_column(width=COUNTS, no_wrap=True, justify="right")
@@ -47,7 +47,7 @@ def _bars(members: np.ndarray, ranks: np.ndarray, names: Sequence[str], counts: 
     for some in _neighbours(members, len(counts)):
         mean = float(counts[some].mean())
         length = max(mean, largest / BARS / 8) if mean else 0.0  # an eighth of a letter, the least that shows
-        bar = Bar(largest, 0, length, width=BARS, color=colour)
+        bar = Bar(largest, 0, length, width=BARS, color=color)
         table.add_row(_label(some, ranks, names), _range(counts[some]), bar)
     return table
 

@@ -48,10 +48,12 @@ def show_data(console: Console, settings: Settings, folder: Path, pictures: bool
 
 def _show_counts(console: Console, inspection: Inspection) -> None:
     found, collection = inspection.summary(), inspection.collection
-    console.print(chart(collection.class_names, collection.counts(), inspection.borders))
+    console.print(chart(collection.class_names, collection.counts(), inspection.shot_thresholds))
     parts = ", ".join(f"{part} {count:,}" for part, count in found["images"].items())
     console.print(f"{found['classes']:,} classes; images: {parts}")
-    console.print(f"imbalance factor {found['imbalance_factor']:.1f}, Gini {found['gini']:.2f}; {found['borders']}")
+    console.print(
+        f"imbalance factor {found['imbalance_factor']:.1f}, Gini {found['gini']:.2f}; {found['shot_thresholds']}"
+    )
     for part in ("training", "test"):
         if empty := found.get(f"without_{part}_images"):
             console.print(f"Without a {part} image: {listed(empty)}")
@@ -65,7 +67,7 @@ def _show_trust(console: Console, inspection: Inspection) -> None:
     tested = collection.test.counts(len(collection.class_names))
     if not few_tested(tested):
         return
-    whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.borders) == "few"].sum())
+    whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.shot_thresholds) == "few"].sum())
     of_few = f", on the {few:,} of few-shot classes ± {widest(few):.1f}" if 0 < few < whole else ""
     console.print(
         f"The test part is small, {np.median(tested[tested > 0]):g} images of a class on median: an accuracy of 50 % on"
@@ -105,8 +107,8 @@ def _show_pairs(console: Console, apart: str, groups: list[list[Look]], place: C
 def _show_faults(console: Console, faults: list[Look], skips: bool) -> None:
     for look in faults:
         console.print(f"{look.image}: {look.problem}")
-    told = "fit leaves them out" if skips else "mend or remove them, or leave them out with data.on_error=skip"
-    console.print(f"Images that cannot be used: {len(faults):,}; {told}." if faults else "Every image can be read.")
+    message = "fit leaves them out" if skips else "mend or remove them, or leave them out with data.on_error=skip"
+    console.print(f"Images that cannot be used: {len(faults):,}; {message}." if faults else "Every image can be read.")
 
 
 def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
@@ -124,4 +126,4 @@ def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
 
 def _draw(inspection: Inspection, path: Path) -> None:
     with style():
-        distribution_figure(inspection.collection.counts(), inspection.borders).savefig(path, dpi=200)
+        distribution_figure(inspection.collection.counts(), inspection.shot_thresholds).savefig(path, dpi=200)

@@ -7,10 +7,10 @@ import numpy as np
 from rich.console import Console
 
 from lptpp.console.tables import shot_table
-from lptpp.data.statistics import suggested_borders
+from lptpp.data.statistics import suggested_thresholds
+from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
 from lptpp.evaluation.intervals import untested
-from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.table import BALANCED
 
 EXAMPLES = 3
@@ -24,18 +24,18 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_balanced(console, metrics)
     images, split = f"{metrics['images']:,}", metrics["split"]
     title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
-    console.print(shot_table(metrics["rows"], title, (metrics["borders"][0], metrics["borders"][1])))
-    if told := untested(metrics):
-        console.print(f"Classes without a picture in the {split} part: {told}.")
+    console.print(shot_table(metrics["rows"], title, (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1])))
+    if message := untested(metrics):
+        console.print(f"Classes without a picture in the {split} part: {message}.")
     _show_tuned(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
-    console.print(f"Three predictions of {metrics['answer']}:")
+    console.print(f"Three predictions of {metrics['result']}:")
     for row in _examples(folder / "predictions.csv"):
         mark = "right" if row["true"] == row["label_1"] else f"wrong, it is {row['true']}"
         console.print(f"  {Path(row['image']).name}: {row['label_1']}, {float(row['probability_1']):.0%} sure ({mark})")
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
-    _show_borders(console, folder, metrics["rows"][metrics["answer"]])
+    _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
     console.print(f"Report: {folder / 'report.html'}")
 
 
@@ -43,22 +43,22 @@ def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
     if not (balanced := metrics.get("balanced")):  # off, or a run folder from before it was there
         return
     split = metrics["split"]
-    told = describe_balanced(balanced, split)
+    message = describe_balanced(balanced, split)
     if not balanced["rows"]:
-        console.print(told)
+        console.print(message)
         return
     images = f"{balanced['pictures'] * balanced['classes']:,} images"
     title = f"{metrics['method']}: accuracy in % on the balanced {split} part ({images}, seed {metrics['seed']})"
-    borders = (metrics["borders"][0], metrics["borders"][1])
-    console.print(shot_table(balanced["rows"], title, borders, BALANCED, told))
+    shot_thresholds = (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1])
+    console.print(shot_table(balanced["rows"], title, shot_thresholds, BALANCED, message))
 
 
-def _show_borders(console: Console, folder: Path, answer: dict[str, Any]) -> None:
+def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) -> None:
     """Propose borders that part the classes where the present ones have all of them few-shot."""
     counts = np.array([int(row["training_images"]) for row in read_rows(folder / "per_class.csv")])
-    borders = suggested_borders(counts)
-    if answer["many"] is None and answer["medium"] is None and borders:
-        command = f"lptpp evaluate {folder} evaluation.borders=[{borders[0]},{borders[1]}]"
+    shot_thresholds = suggested_thresholds(counts)
+    if result["many"] is None and result["medium"] is None and shot_thresholds:
+        command = f"lptpp evaluate {folder} evaluation.shot_thresholds=[{shot_thresholds[0]},{shot_thresholds[1]}]"
         console.print(f"All tested classes are few-shot by these borders; to part them: {command}")
 
 
@@ -72,12 +72,12 @@ def _show_tuned(console: Console, metrics: dict[str, Any]) -> None:
 
 
 def _show_weights(console: Console, weights: dict[str, dict[str, float | None]]) -> None:
-    told = [
+    message = [
         f"{shot} " + " / ".join(f"{name} {value:.2f}" for name, value in of_shot.items() if value is not None)
         for shot, of_shot in weights.items()
         if None not in of_shot.values()
     ]
-    console.print(f"The scorer's mean weights: {'; '.join(told)}.")
+    console.print(f"The scorer's mean weights: {'; '.join(message)}.")
 
 
 def _examples(path: Path) -> list[dict[str, str]]:

@@ -6,14 +6,14 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
-from lptpp.data.statistics import describe_borders
+from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.table import COLUMNS, best_cells, one_decimal
 
 
 def shot_table(
     rows: Mapping[str, Mapping[str, Any]],
     title: str,
-    borders: tuple[int, int],
+    shot_thresholds: tuple[int, int],
     columns: Mapping[str, str] = COLUMNS,
     caption: str = "",
 ) -> Table:
@@ -21,8 +21,8 @@ def shot_table(
 
     `columns` are headings by the key of a result; `caption` comes above the borders.
     """
-    told = f"{caption}\n{describe_borders(borders)}".strip()
-    table = Table(title=Text(title), caption=Text(told))
+    message = f"{caption}\n{describe_shots(shot_thresholds)}".strip()
+    table = Table(title=Text(title), caption=Text(message))
     table.add_column("")
     add_metric_columns(table, columns)
     best = best_cells(rows.values())

@@ -8,37 +8,37 @@ import torch
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
-from lptpp.data.transforms import KERNELS, centre, interpolation_mode, resample
+from lptpp.data.transforms import KERNELS, center, interpolation_mode, resample
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import uniforms
 
 TRIES = 10  # boxes drawn before the largest that fits is taken
-MIRROR, COLOURS, PLACE = 0, slice(1, 4), slice(4, 6)  # what the random numbers of a picture are for; then the boxes
+MIRROR, COLORS, PLACE = 0, slice(1, 4), slice(4, 6)  # what the random numbers of a picture are for; then the boxes
 NUMBERS = 6 + 2 * TRIES
 RATIOS = (3 / 4, 4 / 3)  # width over height of a box
 LARGEST = 160  # pixels of a side up to which two matrix products beat a call for each picture
 
 
 class Augmentation:
-    """Random crop, mirror image, colour, and normalisation, as one backbone wants its pictures.
+    """Random crop, mirror image, color, and normalization, as one backbone wants its pictures.
 
     `smallest_crop` is the smallest share of the area that a random crop keeps (1 = no random crop but the
-    geometry of evaluation); `flip` mirrors half of the images; `colour` is the strength of changes to
+    geometry of evaluation); `flip` mirrors half of the images; `color` is the strength of changes to
     brightness, contrast and saturation (0 = none).
 
     Raises:
-        UserError: `smallest_crop` is not in (0, 1], `colour` is negative, the interpolation is unknown.
+        UserError: `smallest_crop` is not in (0, 1], `color` is negative, the interpolation is unknown.
     """
 
-    def __init__(self, preprocessing: Preprocessing, smallest_crop: float, flip: bool, colour: float) -> None:
+    def __init__(self, preprocessing: Preprocessing, smallest_crop: float, flip: bool, color: float) -> None:
         if not 0 < smallest_crop <= 1:
             raise UserError(f"The smallest crop is a share of the image, above 0 and at most 1, not {smallest_crop}.")
-        if colour < 0:
-            raise UserError(f"The strength of colour changes must be at least 0, not {colour}.")
+        if color < 0:
+            raise UserError(f"The strength of color changes must be at least 0, not {color}.")
         self.preprocessing = preprocessing
         self.mode = interpolation_mode(preprocessing)
-        self.centre = v2.Compose(centre(preprocessing))
-        self.smallest_crop, self.flip, self.colour = smallest_crop, flip, colour
+        self.center = v2.Compose(center(preprocessing))
+        self.smallest_crop, self.flip, self.color = smallest_crop, flip, color
 
     def __call__(self, pictures: Sequence[torch.Tensor], keys: Sequence[int]) -> torch.Tensor:
         """Return float32 (B, 3, height, width) from B pictures uint8 (3, H, W) of any size and a key for each."""
@@ -47,15 +47,15 @@ class Augmentation:
         if self.flip:
             mirrored = torch.from_numpy(numbers[:, MIRROR] < 0.5)[:, None, None, None]
             images = torch.where(mirrored, images.flip(-1), images)
-        if self.colour:
-            low = max(0.0, 1 - self.colour)
-            factors = low + (1 + self.colour - low) * numbers[:, COLOURS]
-            images = coloured(images, torch.from_numpy(factors).float())
+        if self.color:
+            low = max(0.0, 1 - self.color)
+            factors = low + (1 + self.color - low) * numbers[:, COLORS]
+            images = colored(images, torch.from_numpy(factors).float())
         return v2.functional.normalize(images, list(self.preprocessing.mean), list(self.preprocessing.std))
 
     def _geometry(self, pictures: Sequence[torch.Tensor], numbers: np.ndarray) -> torch.Tensor:
         if self.smallest_crop == 1:
-            return torch.stack([self.centre(picture) for picture in pictures]).float()
+            return torch.stack([self.center(picture) for picture in pictures]).float()
         shapes = np.array([picture.shape[1:] for picture in pictures])  # (B, 2)
         boxes = torch.from_numpy(random_boxes(shapes, self.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :]))
         images = torch.empty(len(pictures), 3, *self.preprocessing.size)
@@ -99,7 +99,7 @@ def _largest(shapes: np.ndarray) -> np.ndarray:
     return np.stack([np.minimum(high, (wide / RATIOS[0]).round()), np.minimum(wide, (high * RATIOS[1]).round())], 1)
 
 
-def coloured(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+def colored(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     """Change brightness, contrast and saturation of images (B, 3, H, W) in 0 to 1 by factors (B, 3), in that order."""
     brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
     images = (images * brightness).clamp(0, 1)

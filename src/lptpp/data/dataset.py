@@ -1,4 +1,4 @@
-"""Labelled images and the parts of a data set, with every check that holds for all sources."""
+"""Labeled images and the parts of a data set, with every check that holds for all sources."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

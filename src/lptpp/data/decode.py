@@ -1,11 +1,11 @@
 """From an image file to 8-bit RGB pixels, by these rules:
 
 - the first frame of an animation, turned upright as its EXIF orientation says (damaged EXIF: as stored);
-- transparency (RGBA, LA, PA, a transparent palette entry or grey level) is laid on white;
-- 16-bit grey (I;16, I;16B, I) is divided by 257, so that 65,535 is white;
-- floating-point grey (F) is taken as 0 to 1 if no value is above 1, else as 0 to 255; what is outside is
+- transparency (RGBA, LA, PA, a transparent palette entry or gray level) is laid on white;
+- 16-bit gray (I;16, I;16B, I) is divided by 257, so that 65,535 is white;
+- floating-point gray (F) is taken as 0 to 1 if no value is above 1, else as 0 to 255; what is outside is
   clipped;
-- palette, grey, bilevel, CMYK, YCbCr, LAB and HSV go through Pillow's conversion;
+- palette, gray, bilevel, CMYK, YCbCr, LAB and HSV go through Pillow's conversion;
 - a picture in memory is uint8 RGB already.
 """
 

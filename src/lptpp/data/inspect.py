@@ -92,7 +92,7 @@ class Inspection:
     """What is known of a data set; `looks` is empty where no picture was opened."""
 
     collection: Collection
-    borders: tuple[int, int]
+    shot_thresholds: tuple[int, int]
     looks: list[Look]
     groups: list[list[Look]]  # of the same picture
 
@@ -103,7 +103,7 @@ class Inspection:
 
     def summary(self) -> dict[str, Any]:
         """Return `lptpp.data.statistics.summary`; where pictures were opened also pictures: what they are like."""
-        found = summary(self.collection, self.borders)
+        found = summary(self.collection, self.shot_thresholds)
         return found | {"pictures": self._pictures()} if self.looks else found
 
     def _pictures(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def inspect_data(settings: Settings, pictures: bool = True) -> Inspection:
     if pictures:
         with fault_progress(sum(len(part) for part in collection.parts().values())) as advance:
             looks = survey(collection, settings.data.largest_megapixels, advance)
-    low, high = settings.evaluation.borders
+    low, high = settings.evaluation.shot_thresholds
     return Inspection(collection, (low, high), looks, repeated(looks))
 
 
@@ -136,7 +136,7 @@ def class_rows(inspection: Inspection) -> Iterator[dict[str, Any]]:
     """Yield for each class its name, its shot, and its images in every part."""
     names = inspection.collection.class_names
     parts = {part: split.counts(len(names)) for part, split in inspection.collection.parts().items()}
-    for label, shot in enumerate(shots(parts["train"], inspection.borders)):
+    for label, shot in enumerate(shots(parts["train"], inspection.shot_thresholds)):
         yield {"class": names[label], "shot": str(shot)} | {part: int(found[label]) for part, found in parts.items()}
 
 

@@ -9,16 +9,16 @@ from lptpp.data.dataset import Collection, Split
 BORDERS = (20, 100)  # the field's: few < 20 <= medium <= 100 < many
 
 
-def shots(counts: np.ndarray, borders: tuple[int, int] = BORDERS) -> np.ndarray:
+def shots(counts: np.ndarray, shot_thresholds: tuple[int, int] = BORDERS) -> np.ndarray:
     """Return "many", "medium" or "few" for every class by its training images, (C,) str.
 
     few: n < borders[0] (none at all included); medium: borders[0] <= n <= borders[1]; many: n > borders[1].
     """
-    low, high = borders
+    low, high = shot_thresholds
     return np.where(counts > high, "many", np.where(counts >= low, "medium", "few"))
 
 
-def suggested_borders(counts: np.ndarray) -> tuple[int, int] | None:
+def suggested_thresholds(counts: np.ndarray) -> tuple[int, int] | None:
     """Return borders by which classes are many-, medium- and few-shot, about a third of them each.
 
     None where class counts (C,), those of 0 aside, take fewer than three values.
@@ -31,9 +31,9 @@ def suggested_borders(counts: np.ndarray) -> tuple[int, int] | None:
     return int(low), int(high)
 
 
-def describe_borders(borders: tuple[int, int] = BORDERS) -> str:
+def describe_shots(shot_thresholds: tuple[int, int] = BORDERS) -> str:
     """Return the rule of `shots` in words, to be printed with every table."""
-    low, high = borders
+    low, high = shot_thresholds
     return f"many: more than {high} training images, medium: {low} to {high}, few: fewer than {low}"
 
 
@@ -52,7 +52,7 @@ def gini(counts: np.ndarray) -> float:
     return float(2 * (ranks * np.sort(counts)).sum() / (classes * counts.sum()) - (classes + 1) / classes)
 
 
-def summary(collection: Collection, borders: tuple[int, int] = BORDERS) -> dict[str, Any]:
+def summary(collection: Collection, shot_thresholds: tuple[int, int] = BORDERS) -> dict[str, Any]:
     """Return what to know of a data set before training; counts are of training images.
 
     Keys: classes, images (by part), largest and smallest (name, count), imbalance_factor, gini, borders (in
@@ -60,7 +60,7 @@ def summary(collection: Collection, borders: tuple[int, int] = BORDERS) -> dict[
     without_test_images (names), counts (by class name).
     """
     counts, names = collection.counts(), collection.class_names
-    kinds = shots(counts, borders)
+    kinds = shots(counts, shot_thresholds)
     tested = {} if collection.test is None else {"without_test_images": without_images(collection.test, names)}
     return {
         "classes": len(names),
@@ -69,7 +69,7 @@ def summary(collection: Collection, borders: tuple[int, int] = BORDERS) -> dict[
         "smallest": (names[counts.argmin()], int(counts.min())),
         "imbalance_factor": imbalance_factor(counts),
         "gini": gini(counts),
-        "borders": describe_borders(borders),
+        "shot_thresholds": describe_shots(shot_thresholds),
         "shots": {kind: int((kinds == kind).sum()) for kind in ("many", "medium", "few")},
         "without_training_images": without_images(collection.train, names),
         **tested,

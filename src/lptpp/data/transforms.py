@@ -26,9 +26,9 @@ def weights(start: torch.Tensor, length: torch.Tensor, pixels: int, out: int, in
     """Return how much each of `pixels` counts in each of `out` output pixels, (B, out, pixels); the sums are 1."""
     start, length = start[:, None, None], length[:, None, None]  # (B, 1, 1)
     scale = length / out  # pixels an output pixel covers
-    centre = start + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale  # (B, out, 1)
+    center = start + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale  # (B, out, 1)
     places = torch.arange(pixels, device=start.device)  # (pixels,)
-    kernel = KERNELS[interpolation]((places + 0.5 - centre) / scale.clamp(min=1))  # wider where it shrinks
+    kernel = KERNELS[interpolation]((places + 0.5 - center) / scale.clamp(min=1))  # wider where it shrinks
     kernel = kernel * ((places >= start) & (places < start + length))
     return kernel / kernel.sum(-1, keepdim=True)
 
@@ -71,13 +71,13 @@ class Cover(torch.nn.Module):
 
 
 def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
-    """Return the transform of images that are only looked at: resize, centre crop, normalise (no randomness).
+    """Return the transform of images that are only looked at: resize, center crop, normalize (no randomness).
 
     Raises:
         UserError: the interpolation is not one of `INTERPOLATIONS`.
     """
-    normalise = v2.Normalize(list(preprocessing.mean), list(preprocessing.std))
-    return v2.Compose([*centre(preprocessing), v2.ToDtype(torch.float32, scale=True), normalise])
+    normalize = v2.Normalize(list(preprocessing.mean), list(preprocessing.std))
+    return v2.Compose([*center(preprocessing), v2.ToDtype(torch.float32, scale=True), normalize])
 
 
 def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> BatchTransform:
@@ -85,7 +85,7 @@ def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> BatchTransform:
     return lambda pictures, keys: torch.stack([transform(picture) for picture in pictures])
 
 
-def centre(preprocessing: Preprocessing) -> list[Any]:
+def center(preprocessing: Preprocessing) -> list[Any]:
     """Return the steps that resize a picture and cut out its middle, (3, H, W) -> (3, height, width)."""
     height, width = preprocessing.size
     around = (math.floor(height / preprocessing.crop_share), math.floor(width / preprocessing.crop_share))

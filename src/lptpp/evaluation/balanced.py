@@ -30,7 +30,7 @@ def balanced_part(labels: np.ndarray, pictures: int, seed: int) -> np.ndarray:
 
 
 def balanced_metrics(
-    evaluation: Evaluation, counts: np.ndarray, borders: tuple[int, int], pictures: int, seed: int
+    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: tuple[int, int], pictures: int, seed: int
 ) -> dict[str, Any]:
     """Return pictures (of each class), classes (how many have them), and rows: the accuracies of each, in percent.
 
@@ -40,7 +40,7 @@ def balanced_metrics(
     labels, rows = evaluation.labels[places], {}
     for name, ranking in evaluation.rankings.items() if len(places) else ():
         best, sure = ranking.classes[places, 0], ranking.probabilities[places, 0]
-        found = shot_accuracy(best, sure, labels, counts, borders)
+        found = shot_accuracy(best, sure, labels, counts, shot_thresholds)
         rows[name] = {key: found[key] for key in KEPT}
     return {"pictures": pictures, "classes": len(places) // pictures, "rows": rows}
 

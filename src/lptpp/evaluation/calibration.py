@@ -34,12 +34,12 @@ def tempered(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
     return (logarithm(probabilities) / temperature).softmax(-1)
 
 
-def fit_temperature(judged: Iterable[tuple[torch.Tensor, torch.Tensor]], split: str, model: str) -> Fitted:
+def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split: str, model: str) -> Fitted:
     """Return the temperature with the smallest negative log-likelihood of batches: probabilities (B, C), labels (B,).
 
     The loss is convex in 1/T, so that one search over log T finds it.
     """
-    parts = [(logarithm(probabilities).cpu(), labels.cpu()) for probabilities, labels in judged]
+    parts = [(logarithm(probabilities).cpu(), labels.cpu()) for probabilities, labels in batches]
     log_p, labels = (torch.cat(column) for column in zip(*parts, strict=True))  # (n, C), (n,)
 
     def loss(log_temperature: float) -> float:

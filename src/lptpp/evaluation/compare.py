@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.config import saved_settings, to_dictionary
-from lptpp.data.statistics import describe_borders
+from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.files import read_metrics
 from lptpp.evaluation.table import COLUMNS, MISSING, one_decimal
 
@@ -26,7 +26,7 @@ def row_costs(folder: Path, metrics: Mapping[str, Any], row: str) -> dict[str, f
     known = json.loads(speeds.read_text(encoding="utf-8")) if speeds.is_file() else {}
     return {
         "tuned_parameters": tuned(metrics, row),
-        "training_cpu_seconds": trained_for(folder / "history.csv", row, metrics["answer"]),
+        "training_cpu_seconds": trained_for(folder / "history.csv", row, metrics["result"]),
         "images_a_second": known.get(row),
     }
 
@@ -41,24 +41,26 @@ def tuned(metrics: Mapping[str, Any], row: str) -> int:
         return sum(count for part, count in parts[kind].items() if part != "group prompts")
     if expert == "phase 2":
         return sum(parts[kind].values())
-    scored = is_answer(row, metrics["answer"])
+    scored = is_result(row, metrics["result"])
     return sum(sum(one.values()) for name, one in parts.items() if name != "scorer" or scored)
 
 
-def is_answer(row: str, answer: str) -> bool:
+def is_result(row: str, result: str) -> bool:
     """Say whether a row is the answer, as it is or with views, a prior or a temperature (`LPT++, flip`)."""
-    return row == answer or row.startswith(f"{answer}, ")
+    return row == result or row.startswith(f"{result}, ")
 
 
-def trained_for(history: Path, row: str, answer: str) -> float | None:
+def trained_for(history: Path, row: str, result: str) -> float | None:
     """Return the processor seconds of the phases behind a row; the baselines' are not recorded."""
     kind, phase = [*row.split(", "), ""][:2]
     if kind in FREE or not history.is_file():
         return None
     with history.open(encoding="utf-8", newline="") as file:
         stages = [(line["stage"], line.get("cpu_seconds") or None) for line in csv.DictReader(file)]
-    needed, scored = {"phase 1": f"{kind}/phase1", "phase 2": f"{kind}/"}.get(phase, ""), is_answer(row, answer)
-    seconds = [told for stage, told in stages if stage.startswith(needed) and (stage != "mixture/phase3" or scored)]
+    needed, scored = {"phase 1": f"{kind}/phase1", "phase 2": f"{kind}/"}.get(phase, ""), is_result(row, result)
+    seconds = [
+        message for stage, message in stages if stage.startswith(needed) and (stage != "mixture/phase3" or scored)
+    ]
     return None if None in seconds else sum(map(float, seconds))  # type: ignore[arg-type]
 
 
@@ -76,7 +78,7 @@ class Run:
     @property
     def kind(self) -> tuple[str, ...]:
         """What runs that differ in their seed alone have in common: settings, and what they were evaluated on."""
-        return self.settings, self.metrics["split"], border_range(self.metrics), data_size(self.metrics)
+        return self.settings, self.metrics["split"], medium_range(self.metrics), data_size(self.metrics)
 
     @classmethod
     def read(cls, folder: Path) -> "Run":
@@ -119,7 +121,7 @@ def flat_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
             "row": name,
             "method": run.metrics.get("method"),
             "split": run.metrics["split"],
-            "borders": border_range(run.metrics),
+            "shot_thresholds": medium_range(run.metrics),
             "seed": run.metrics.get("seed"),
             "backbone_parameters": run.metrics.get("backbone_parameters"),
             **{key: row.get(key) for key in COLUMNS},
@@ -170,9 +172,9 @@ def differing(runs: Sequence[Run]) -> Iterator[str]:
     """Yield a sentence for each of data, split and borders in which the runs differ: they are not comparable."""
     metrics = [run.metrics for run in runs]
     splits = distinct(content["split"] for content in metrics)
-    borders = distinct(map(border_range, metrics))
+    shot_thresholds = distinct(map(medium_range, metrics))
     data = distinct(map(data_size, metrics))
-    for what, values in (("data", data), ("splits", splits), ("shot borders", borders)):
+    for what, values in (("data", data), ("splits", splits), ("shot borders", shot_thresholds)):
         if len(values) > 1:
             yield f"Not comparable: the runs have different {what} ({', '.join(values)})."
 
@@ -183,7 +185,7 @@ def describe_runs(runs: Sequence[Run]) -> str:
         return "no runs"
     first, seeds = runs[0].metrics, distinct(run.metrics.get("seed", MISSING) for run in runs)
     word = "seed" if len(seeds) == 1 else "seeds"
-    return f"{first['split']} split; {describe_borders(tuple(first['borders']))}; {word} {', '.join(seeds)}"
+    return f"{first['split']} split; {describe_shots(tuple(first['shot_thresholds']))}; {word} {', '.join(seeds)}"
 
 
 def data_size(content: Mapping[str, Any]) -> str:
@@ -192,9 +194,9 @@ def data_size(content: Mapping[str, Any]) -> str:
     return "{} classes, {} training and {} evaluated images".format(*sizes)
 
 
-def border_range(content: Mapping[str, Any]) -> str:
+def medium_range(content: Mapping[str, Any]) -> str:
     """Return the training images of medium-shot classes, as in 20-100."""
-    return "-".join(str(border) for border in content["borders"])
+    return "-".join(str(border) for border in content["shot_thresholds"])
 
 
 def distinct(values: Iterable[object]) -> list[str]:

@@ -9,9 +9,9 @@ import torch
 
 from lptpp.data.cache import Pictures
 from lptpp.evaluation.metrics import shot_accuracy
-from lptpp.inference.outputs import chosen_groups
+from lptpp.inference.outputs import selected_groups
 from lptpp.inference.runtime import Runner, each_once, evaluation_views
-from lptpp.models.expert import Judgement
+from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
 
 KEPT = 5  # best classes kept of every prediction
@@ -32,15 +32,17 @@ class Evaluation:
 
     labels: np.ndarray  # (n,)
     rankings: dict[str, Ranking]
-    answer: str
+    result: str
     weights: np.ndarray | None = None  # (n, E) the scorer's weight for every expert
     truth: np.ndarray | None = None  # (n,) the answer's probability of the true class
-    chosen: dict[str, np.ndarray] = field(default_factory=dict)  # (n, k) group prompts, by expert that has some
+    groups: dict[str, np.ndarray] = field(default_factory=dict)  # (n, k) group prompts, by expert that has some
 
-    def metrics(self, counts: np.ndarray, borders: tuple[int, int]) -> dict[str, dict[str, Any]]:
+    def metrics(self, counts: np.ndarray, shot_thresholds: tuple[int, int]) -> dict[str, dict[str, Any]]:
         """Return the shot accuracies of every row, in percent."""
         return {
-            name: shot_accuracy(ranking.classes[:, 0], ranking.probabilities[:, 0], self.labels, counts, borders)
+            name: shot_accuracy(
+                ranking.classes[:, 0], ranking.probabilities[:, 0], self.labels, counts, shot_thresholds
+            )
             for name, ranking in self.rankings.items()
         }
 
@@ -48,40 +50,42 @@ class Evaluation:
 @torch.no_grad()
 def evaluate(mixture: Mixture, pictures: Pictures, runner: Runner) -> Evaluation:
     """Judge every picture once; rows for each expert after each phase, the plain average and the mixture."""
-    judged = runner.judgements(mixture, evaluation_views(mixture, pictures), each_once(pictures), "Evaluating")
-    parts = [_of_batch(mixture, said, labels) for said, labels, _ in judged]
+    batches = runner.expert_outputs(mixture, evaluation_views(mixture, pictures), each_once(pictures), "Evaluating")
+    parts = [_of_batch(mixture, expert_outputs, labels) for expert_outputs, labels, _ in batches]
     labels, weights, truth = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "weights", "truth")
     )
     rankings = {name: joined([part.rankings[name] for part in parts]) for name in parts[0].rankings}
-    chosen = {name: np.concatenate([part.chosen[name] for part in parts]) for name in parts[0].chosen}
-    return Evaluation(labels, rankings, parts[0].answer, weights, truth, chosen)
+    groups = {name: np.concatenate([part.groups[name] for part in parts]) for name in parts[0].groups}
+    return Evaluation(labels, rankings, parts[0].result, weights, truth, groups)
 
 
-def _of_batch(mixture: Mixture, said: Mapping[str, Judgement], labels: torch.Tensor) -> Evaluation:
-    rows, weights = row_probabilities(mixture, said)
-    answer = list(rows)[-1]
-    truth = rows[answer].cpu().gather(1, labels[:, None])[:, 0]
-    chosen = {name: groups.cpu().numpy() for name, groups in chosen_groups(said).items()}
+def _of_batch(mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput], labels: torch.Tensor) -> Evaluation:
+    rows, weights = row_probabilities(mixture, expert_outputs)
+    result = list(rows)[-1]
+    truth = rows[result].cpu().gather(1, labels[:, None])[:, 0]
+    groups = {name: found.cpu().numpy() for name, found in selected_groups(expert_outputs).items()}
     rankings = {name: best_classes(probabilities) for name, probabilities in rows.items()}
-    return Evaluation(labels.numpy(), rankings, answer, weights.cpu().numpy(), truth.numpy(), chosen)
+    return Evaluation(labels.numpy(), rankings, result, weights.cpu().numpy(), truth.numpy(), groups)
 
 
-def row_probabilities(mixture: Mixture, said: Mapping[str, Judgement]) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
+def row_probabilities(
+    mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput]
+) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     """Return the probabilities (B, C) of every row of the shot table, and the weights (B, E)."""
     rows = {}
-    for name, judgement in said.items():
+    for name, output in expert_outputs.items():
         expert = mixture.experts[name]
-        rows[f"{name}, phase 1"] = (expert.scale * judgement.phase1_cosines.float()).softmax(-1)
+        rows[f"{name}, phase 1"] = (expert.scale * output.phase1_cosines.float()).softmax(-1)
         if expert.encoder.groups is not None:
-            rows[f"{name}, phase 2"] = (expert.scale * judgement.cosines.float()).softmax(-1)
-    confidences = mixture.confidences(said)  # (B, E, C)
-    opinion = mixture.combine([judgement.feature for judgement in said.values()], confidences)
+            rows[f"{name}, phase 2"] = (expert.scale * output.cosines.float()).softmax(-1)
+    confidences = mixture.confidences(expert_outputs)  # (B, E, C)
+    mixed = mixture.combine([output.feature for output in expert_outputs.values()], confidences)
     if mixture.scorer is not None:
-        equal = torch.full_like(opinion.weights, 1 / len(said))
+        equal = torch.full_like(mixed.weights, 1 / len(expert_outputs))
         rows[AVERAGE] = mixture.mix(confidences, equal)
-        rows[MIXTURE] = opinion.probabilities
-    return rows, opinion.weights
+        rows[MIXTURE] = mixed.probabilities
+    return rows, mixed.weights
 
 
 def best_classes(probabilities: torch.Tensor) -> Ranking:

@@ -51,7 +51,7 @@ Row = dict[str, Any]
 
 
 def class_rows(
-    evaluation: Evaluation, class_names: Sequence[str], counts: np.ndarray, borders: tuple[int, int]
+    evaluation: Evaluation, class_names: Sequence[str], counts: np.ndarray, shot_thresholds: tuple[int, int]
 ) -> Iterator[Row]:
     """Yield one dictionary a class: name, training images, shot, test images, accuracy of every row."""
     accuracies = {
@@ -59,7 +59,7 @@ def class_rows(
         for name, ranking in evaluation.rankings.items()
     }
     tested = np.bincount(evaluation.labels, minlength=len(class_names))
-    for index, shot in enumerate(shots(counts, borders)):
+    for index, shot in enumerate(shots(counts, shot_thresholds)):
         yield {
             "class": class_names[index],
             "training_images": int(counts[index]),
@@ -76,12 +76,12 @@ def prediction_rows(
     evaluation: Evaluation, split: Split, class_names: Sequence[str], experts: Sequence[str]
 ) -> Iterator[Row]:
     """Yield one dictionary an image: true class, the answer's best classes, what each row said, the weights."""
-    answer = evaluation.rankings[evaluation.answer]
+    result = evaluation.rankings[evaluation.result]
     for index, label in enumerate(evaluation.labels):
         row: Row = {"image": split.name(index), "true": class_names[label]}
         if evaluation.truth is not None:
             row["true_probability"] = round(float(evaluation.truth[index]), 6)
-        row |= ranked(answer.classes[index], answer.probabilities[index], class_names)
+        row |= ranked(result.classes[index], result.probabilities[index], class_names)
         for name, ranking in evaluation.rankings.items():
             row[f"{name}: label"] = class_names[ranking.classes[index, 0]]
             row[f"{name}: probability"] = round(float(ranking.probabilities[index, 0]), 6)
@@ -102,24 +102,24 @@ def ranked(classes: Sequence[int], probabilities: Sequence[float], class_names: 
 
 def confusion_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[Row]:
     """Yield one dictionary a pair of true and predicted class that occurs, most frequent first."""
-    for true, predicted, count in confusion(evaluation.rankings[evaluation.answer].classes[:, 0], evaluation.labels):
+    for true, predicted, count in confusion(evaluation.rankings[evaluation.result].classes[:, 0], evaluation.labels):
         yield {"true": class_names[true], "predicted": class_names[predicted], "images": count}
 
 
 def group_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[Row]:
     """Yield one dictionary for each expert, class and group of prompts that meet: groups count from 1."""
-    for expert, chosen in evaluation.chosen.items():  # (n, k)
-        pairs = np.stack([evaluation.labels.repeat(chosen.shape[1]), chosen.ravel()], axis=1)
+    for expert, groups in evaluation.groups.items():  # (n, k)
+        pairs = np.stack([evaluation.labels.repeat(groups.shape[1]), groups.ravel()], axis=1)
         met, images = np.unique(pairs, axis=0, return_counts=True)
         for (label, group), count in zip(met.tolist(), images.tolist(), strict=True):
             yield {"expert": expert, "class": class_names[label], "group": group + 1, "images": count}
 
 
 def mean_weights(
-    evaluation: Evaluation, counts: np.ndarray, borders: tuple[int, int], experts: Sequence[str]
+    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: tuple[int, int], experts: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
     """Return the scorer's mean weight for each expert over the images of many, medium and few-shot classes."""
-    groups = shots(counts, borders)[evaluation.labels]
+    groups = shots(counts, shot_thresholds)[evaluation.labels]
     assert evaluation.weights is not None
     return {
         shot: {

@@ -47,5 +47,5 @@ def untested(metrics: Mapping[str, Any]) -> str:
     """
     missing = metrics["classes"] - metrics["classes_tested"]
     names = metrics.get("untested_classes", [])
-    told = f"{missing:,} of {metrics['classes']:,}" + (f": {listed(names)}" if names else "")
-    return told if missing else ""
+    message = f"{missing:,} of {metrics['classes']:,}" + (f": {listed(names)}" if names else "")
+    return message if missing else ""

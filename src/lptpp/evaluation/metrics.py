@@ -15,7 +15,7 @@ def shot_accuracy(
     confidence: np.ndarray,
     labels: np.ndarray,
     counts: np.ndarray,
-    borders: tuple[int, int] = BORDERS,
+    shot_thresholds: tuple[int, int] = BORDERS,
 ) -> dict[str, float | None]:
     """Return accuracy over all test images and over those of many-, medium- and few-shot classes, in percent.
 
@@ -25,7 +25,7 @@ def shot_accuracy(
     image.
     """
     correct = predicted == labels
-    shot = shots(counts, borders)[labels]  # (n,)
+    shot = shots(counts, shot_thresholds)[labels]  # (n,)
     accuracy, tested = class_accuracy(predicted, labels, len(counts))
     return {
         "overall": percent(correct),

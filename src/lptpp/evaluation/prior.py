@@ -39,7 +39,7 @@ def expected_prior(name: str, class_names: list[str], counts: np.ndarray) -> np.
     Raises `UserError` for a file that cannot be read, or that does not give every class a frequency.
     """
     if name == "uniform":
-        return normalised(np.ones(len(counts)))
+        return normalized(np.ones(len(counts)))
     if name == "training":
         return training_prior(counts, "instance_balanced")
     return read_prior(Path(name), class_names)
@@ -65,7 +65,7 @@ def trained_prior(stream: StreamSettings, counts: np.ndarray) -> np.ndarray:
     prior = training_prior(counts, stream.sampler)
     if stream.loss.name == "logit_adjustment":
         prior = prior / training_prior(counts, "instance_balanced") ** stream.loss.options.get("tau", 1.0)
-    return normalised(prior)
+    return normalized(prior)
 
 
 def training_prior(counts: np.ndarray, sampler: str) -> np.ndarray:
@@ -73,7 +73,7 @@ def training_prior(counts: np.ndarray, sampler: str) -> np.ndarray:
     return class_shares(np.maximum(counts, 1), sampler)
 
 
-def normalised(frequencies: np.ndarray) -> np.ndarray:
+def normalized(frequencies: np.ndarray) -> np.ndarray:
     """Return frequencies (C,) that sum to 1."""
     return frequencies / frequencies.sum()
 
@@ -91,7 +91,7 @@ def read_prior(path: Path, class_names: list[str]) -> np.ndarray:
     missing = [name for name in class_names if name not in given]
     if missing:
         raise UserError(f"{path} lacks {listed(missing)}: give every class a frequency, 0 where it cannot occur.")
-    return normalised(np.array([given[name] for name in class_names], dtype=np.float64))
+    return normalized(np.array([given[name] for name in class_names], dtype=np.float64))
 
 
 def _check_frequencies(path: Path, given: Mapping[str, Any]) -> None:

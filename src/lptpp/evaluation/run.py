@@ -41,17 +41,17 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: Collectio
     )
     evaluation.rankings = dict(baselines) | evaluation.rankings
     for name, ranking in adjusted_rankings(mixture, pictures[split], adjusted, runner).items():
-        evaluation.rankings[f"{evaluation.answer}, {name}"] = ranking
+        evaluation.rankings[f"{evaluation.result}, {name}"] = ranking
     names, counts = collection.class_names, collection.train.counts(len(collection.class_names))
-    borders = _borders(settings)
+    shot_thresholds = _shot_thresholds(settings)
     metrics = summary(settings, mixture, collection, evaluation)
-    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, borders))
+    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, shot_thresholds))
     write_csv(
         folder / "predictions.csv",
         prediction_rows(evaluation, pictures[split].split, names, list(mixture.experts)),
     )
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
-    if evaluation.chosen:
+    if evaluation.groups:
         write_csv(folder / "groups.csv", group_rows(evaluation, names))
     write_json(folder / "metrics.json", metrics)
     return metrics
@@ -65,7 +65,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     metrics = json.loads(path.read_text(encoding="utf-8"))
     wanted = {
         "split": settings.evaluation.split,
-        "borders": list(settings.evaluation.borders),
+        "shot_thresholds": list(settings.evaluation.shot_thresholds),
         "test_time": options(settings.evaluation),
     }
     if (metrics.get("balanced") or {"pictures": 0})["pictures"] != settings.evaluation.balanced:
@@ -81,18 +81,18 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
     parts, frozen = mixture.tuned_parts(), mixture.backbone_parameters()
     tuned = sum(sum(part.values()) for part in parts.values())
     heads = sum(part.get("classifier", 0) for part in parts.values())
-    borders = _borders(settings)
+    shot_thresholds = _shot_thresholds(settings)
     return {
-        "rows": evaluation.metrics(counts, borders),
+        "rows": evaluation.metrics(counts, shot_thresholds),
         "balanced": _balanced(settings, evaluation, counts),
-        "answer": evaluation.answer,
+        "result": evaluation.result,
         "split": settings.evaluation.split,
         "images": len(evaluation.labels),
         "classes": len(counts),
         "classes_tested": len(tested),
         "untested_classes": [name for label, name in enumerate(collection.class_names) if label not in tested],
         "training_images": int(counts.sum()),
-        "borders": list(borders),
+        "shot_thresholds": list(shot_thresholds),
         "test_time": options(settings.evaluation),
         "method": settings.method,
         "seed": settings.seed,
@@ -102,7 +102,7 @@ def summary(settings: Settings, mixture: Mixture, collection: Collection, evalua
         "backbone_parameters": frozen,
         "tuned_share_percent": 100 * tuned / frozen,
         "tuned_share_without_classifiers_percent": 100 * (tuned - heads) / frozen,
-        "scorer_weights": mean_weights(evaluation, counts, borders, list(mixture.experts)),
+        "scorer_weights": mean_weights(evaluation, counts, shot_thresholds, list(mixture.experts)),
         "backbones": {
             name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
             for name, expert in mixture.experts.items()
@@ -131,11 +131,11 @@ def _adjusted(settings: Settings, mixture: Mixture, collection: Collection, runn
 
 def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:
     pictures, seed = settings.evaluation.balanced, settings.data.split_seed
-    return balanced_metrics(evaluation, counts, _borders(settings), pictures, seed) if pictures else None
+    return balanced_metrics(evaluation, counts, _shot_thresholds(settings), pictures, seed) if pictures else None
 
 
-def _borders(settings: Settings) -> tuple[int, int]:
-    low, high = settings.evaluation.borders
+def _shot_thresholds(settings: Settings) -> tuple[int, int]:
+    low, high = settings.evaluation.shot_thresholds
     return low, high
 
 
@@ -150,8 +150,8 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     """
     for override in overrides:
         if not override.startswith(CHANGEABLE):
-            told = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
-            raise UserError(f"{override} cannot change after training: evaluate takes {told}.")
+            message = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
+            raise UserError(f"{override} cannot change after training: evaluate takes {message}.")
     settings = run_settings(run, overrides)
     model = load(run, settings.device)
     collection = checked(collection_of(settings), settings, run / "skipped.csv")

@@ -15,7 +15,7 @@ from lptpp.data.loader import Views
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
 from lptpp.evaluation.evaluate import Ranking, best_classes, joined
 from lptpp.evaluation.prior import assumed_prior, expected_prior, reweighed
-from lptpp.inference.outputs import answer
+from lptpp.inference.outputs import predict_batch
 from lptpp.inference.runtime import Runner, each_once
 from lptpp.inference.views import VIEWS, of_batch
 from lptpp.models.mixture import Mixture
@@ -34,10 +34,10 @@ class Adjustment:
 
     def __call__(self, probabilities: torch.Tensor) -> torch.Tensor:
         """Return probabilities (B, C) from those of V views (B, V, C), the plain one first."""
-        answer = probabilities[:, 0] if self.views == "one" else probabilities.mean(1)
+        predict_batch = probabilities[:, 0] if self.views == "one" else probabilities.mean(1)
         if self.temperature != 1:
-            answer = tempered(answer, self.temperature)
-        return answer if self.priors is None else reweighed(answer, *self.priors)
+            predict_batch = tempered(predict_batch, self.temperature)
+        return predict_batch if self.priors is None else reweighed(predict_batch, *self.priors)
 
 
 def options(asked: EvaluationSettings) -> dict[str, Any]:
@@ -82,13 +82,13 @@ def adjusted_rankings(
     """Return the ranking of every row, in one pass over the pictures."""
     views = next((row.views for row in rows.values() if row.views != "one"), "one")
     found: dict[str, list[Ranking]] = {name: [] for name in rows}
-    for probabilities, _ in judged(mixture, pictures, views, runner, "Test-time rows") if rows else ():
+    for probabilities, _ in batches(mixture, pictures, views, runner, "Test-time rows") if rows else ():
         for name, row in rows.items():
             found[name].append(best_classes(row(probabilities)))
     return {name: joined(parts) for name, parts in found.items()}
 
 
-def judged(
+def batches(
     mixture: Mixture, pictures: Pictures, views: str, runner: Runner, description: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield the mixture's probabilities (B, V, C) of V views of every picture, and labels (B,), batch by batch."""
@@ -96,15 +96,15 @@ def judged(
     runner = replace(runner, batch_size=max(1, runner.batch_size // number))
     transforms = {name: of_batch(transform(e.backbone.preprocessing)) for name, e in mixture.experts.items()}
     seen = Views(pictures, pictures.split.labels, transforms)
-    for said, labels, _ in runner.judgements(mixture, seen, each_once(pictures), description):
-        yield answer(mixture, said, number).of_views, labels
+    for expert_outputs, labels, _ in runner.expert_outputs(mixture, seen, each_once(pictures), description):
+        yield predict_batch(mixture, expert_outputs, number).of_views, labels
 
 
 @torch.no_grad()
 def fit_on_validation(mixture: Mixture, pictures: Pictures, runner: Runner, folder: Path) -> float:
     """Return the temperature fitted on the pictures of the validation part, and write it into the run folder."""
-    batches = judged(mixture, pictures, "one", runner, "Fitting the temperature")
-    plain = ((probabilities[:, 0], labels) for probabilities, labels in batches)
+    found = batches(mixture, pictures, "one", runner, "Fitting the temperature")
+    plain = ((probabilities[:, 0], labels) for probabilities, labels in found)
     fitted = fit_temperature(plain, "validation", mixture.fingerprint())
     write_fitted(folder, fitted)
     log.info(

@@ -10,7 +10,7 @@ import numpy as np
 
 from lptpp.backbones.base import BUNDLED
 from lptpp.config import BackboneSettings, DataSettings, Settings
-from lptpp.data.statistics import describe_borders, gini, imbalance_factor, shots
+from lptpp.data.statistics import describe_shots, gini, imbalance_factor, shots
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.table import COLUMNS, one_decimal
 from lptpp.export.card_header import header
@@ -19,7 +19,7 @@ SHOWN = 5  # classes named at either end of the tail
 Facts = Mapping[str, Any]
 
 
-def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, licence: str) -> str:
+def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, license: str) -> str:
     """Return README.md of a shared model called `name`.
 
     `facts` holds class_names, counts and versions of the run, and data, the name of its data set; `metrics` holds what
@@ -36,7 +36,7 @@ def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, lice
     body = [f"# {plain_text(name)}", "", _what(settings, facts)]
     for title, lines in sections.items():
         body += ["", f"## {title}", "", *lines]
-    return header(name, facts["data"], settings, metrics, licence) + "\n".join(body) + "\n"
+    return header(name, facts["data"], settings, metrics, license) + "\n".join(body) + "\n"
 
 
 def data_name(data: DataSettings) -> str:
@@ -67,7 +67,7 @@ def _what(settings: Settings, facts: Facts) -> str:
         f"An image classifier for {len(facts['class_names'])} classes with a long tail, by the method"
         f" `{settings.method}` of [LPT++](https://arxiv.org/abs/2409.11323): prompts, adapters and a mixture of experts"
         " on frozen vision transformers. This repository holds what was tuned; the frozen backbones come from their own"
-        " places, under their own licences."
+        " places, under their own licenses."
     )
 
 
@@ -84,21 +84,21 @@ def _use(name: str) -> list[str]:
 
 
 def _results(metrics: Facts) -> list[str]:
-    low, high = metrics["borders"]
+    low, high = metrics["shot_thresholds"]
     rows = [[name, *(one_decimal(row.get(key)) for key in COLUMNS)] for name, row in metrics["rows"].items()]
     return [
         f"Accuracy in % on the {metrics['split']} part of the data below ({metrics['images']:,} images, one seed,"
-        f" {metrics['seed']}). The model answers as the row **{plain_text(metrics['answer'])}**.",
+        f" {metrics['seed']}). The model answers as the row **{plain_text(metrics['result'])}**.",
         "",
         *table([["", *COLUMNS.values()], *rows]),
         "",
-        f"Shots: {describe_borders((low, high))}. ECE is the calibration error, in points.",
+        f"Shots: {describe_shots((low, high))}. ECE is the calibration error, in points.",
     ]
 
 
 def _data(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
     counts, names = np.array(facts["counts"]), facts["class_names"]
-    kinds = shots(counts, (metrics["borders"][0], metrics["borders"][1]))
+    kinds = shots(counts, (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1]))
     order = np.argsort(-counts, kind="stable")
     ends = [*order[:SHOWN], *order[SHOWN:][-SHOWN:]]
     found = ", ".join(f"{(kinds == kind).sum()} {kind}-shot" for kind in ("many", "medium", "few"))
@@ -128,16 +128,18 @@ def _backbone(backbone: BackboneSettings) -> str:
 
 
 def _limits(facts: Facts, metrics: Facts) -> list[str]:
-    told = untested(metrics)
-    answer, untrained = metrics["rows"][metrics["answer"]], sum(count == 0 for count in facts["counts"])
-    few, error = answer.get("few"), answer.get("calibration_error")
-    said = [
+    message = untested(metrics)
+    result, untrained = metrics["rows"][metrics["result"]], sum(count == 0 for count in facts["counts"])
+    few, error = result.get("few"), result.get("calibration_error")
+    outputs = [
         "It answers every picture with one of its classes, also a picture of something else.",
         "The numbers above are of pictures from the same collection; expect less on pictures from elsewhere.",
         f"Of pictures of few-shot classes it gets {one_decimal(few)} % right." if few is not None else "",
         f"Its probabilities are off by {one_decimal(error)} points on average." if error is not None else "",
         f"{untrained} of its classes had no training image." if untrained else "",
-        f"Classes without a picture to be tested on, of which nothing is known: {plain_text(told)}." if told else "",
+        f"Classes without a picture to be tested on, of which nothing is known: {plain_text(message)}."
+        if message
+        else "",
         "Whatever is uneven or unfair in the training pictures, or in what the backbones were pretrained on, is in it.",
     ]
-    return [f"- {line}" for line in said if line]
+    return [f"- {line}" for line in outputs if line]

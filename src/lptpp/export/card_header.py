@@ -10,11 +10,11 @@ from lptpp.utils.extras import extra
 TAGS = ["image-classification", "long-tailed-recognition", "class-imbalance", "prompt-tuning", "mixture-of-experts"]
 
 
-def header(name: str, data_name: str, settings: Settings, metrics: Mapping[str, Any], licence: str) -> str:
-    """Return the YAML block of a card: licence, tags, backbones, and the two accuracies of the answer."""
+def header(name: str, data_name: str, settings: Settings, metrics: Mapping[str, Any], license: str) -> str:
+    """Return the YAML block of a card: license, tags, backbones, and the two accuracies of the answer."""
     hub = extra("huggingface_hub", "hub", "lptpp export --to huggingface")
-    answer = metrics["rows"][metrics["answer"]]
-    measured = {"accuracy": answer["overall"], "mean_class_accuracy": answer["mean_class"]}
+    result = metrics["rows"][metrics["result"]]
+    measured = {"accuracy": result["overall"], "mean_class_accuracy": result["mean_class"]}
     results = [
         hub.EvalResult(
             task_type="image-classification",
@@ -31,7 +31,7 @@ def header(name: str, data_name: str, settings: Settings, metrics: Mapping[str, 
     backbones = [expert.backbone for expert in settings.experts.values()]
     data = hub.ModelCardData(
         model_name=name,
-        license=licence,
+        license=license,
         library_name="lptpp",
         pipeline_tag="image-classification",
         tags=[settings.method, *TAGS],

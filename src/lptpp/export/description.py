@@ -33,11 +33,11 @@ def picture(preprocessing: Preprocessing) -> dict[str, Any]:
     return {
         "shape": ["batch", 3, height, width],
         "type": "uint8",
-        "colours": "RGB",
+        "colors": "RGB",
         "resize_to": [math.floor(height / share), math.floor(width / share)],
         "keep_aspect": not preprocessing.squash,
         "interpolation": preprocessing.interpolation,
         "antialias": True,
-        "centre_crop": [height, width],
+        "center_crop": [height, width],
         "inside_the_model": {"divide_by": 255, "mean": list(preprocessing.mean), "std": list(preprocessing.std)},
     }

@@ -22,7 +22,7 @@ HARMLESS = ("source", "factor", "profile", "validation", "test", "split_seed")  
 FACTS = ("class_names", "counts", "fingerprints", "versions")
 
 
-def write_hugging_face(run: Path, folder: Path, name: str, licence: str) -> Iterator[str]:
+def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iterator[str]:
     """Write the folder of a model called `name`; yield a line about it.
 
     Paths of this machine stay out; backbone weights that are a local file go in, those of a hub do not.
@@ -38,7 +38,7 @@ def write_hugging_face(run: Path, folder: Path, name: str, licence: str) -> Iter
     write_json(folder / "metrics.json", metrics)
     public = _public(settings, folder)
     (folder / "config.yaml").write_text(to_yaml(public), encoding="utf-8")
-    (folder / "README.md").write_text(model_card(name, public, facts, metrics, licence), encoding="utf-8")
+    (folder / "README.md").write_text(model_card(name, public, facts, metrics, license), encoding="utf-8")
     yield f"{WEIGHTS}, config.yaml, config.json, metrics.json and README.md, the model card"
 
 
@@ -74,7 +74,9 @@ def push(folder: Path, name: str) -> str:
 def _public(settings: Settings, folder: Path) -> Settings:
     data = DataSettings(**{key: getattr(settings.data, key) for key in HARMLESS})
     experts = {name: _with_weights(name, expert, folder) for name, expert in settings.experts.items()}
-    seen = EvaluationSettings(split=settings.evaluation.split, borders=list(settings.evaluation.borders))
+    seen = EvaluationSettings(
+        split=settings.evaluation.split, shot_thresholds=list(settings.evaluation.shot_thresholds)
+    )
     return replace(settings, run="model", device="auto", workers=0, data=data, experts=experts, evaluation=seen)
 
 

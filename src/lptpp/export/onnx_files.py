@@ -12,7 +12,7 @@ import torch
 
 from lptpp.export.description import description
 from lptpp.export.programs import Program, answer_program, expert_programs, traced
-from lptpp.export.samples import Run, Samples, largest_difference, told
+from lptpp.export.samples import Run, Samples, largest_difference, message
 from lptpp.inference.model import Model
 from lptpp.utils.extras import extra
 from lptpp.utils.io import write_json
@@ -38,7 +38,7 @@ def write_onnx(model: Model, truth: Samples, folder: Path) -> Iterator[str]:
             difference = largest_difference(program, _running(runtime, path, program), truth)
             bar.advance(1)
             about["files"][path.name]["largest_difference_from_pytorch"] = difference
-            yield told(path, difference)
+            yield message(path, difference)
     write_json(folder / "model.json", about)
 
 

@@ -11,7 +11,7 @@ from torchvision.transforms import v2
 from lptpp.backbones.base import Preprocessing
 from lptpp.models.mixture import Mixture
 
-ANSWER = "model"  # the run's answer: the mixture, or the only expert
+RESULT = "model"  # the run's answer: the mixture, or the only expert
 
 
 class Deployed(nn.Module):
@@ -20,15 +20,15 @@ class Deployed(nn.Module):
     def __init__(self, mixture: Mixture) -> None:
         super().__init__()
         self.mixture = mixture
-        self.normalise = nn.ModuleDict(
-            {name: _normalisation(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
+        self.normalize = nn.ModuleDict(
+            {name: _normalization(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
         )
 
     def forward(self, *pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Return what the mixture says of the pictures, given in the order of its experts."""
-        given = zip(self.normalise.items(), pictures, strict=True)
-        opinion = self.mixture({name: normalise(picture) for (name, normalise), picture in given})
-        return opinion.probabilities, opinion.weights
+        given = zip(self.normalize.items(), pictures, strict=True)
+        mixed = self.mixture({name: normalize(picture) for (name, normalize), picture in given})
+        return mixed.probabilities, mixed.weights
 
 
 class DeployedExpert(nn.Module):
@@ -71,7 +71,7 @@ def answer_program(mixture: Mixture) -> Program:
     """Return the program of a run's answer."""
     experts, classes = tuple(mixture.experts), len(next(iter(mixture.experts.values())).heads[-1].weight)
     outputs: dict[str, list[str | int]] = {"probabilities": ["batch", classes], "weights": ["batch", len(experts)]}
-    return Program(ANSWER, Deployed(mixture).eval(), experts, outputs)
+    return Program(RESULT, Deployed(mixture).eval(), experts, outputs)
 
 
 def expert_programs(mixture: Mixture) -> list[Program]:
@@ -93,6 +93,6 @@ def traced(program: Program, pictures: Mapping[str, torch.Tensor]) -> ExportedPr
     return graph
 
 
-def _normalisation(preprocessing: Preprocessing) -> nn.Module:
+def _normalization(preprocessing: Preprocessing) -> nn.Module:
     statistics = list(preprocessing.mean), list(preprocessing.std)
     return nn.Sequential(v2.ToDtype(torch.float32, scale=True), v2.Normalize(*statistics))

@@ -14,9 +14,9 @@ from lptpp.data.cache import pixels
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import decode, problem
 from lptpp.data.prepare import collection_of
-from lptpp.data.transforms import centre, evaluation_transform
-from lptpp.export.programs import ANSWER, Program
-from lptpp.inference.outputs import answer
+from lptpp.data.transforms import center, evaluation_transform
+from lptpp.export.programs import RESULT, Program
+from lptpp.inference.outputs import predict_batch
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 
@@ -38,13 +38,15 @@ def samples(mixture: Mixture, images: Iterable[ImageReference]) -> Samples:
     """Return three pictures, some again where there are fewer, and what the mixture says of them in float32."""
     found = list(islice(cycle([pixels(decode(image)) for image in images]), max(BATCHES)))
     preprocessing = {name: expert.backbone.preprocessing for name, expert in mixture.experts.items()}
-    cut = {name: v2.Compose(centre(wanted)) for name, wanted in preprocessing.items()}
+    cut = {name: v2.Compose(center(wanted)) for name, wanted in preprocessing.items()}
     look = {name: evaluation_transform(wanted) for name, wanted in preprocessing.items()}
     with torch.no_grad():
-        said = mixture.judge({name: torch.stack([see(picture) for picture in found]) for name, see in look.items()})
-    truth = answer(mixture, said)
+        expert_outputs = mixture.forward_experts(
+            {name: torch.stack([see(picture) for picture in found]) for name, see in look.items()}
+        )
+    truth = predict_batch(mixture, expert_outputs)
     expected = {f"expert-{name}": [probabilities.numpy()] for name, probabilities in truth.experts.items()}
-    expected[ANSWER] = [truth.probabilities.numpy(), truth.weights.numpy()]
+    expected[RESULT] = [truth.probabilities.numpy(), truth.weights.numpy()]
     return Samples({name: torch.stack([see(picture) for picture in found]) for name, see in cut.items()}, expected)
 
 
@@ -69,7 +71,7 @@ def largest_difference(program: Program, run: Run, truth: Samples) -> float:
     return difference
 
 
-def told(path: Path, difference: float) -> str:
+def message(path: Path, difference: float) -> str:
     """Return a line about a file that has passed."""
     return f"{path.name}: at most {difference:.1g} from PyTorch, on {max(BATCHES)} pictures one by one and together"
 

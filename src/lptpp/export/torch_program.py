@@ -9,7 +9,7 @@ import torch
 
 from lptpp.export.description import description
 from lptpp.export.programs import answer_program, traced
-from lptpp.export.samples import Samples, largest_difference, told
+from lptpp.export.samples import Samples, largest_difference, message
 from lptpp.inference.model import Model
 from lptpp.utils.io import write_json
 from lptpp.utils.progress import progress_bar
@@ -35,5 +35,5 @@ def write_torch(model: Model, truth: Samples, folder: Path) -> Iterator[str]:
         difference = largest_difference(program, run, truth)
         bar.advance(1)
     about["files"][path.name]["largest_difference_from_pytorch"] = difference
-    yield told(path, difference)
+    yield message(path, difference)
     write_json(folder / "model.json", about)

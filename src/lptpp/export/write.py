@@ -22,7 +22,7 @@ class Options:
     """What a format may be told."""
 
     pictures: Sequence[Path] = ()  # onnx, torch: to be checked on; the run's own by default
-    licence: str | None = None  # huggingface
+    license: str | None = None  # huggingface
     push: str | None = None  # huggingface: owner/name
 
 
@@ -36,7 +36,7 @@ def export_run(run: Path, form: str, output: Path | None = None, options: Option
     with appearing(output) as folder:
         if form == "huggingface":
             name = options.push or output.resolve().name
-            yield from write_hugging_face(run, folder, name, options.licence or "unknown")
+            yield from write_hugging_face(run, folder, name, options.license or "unknown")
         else:
             model = load(run, device="cpu")
             truth = samples(model.mixture, sample_images(model.settings, options.pictures))
@@ -68,7 +68,7 @@ def _beside(run: Path, form: str) -> Path:
 def _check(form: str, options: Options) -> None:
     if form not in FORMATS:
         raise UserError(f"--to {form}: {did_you_mean(form, FORMATS)}")
-    if form in PROGRAMS and (options.push or options.licence):
+    if form in PROGRAMS and (options.push or options.license):
         raise UserError(f"--push and --license go with --to huggingface, not --to {form}.")
     if form == "huggingface" and options.pictures:
         raise UserError("--picture goes with --to onnx and --to torch: a Hugging Face folder needs no check.")

@@ -15,7 +15,7 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, saved_settings
 from lptpp.data.cache import pixels
 from lptpp.data.decode import examine, problem
-from lptpp.inference.outputs import Answer, answer
+from lptpp.inference.outputs import BatchPrediction, predict_batch
 from lptpp.inference.runtime import Runner, make_accelerator
 from lptpp.inference.views import VIEWS
 from lptpp.models.build import build_mixture
@@ -66,17 +66,17 @@ class Model:
         with progress_bar("Predicting", len(references)) as bar:
             for start in range(0, len(references), self.runner.batch_size):
                 batch = references[start : start + self.runner.batch_size]
-                predictions += self._best(self.judge(batch).probabilities, top_k)
+                predictions += self._best(self.predict_batch(batch).probabilities, top_k)
                 bar.advance(len(batch))
         return predictions[0] if single else predictions
 
-    def judge(self, images: Sequence[Image], views: str = "one") -> Answer:
+    def predict_batch(self, images: Sequence[Image], views: str = "one") -> BatchPrediction:
         """Return all that is said of one batch of B images; B is at least 1 and at most what memory holds.
 
         `views` is `one`, `flip` or `five_crops`. Raises `UserError` for an image that cannot be read.
         """
         look = self.looking(views)
-        return self.answer([look(_picture(image)) for image in images])
+        return self.forward([look(_picture(image)) for image in images])
 
     def looking(self, views: str = "one") -> Callable[[PIL.Image.Image], Seen]:
         """Return the function from an RGB picture to what `answer` takes: its views as each expert wants them.
@@ -95,12 +95,12 @@ class Model:
 
         return look
 
-    def answer(self, seen: Sequence[Seen]) -> Answer:
+    def forward(self, seen: Sequence[Seen]) -> BatchPrediction:
         """Return all that is said of one batch of B pictures, at least 1, as `looking` makes them."""
         views = {name: torch.cat([one[name] for one in seen]).to(self.runner.device) for name in seen[0]}
         with torch.no_grad(), self.runner.autocast():
-            said = self.mixture.judge(views)  # of B·V views
-        return answer(self.mixture, said, len(next(iter(seen[0].values()))))
+            expert_outputs = self.mixture.forward_experts(views)  # of B·V views
+        return predict_batch(self.mixture, expert_outputs, len(next(iter(seen[0].values()))))
 
     def _best(self, probabilities: torch.Tensor, top_k: int) -> list[list[Prediction]]:
         best = probabilities.topk(min(top_k, len(self.class_names)), dim=-1)  # (B, k)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from lptpp.models.expert import Judgement
+from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
 
 
-class Answer(NamedTuple):
+class BatchPrediction(NamedTuple):
     """All that is said of B pictures, in float32 on the CPU; of their first view, except `of_views`."""
 
     probabilities: torch.Tensor  # (B, C) of the mixture, rows sum to 1
@@ -22,24 +22,24 @@ class Answer(NamedTuple):
 
 
 @torch.no_grad()
-def answer(mixture: Mixture, said: Mapping[str, Judgement], number: int = 1) -> Answer:
+def predict_batch(mixture: Mixture, outputs: Mapping[str, ExpertOutput], number: int = 1) -> BatchPrediction:
     """Return what the mixture makes of its experts' judgements of B·V views, the V = `number` of a picture together."""
-    confidences = mixture.confidences(said)  # (B·V, E, C)
-    opinion = mixture.combine([one.feature for one in said.values()], confidences)
+    confidences = mixture.confidences(outputs)  # (B·V, E, C)
+    mixed = mixture.combine([one.feature for one in outputs.values()], confidences)
 
     def first(rows: torch.Tensor) -> torch.Tensor:
         return rows[::number].cpu()
 
-    return Answer(
-        probabilities=first(opinion.probabilities),
-        experts={name: first(confidences[:, place]) for place, name in enumerate(said)},
-        weights=first(opinion.weights),
-        groups={name: first(groups) for name, groups in chosen_groups(said).items()},
-        features={name: F.normalize(first(one.feature).float(), dim=-1) for name, one in said.items()},
-        of_views=opinion.probabilities.unflatten(0, (-1, number)).cpu(),
+    return BatchPrediction(
+        probabilities=first(mixed.probabilities),
+        experts={name: first(confidences[:, place]) for place, name in enumerate(outputs)},
+        weights=first(mixed.weights),
+        groups={name: first(groups) for name, groups in selected_groups(outputs).items()},
+        features={name: F.normalize(first(one.feature).float(), dim=-1) for name, one in outputs.items()},
+        of_views=mixed.probabilities.unflatten(0, (-1, number)).cpu(),
     )
 
 
-def chosen_groups(said: Mapping[str, Judgement]) -> dict[str, torch.Tensor]:
+def selected_groups(outputs: Mapping[str, ExpertOutput]) -> dict[str, torch.Tensor]:
     """Return the groups (B, k) that each image uses, best first, of every expert that has group prompts."""
-    return {name: one.chosen for name, one in said.items() if one.chosen is not None}
+    return {name: one.groups for name, one in outputs.items() if one.groups is not None}

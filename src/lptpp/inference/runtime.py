@@ -13,7 +13,7 @@ from lptpp.data.cache import Pictures
 from lptpp.data.loader import Draw, Views, batches
 from lptpp.data.transforms import each, evaluation_transform
 from lptpp.models.encoder import AdaptedEncoder
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
@@ -58,15 +58,15 @@ class Runner:
     batch_size: int = 256
     workers: int = 0
 
-    def judgements(
+    def expert_outputs(
         self, mixture: Mixture, views: Views, draws: Sequence[Draw], description: str
-    ) -> Iterator[tuple[dict[str, Judgement], torch.Tensor, torch.Tensor]]:
+    ) -> Iterator[tuple[dict[str, ExpertOutput], torch.Tensor, torch.Tensor]]:
         """Yield what every expert says, on the device, with labels (B,) and indices (B,), batch by batch."""
         mixture.to(self.device)
         for images, labels, indices in self._batches(views, draws, description):
             with self.autocast():
-                said = mixture.judge({name: view.to(self.device) for name, view in images.items()})
-            yield said, labels, indices
+                outputs = mixture.forward_experts({name: view.to(self.device) for name, view in images.items()})
+            yield outputs, labels, indices
 
     @torch.no_grad()
     def features(self, expert: Expert, pictures: Pictures, description: str) -> tuple[torch.Tensor, torch.Tensor]:

@@ -6,7 +6,7 @@ from torch import nn
 
 
 class Adapter(nn.Module):
-    """s · up(relu(down(h))) for the normalised tokens h of a block, docs/method.md; starts as zero."""
+    """s · up(relu(down(h))) for the normalized tokens h of a block, docs/method.md; starts as zero."""
 
     def __init__(self, width: int, bottleneck: int, scale: float = 0.1) -> None:
         super().__init__()

@@ -26,16 +26,16 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
 
 def build_expert(settings: ExpertSettings, classes: int) -> Expert:
     """Return one expert with its backbone loaded."""
-    chosen = settings.backbone
-    backbone = load_backbone(chosen.kind, chosen.name, chosen.weights, chosen.image_size)
+    source = settings.backbone
+    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
     encoder = AdaptedEncoder(
         backbone.tower,
         shared_prompts=settings.shared_prompts,
         adapter_width=settings.adapter_width,
         adapter_scale=settings.adapter_scale,
         group_prompts=settings.group_prompts,
-        pool=settings.pool,
-        chosen=settings.chosen,
+        num_groups=settings.num_groups,
+        top_k=settings.top_k,
         group_blocks=settings.group_blocks,
     )
     return Expert(backbone, encoder, classes, settings.scale, settings.tune_backbone)

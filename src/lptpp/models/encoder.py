@@ -18,7 +18,7 @@ class Encoding(NamedTuple):
     query_feature: torch.Tensor  # (B, F) without group prompts: the phase-1 model's feature
     feature: torch.Tensor  # (B, F) with them; the same where there are none
     match: torch.Tensor  # (B,) how well the chosen keys match the query
-    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+    groups: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
 
 
 class AdaptedEncoder(nn.Module):
@@ -31,14 +31,14 @@ class AdaptedEncoder(nn.Module):
         adapter_width: int = 0,
         adapter_scale: float = 0.1,
         group_prompts: int = 0,
-        pool: int = 20,
-        chosen: int = 2,
+        num_groups: int = 20,
+        top_k: int = 2,
         group_blocks: int = 6,
     ) -> None:
         super().__init__()
         depth, width = len(tower.blocks), tower.embed_dim
         if group_prompts:
-            _check_sizes(depth, pool, chosen, group_blocks)
+            _check_sizes(depth, num_groups, top_k, group_blocks)
         self.tower = tower
         class_token_only = tower.global_pool == "token" and tower.attn_pool is None
         self.read = 1 if class_token_only else None  # how many tokens are read after the last block
@@ -47,7 +47,7 @@ class AdaptedEncoder(nn.Module):
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
-        self.groups = GroupPrompts(pool, chosen, group_blocks, group_prompts, width) if group_prompts else None
+        self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
 
     def query_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of the phase-1 model for images (B, 3, H, W)."""
@@ -62,9 +62,9 @@ class AdaptedEncoder(nn.Module):
         query_feature = self.tower.head(query)
         if self.groups is None:
             return Encoding(query_feature, query_feature, query.new_zeros(query.shape[0]))
-        prompts, match, chosen = self.groups(query)  # (B, K, P, D)
+        prompts, match, groups = self.groups(query)  # (B, K, P, D)
         late = self._blocks(early, self.first_group_block, depth, prompts)
-        return Encoding(query_feature, self.tower.head(self._pool(late)), match, chosen)
+        return Encoding(query_feature, self.tower.head(self._pool(late)), match, groups)
 
     def _embed(self, images: torch.Tensor) -> torch.Tensor:
         tower = self.tower
@@ -86,8 +86,8 @@ class AdaptedEncoder(nn.Module):
         return self.tower.forward_head(self.tower.norm(x), pre_logits=True)
 
 
-def _check_sizes(depth: int, pool: int, chosen: int, group_blocks: int) -> None:
+def _check_sizes(depth: int, num_groups: int, top_k: int, group_blocks: int) -> None:
     if not 1 <= group_blocks <= depth:
         raise UserError(f"group_blocks={group_blocks}: expected 1 to {depth}, the number of blocks of this backbone.")
-    if not 1 <= chosen <= pool:
-        raise UserError(f"chosen={chosen}: expected 1 to the pool's size, {pool}.")
+    if not 1 <= top_k <= num_groups:
+        raise UserError(f"chosen={top_k}: expected 1 to the pool's size, {num_groups}.")

@@ -11,14 +11,14 @@ from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.head import CosineHead
 
 
-class Judgement(NamedTuple):
+class ExpertOutput(NamedTuple):
     """What an expert says of a batch."""
 
     feature: torch.Tensor  # (B, F)
     cosines: torch.Tensor  # (B, C)
     match: torch.Tensor  # (B,) of the chosen keys with the query
     phase1_cosines: torch.Tensor  # (B, C) what the expert would say without its group prompts
-    chosen: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+    groups: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
 
 
 class Expert(nn.Module):
@@ -48,18 +48,18 @@ class Expert(nn.Module):
             CosineHead(classes, backbone.feature_width) for _ in range(phases)
         )
 
-    def phase1(self, images: torch.Tensor) -> Judgement:
+    def phase1(self, images: torch.Tensor) -> ExpertOutput:
         """Judge images (B, 3, H, W) with shared prompts and adapters alone: the phase-1 model."""
         feature = self.encoder.query_feature(images)
         cosines = self.heads[0](feature)
-        return Judgement(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
+        return ExpertOutput(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
 
-    def forward(self, images: torch.Tensor) -> Judgement:
+    def forward(self, images: torch.Tensor) -> ExpertOutput:
         """Judge images (B, 3, H, W) with all that the expert has; scores are softmax(scale · cosines)."""
         encoding = self.encoder(images)
         phase1 = self.heads[0](encoding.query_feature)
         cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature)
-        return Judgement(encoding.feature, cosines, encoding.match, phase1, encoding.chosen)
+        return ExpertOutput(encoding.feature, cosines, encoding.match, phase1, encoding.groups)
 
     def phase_parameters(self, phase: int) -> Iterator[nn.Parameter]:
         """Yield the parameters that phase 1 or phase 2 trains: nothing else gets a gradient."""

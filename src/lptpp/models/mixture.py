@@ -8,11 +8,11 @@ import torch
 from torch import nn
 
 from lptpp.backbones.base import weights_digest
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.scorer import MIXES, Scorer
 
 
-class Opinion(NamedTuple):
+class MixtureOutput(NamedTuple):
     """What the mixture says of a batch."""
 
     probabilities: torch.Tensor  # (B, C), rows sum to 1
@@ -39,26 +39,26 @@ class Mixture(nn.Module):
         classes = len(next(iter(experts.values())).heads[-1].weight)
         self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if len(widths) > 1 else None
 
-    def judge(self, images: Mapping[str, torch.Tensor]) -> dict[str, Judgement]:
+    def forward_experts(self, images: Mapping[str, torch.Tensor]) -> dict[str, ExpertOutput]:
         """Return what each expert says of its own view (B, 3, H, W) of the same images."""
         return {name: expert(images[name]) for name, expert in self.experts.items()}
 
-    def combine(self, features: Sequence[torch.Tensor], probabilities: torch.Tensor) -> Opinion:
+    def combine(self, features: Sequence[torch.Tensor], probabilities: torch.Tensor) -> MixtureOutput:
         """Weigh confidence scores (B, E, C) by what the scorer makes of them and of the features, E of (B, F_e)."""
         if self.scorer is None:
-            return Opinion(probabilities[:, 0], torch.ones_like(probabilities[:, :, 0]))
+            return MixtureOutput(probabilities[:, 0], torch.ones_like(probabilities[:, :, 0]))
         weights = self.scorer(features, probabilities)
-        return Opinion(self.mix(probabilities, weights), weights)
+        return MixtureOutput(self.mix(probabilities, weights), weights)
 
-    def forward(self, images: Mapping[str, torch.Tensor]) -> Opinion:
+    def forward(self, images: Mapping[str, torch.Tensor]) -> MixtureOutput:
         """Judge images given as one view (B, 3, H, W) for each expert's name."""
-        said = self.judge(images)
-        return self.combine([one.feature for one in said.values()], self.confidences(said))
+        outputs = self.forward_experts(images)
+        return self.combine([one.feature for one in outputs.values()], self.confidences(outputs))
 
-    def confidences(self, said: Mapping[str, Judgement]) -> torch.Tensor:
+    def confidences(self, outputs: Mapping[str, ExpertOutput]) -> torch.Tensor:
         """Return the experts' confidence scores (B, E, C), softmax(scale · cosines) each."""
         return torch.stack(
-            [(self.experts[name].scale * one.cosines.float()).softmax(-1) for name, one in said.items()], 1
+            [(self.experts[name].scale * one.cosines.float()).softmax(-1) for name, one in outputs.items()], 1
         )
 
     def tuned_state(self) -> dict[str, torch.Tensor]:

@@ -22,11 +22,11 @@ class SharedPrompts(nn.Module):
 class GroupPrompts(nn.Module):
     """A pool of m (key, prompts) pairs for the last K blocks; an image uses the k best matched (LPT, §3.2)."""
 
-    def __init__(self, pool: int, chosen: int, blocks: int, length: int, width: int) -> None:
+    def __init__(self, num_groups: int, top_k: int, blocks: int, length: int, width: int) -> None:
         super().__init__()
-        self.chosen = chosen
-        self.keys = nn.Parameter(torch.randn(pool, width))  # (m, D); only their directions matter
-        self.tokens = nn.Parameter(torch.randn(pool, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
+        self.top_k = top_k
+        self.keys = nn.Parameter(torch.randn(num_groups, width))  # (m, D); only their directions matter
+        self.tokens = nn.Parameter(torch.randn(num_groups, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
     def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return each image's prompts (B, K, P, D), match (B,) and chosen groups (B, k) for queries (B, D).
@@ -34,7 +34,7 @@ class GroupPrompts(nn.Module):
         The prompts are the mean of the k chosen; the match is the sum of their similarities (docs/method.md).
         """
         similarity = F.normalize(query, dim=-1) @ F.normalize(self.keys, dim=-1).T  # (B, m)
-        best, index = similarity.topk(self.chosen, dim=-1)  # (B, k)
-        share = torch.zeros_like(similarity).scatter(1, index, 1 / self.chosen)  # (B, m)
+        best, index = similarity.topk(self.top_k, dim=-1)  # (B, k)
+        share = torch.zeros_like(similarity).scatter(1, index, 1 / self.top_k)  # (B, m)
         prompts = share @ self.tokens.flatten(1).to(share.dtype)  # the mean as one product
         return prompts.view(query.shape[0], *self.tokens.shape[1:]), best.sum(1), index

@@ -12,7 +12,7 @@ READS = ("features", "logits", "both")
 class Scorer(nn.Module):
     """A small MLP on what the experts make of an image; softmax gives a weight for every expert and image.
 
-    It reads the experts' unit features, concatenated (LPT++), or their logits, standardised expert by expert, or both.
+    It reads the experts' unit features, concatenated (LPT++), or their logits, standardized expert by expert, or both.
     The last layer starts at zero, so that an untrained mixture is the plain average.
 
     widths: F_e of each expert; classes: C.

@@ -78,11 +78,11 @@ def _matching(pattern: Path) -> list[str]:
     return files
 
 
-def _lines(file: BinaryIO, told: str, folder: Path) -> Iterator[Input]:
+def _lines(file: BinaryIO, message: str, folder: Path) -> Iterator[Input]:
     """Yield the path that each line holds; blank lines are passed over."""
     for number, line in enumerate(file):
         if number == 0 and line.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise UserError(f"{told} is UTF-16 text: save it as UTF-8.")
+            raise UserError(f"{message} is UTF-16 text: save it as UTF-8.")
         name = os.fsdecode(line.removeprefix(codecs.BOM_UTF8) if number == 0 else line).rstrip("\r\n")
         if name.strip():
             yield Input(name, _located(name, folder))

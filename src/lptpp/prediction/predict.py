@@ -14,7 +14,7 @@ from lptpp.prediction.inputs import Input, expand, read_listing, write_listing
 from lptpp.prediction.options import Options
 from lptpp.prediction.reading import read_ahead
 from lptpp.prediction.resume import INPUTS, NEW_INPUTS, Store, alone, begin, finish, summary_of
-from lptpp.prediction.writer import TABLES, Judge, Row, check_suffix, write_features, write_rows
+from lptpp.prediction.writer import TABLES, Predictor, Row, check_suffix, write_features, write_rows
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.progress import Bar, progress_bar
 
@@ -50,26 +50,26 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Optio
     can mend, `Interrupted` where the user stopped it: what is computed is kept.
     """
     check_suffix(output, TABLES)
-    judge, chunk = _judge(run, options)
+    predictor, chunk = _predictor(run, options)
     with alone(output) as folder:
         inputs = write_listing(folder / NEW_INPUTS, expand(paths, options.column))
         identity = {
-            "model": judge.model.mixture.fingerprint(),
+            "model": predictor.model.mixture.fingerprint(),
             "inputs": inputs,
-            "options": options.deciding(judge.adjust, chunk),
+            "options": options.deciding(predictor.adjust, chunk),
         }
         outputs = [output] if options.embeddings is None else [output, options.embeddings]
         if not begin(outputs, identity, options.overwrite):
             log.info("%s holds these predictions already; --overwrite makes them again.", output)
             return Summary(**summary_of(output))
-        store = Store(folder, chunk, inputs["count"], sum(judge.widths.values()) if options.embeddings else 0)
-        _compute(judge, store, folder / INPUTS)
-        summary = _write(judge, store, outputs)
+        store = Store(folder, chunk, inputs["count"], sum(predictor.widths.values()) if options.embeddings else 0)
+        _compute(predictor, store, folder / INPUTS)
+        summary = _write(predictor, store, outputs)
         finish(output, identity, asdict(summary))
     return summary
 
 
-def _judge(run: Path, options: Options) -> tuple[Judge, int]:
+def _predictor(run: Path, options: Options) -> tuple[Predictor, int]:
     """Return the judge that the options ask for, and how many pictures it takes at once."""
     model = load(run)
     settings = options.over(model.settings)
@@ -79,19 +79,19 @@ def _judge(run: Path, options: Options) -> tuple[Judge, int]:
 
     adjust = adjustment(settings, model.class_names, model.counts, fitted)
     chunk = max(1, settings.evaluation.batch_size // VIEWS[adjust.views].number)
-    return Judge(model, adjust, options.top_k, options.threshold), chunk
+    return Predictor(model, adjust, options.top_k, options.threshold), chunk
 
 
-def _compute(judge: Judge, store: Store, listing: Path) -> None:
+def _compute(predictor: Predictor, store: Store, listing: Path) -> None:
     """Judge what is not judged yet."""
     if store.done:
         log.info("Going on: %d of %d pictures are done.", store.done, store.total)
-    look, largest = judge.model.looking(judge.adjust.views), judge.model.settings.data.largest_megapixels
+    look, largest = predictor.model.looking(predictor.adjust.views), predictor.model.settings.data.largest_megapixels
     chunks = _chunks(read_listing(listing, store.done), store.chunk)
     try:
         with progress_bar("Predicting", store.total, store.done) as bar:
             for inputs, seen in read_ahead(chunks, look, largest):
-                store.append(*judge.judge(inputs, seen))
+                store.append(*predictor.predict(inputs, seen))
                 bar.advance(len(inputs))
     except KeyboardInterrupt:
         raise Interrupted from None
@@ -102,14 +102,14 @@ def _chunks(inputs: Iterator[Input], size: int) -> Iterator[list[Input]]:
         yield chunk
 
 
-def _write(judge: Judge, store: Store, outputs: list[Path]) -> Summary:
+def _write(predictor: Predictor, store: Store, outputs: list[Path]) -> Summary:
     """Write the outputs, the rows last: they are the sign that all is there."""
     for path in outputs:
         path.parent.mkdir(parents=True, exist_ok=True)
     for path in outputs[1:]:
         images = (row["image"] for row in store.rows())
-        write_features(path, images, store.features(), judge.widths)
+        write_features(path, images, store.features(), predictor.widths)
     summary = Summary()
     with progress_bar(f"Writing {outputs[0].name}", store.total) as bar:
-        write_rows(outputs[0], summary.counting(store.rows(), bar), judge.columns())
+        write_rows(outputs[0], summary.counting(store.rows(), bar), predictor.columns())
     return summary

@@ -19,7 +19,7 @@ from lptpp.utils.io import Rows, replacing, write_csv, write_json_lines, write_p
 Row = dict[str, Any]
 
 
-class Judge:
+class Predictor:
     """A model, what is done to its probabilities, and how much of them a row tells.
 
     The answer of a row is its best class, or nothing where that has less than `threshold` of the probability.
@@ -35,9 +35,9 @@ class Judge:
     def columns(self) -> list[str]:
         """Return the names of a row's columns."""
         places = range(1, self.top_k + 1)
-        return ["image", "answer", *(f"{kind}_{k}" for k in places for kind in ("label", "probability")), "error"]
+        return ["image", "prediction", *(f"{kind}_{k}" for k in places for kind in ("label", "probability")), "error"]
 
-    def judge(self, inputs: Sequence[Input], seen: Sequence[Seen | str]) -> tuple[list[Row], np.ndarray]:
+    def predict(self, inputs: Sequence[Input], seen: Sequence[Seen | str]) -> tuple[list[Row], np.ndarray]:
         """Return a row and the unit features (n, ΣF) of each of n inputs; of unreadable ones, told as text, nan."""
         rows = [dict.fromkeys(self.columns()) | {"image": printable(one.name)} for one in inputs]
         features = np.full((len(inputs), sum(self.widths.values())), np.nan, np.float32)
@@ -51,15 +51,15 @@ class Judge:
         return rows, features
 
     def _found(self, seen: list[Any]) -> tuple[list[Row], np.ndarray]:
-        answer = self.model.answer(seen)
-        best = self.adjust(answer.of_views).topk(self.top_k, dim=-1)
+        output = self.model.forward(seen)
+        best = self.adjust(output.of_views).topk(self.top_k, dim=-1)
         rows = [
             ranked(*pair, self.model.class_names)
             for pair in zip(best.indices.tolist(), best.values.tolist(), strict=True)
         ]
         for row in rows:
-            row["answer"] = row["label_1"] if row["probability_1"] >= self.threshold else None
-        return rows, torch.cat([*answer.features.values()], dim=1).numpy()
+            row["prediction"] = row["label_1"] if row["probability_1"] >= self.threshold else None
+        return rows, torch.cat([*output.features.values()], dim=1).numpy()
 
 
 def printable(name: str) -> str:

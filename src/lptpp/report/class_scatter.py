@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from lptpp.report.gather import Classes, Run
-from lptpp.report.style import COLOURS, INK, MARKS, SHOTS, count_axis, log_position, panel, upright_borders
+from lptpp.report.style import COLORS, INK, MARKS, SHOTS, count_axis, log_position, panel, upright_borders
 from lptpp.report.text import counted
 from lptpp.utils.text import listed
 
@@ -32,9 +32,9 @@ def class_plot(run: Run, values: np.ndarray, what: str, label: str) -> tuple[Fig
     lines = _draw_trend(ax, run.classes.counts, values)
     count_axis(ax.xaxis, run.classes.counts)
     ax.set(xlabel="training images of the class", ylabel=label)
-    upright_borders(ax, run.borders)
+    upright_borders(ax, run.shot_thresholds)
     shots = [shot for shot in SHOTS if shot in run.classes.shots]
-    marks = [Line2D([], [], color=COLOURS[shot], marker=MARKS[shot], linestyle="", label=shot) for shot in shots]
+    marks = [Line2D([], [], color=COLORS[shot], marker=MARKS[shot], linestyle="", label=shot) for shot in shots]
     figure.legend(handles=marks + lines, loc="outside upper right", ncols=4)
     return figure, ax, tips
 
@@ -46,7 +46,7 @@ def _draw_marks(ax: Axes, run: Run, values: np.ndarray, what: str) -> Tips:
         for size, members in _by_size(of_shot):
             gid, firsts = f"{shot}-{size:.0f}", np.array([classes[0] for classes in members])
             x = log_position(run.classes.counts[firsts])
-            look = {**(MIST if as_picture else LOOK), "color": COLOURS[shot], "markersize": size}
+            look = {**(MIST if as_picture else LOOK), "color": COLORS[shot], "markersize": size}
             ax.plot(x, values[firsts], MARKS[shot], gid=gid, clip_on=False, **look)
             tips[gid] = [_tip(run, classes, what.format(values[classes[0]])) for classes in members]
     return {} if as_picture else tips

@@ -36,7 +36,7 @@ class Predictions:
 
     images: list[str]  # their paths, or what else they are called
     labels: np.ndarray  # (n,) true classes
-    said: dict[str, np.ndarray]  # (n,) best class, by row of the shot table
+    predicted: dict[str, np.ndarray]  # (n,) best class, by row of the shot table
     sure: dict[str, np.ndarray]  # (n,) its probability
     truth: np.ndarray | None  # (n,) the answer's probability of the true class; None in older run folders
     weights: dict[str, np.ndarray]  # (n,) the scorer's, by expert
@@ -60,14 +60,14 @@ class Run:
     why_no_pictures: str = ""
 
     @property
-    def answer(self) -> str:
+    def result(self) -> str:
         """Name of the row that is the run's result."""
-        return self.metrics["answer"]
+        return self.metrics["result"]
 
     @property
-    def borders(self) -> tuple[int, int]:
+    def shot_thresholds(self) -> tuple[int, int]:
         """Return the training images of the smallest and of the largest medium-shot class."""
-        low, high = self.metrics["borders"]
+        low, high = self.metrics["shot_thresholds"]
         return low, high
 
     @property
@@ -144,13 +144,13 @@ def _numbers(rows: Rows, column: str) -> np.ndarray:
 
 
 def _groups(path: Path, settings: Settings, names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    pools = {name: expert.pool for name, expert in settings.experts.items() if expert.group_prompts}
+    pools = {name: expert.num_groups for name, expert in settings.experts.items() if expert.group_prompts}
     if not pools:
         return {}
     if not path.is_file():
         return None
     index = {name: place for place, name in enumerate(names)}
-    found = {name: np.zeros((len(names), pool), dtype=np.int64) for name, pool in pools.items()}
+    found = {name: np.zeros((len(names), num_groups), dtype=np.int64) for name, num_groups in pools.items()}
     for row in read_rows(path):
         found[row["expert"]][index[row["class"]], int(row["group"]) - 1] = int(row["images"])
     return found

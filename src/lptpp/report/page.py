@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lptpp.data.dataset import Collection
-from lptpp.data.statistics import describe_borders
+from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.table import COLUMNS, one_decimal
 from lptpp.report.gather import Run, gather
 from lptpp.report.section import Plate, Section
@@ -24,7 +24,7 @@ from lptpp.report.sections import (
     provenance,
     result,
 )
-from lptpp.report.style import COLOURS, style
+from lptpp.report.style import COLORS, style
 from lptpp.report.svg import inline
 from lptpp.report.text import percent
 from lptpp.utils.errors import UserError
@@ -82,14 +82,14 @@ def page(run: Run, sections: list[Drawn]) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    metrics = run.metrics["rows"][run.answer]
+    metrics = run.metrics["rows"][run.result]
     return environment.get_template("page.html").render(
         run=run,
         name=run.folder.resolve().name,
         sections=sections,
         tiles=[(name, key, one_decimal(metrics.get(key))) for key, name in COLUMNS.items()],
-        borders=describe_borders(run.borders),
-        colours=COLOURS,
+        shot_thresholds=describe_shots(run.shot_thresholds),
+        colors=COLORS,
         percent=percent,
         version=version("lptpp"),
     )

@@ -40,7 +40,7 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Opinion:
+class RowPrediction:
     """What one row of the shot table says of a picture."""
 
     name: str
@@ -60,7 +60,7 @@ class Example:
     shot: str
     training_images: int
     truth: float | None  # the answer's probability of the true class
-    said: Sequence[Opinion]  # by the answer, then by each expert
+    predicted: Sequence[RowPrediction]  # by the answer, then by each expert
 
 
 @dataclass(frozen=True)

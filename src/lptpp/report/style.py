@@ -1,4 +1,4 @@
-"""How all figures look: colours, marks, axes."""
+"""How all figures look: colors, marks, axes."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 SHOTS = ("many", "medium", "few")
-COLOURS = {"many": "#004488", "medium": "#DDAA33", "few": "#BB5566"}  # told apart by the colour-blind and in grey
+COLORS = {"many": "#004488", "medium": "#DDAA33", "few": "#BB5566"}  # told apart by the color-blind and in gray
 MARKS = {"many": "o", "medium": "s", "few": "^"}
 INK, MUTED, PALE = "#22303c", "#5f6f7d", "#e3e8ed"
 LINES = (("#22303c", "-"), ("#1a8a8a", "--"), ("#8a5fa8", ":"), ("#7a8793", "-."))  # of experts, in their order
@@ -68,7 +68,7 @@ def log_position(counts: np.ndarray) -> np.ndarray:
 
 
 def count_axis(axis: Any, counts: np.ndarray) -> None:
-    """Make an axis (`ax.xaxis` or `ax.yaxis`) logarithmic in training images, labelled in whole numbers, 0 too."""
+    """Make an axis (`ax.xaxis` or `ax.yaxis`) logarithmic in training images, labeled in whole numbers, 0 too."""
     ticks = round_numbers(int(counts.max()))
     zero = [NO_IMAGES] if (counts == 0).any() else []
     axis._set_axes_scale("log")
@@ -84,21 +84,21 @@ def round_numbers(largest: int) -> list[float]:
     return [step * power for power in powers for step in steps if step * power <= max(largest, 1)]
 
 
-def upright_borders(ax: Axes, borders: tuple[int, int]) -> None:
+def upright_borders(ax: Axes, shot_thresholds: tuple[int, int]) -> None:
     """Draw the shot borders over a horizontal axis of training images, with their numbers on top."""
-    for border, place in _places(borders):
+    for border, place in _places(shot_thresholds):
         ax.axvline(place, **BORDER)
         ax.text(place, 1, f"{border:,}", transform=ax.get_xaxis_transform(), ha="center", va="bottom", **BORDER_TEXT)
 
 
-def level_borders(ax: Axes, borders: tuple[int, int]) -> None:
+def level_borders(ax: Axes, shot_thresholds: tuple[int, int]) -> None:
     """Draw the shot borders over a vertical axis of training images, with their numbers at the right."""
-    for border, place in _places(borders):
+    for border, place in _places(shot_thresholds):
         ax.axhline(place, **BORDER)
         ax.text(1, place, f" {border:,}", transform=ax.get_yaxis_transform(), ha="left", va="center", **BORDER_TEXT)
 
 
-def _places(borders: tuple[int, int]) -> list[tuple[int, float]]:
+def _places(shot_thresholds: tuple[int, int]) -> list[tuple[int, float]]:
     """Return both borders, few below the first and many above the second, and where a line parts the classes."""
-    low, high = borders
+    low, high = shot_thresholds
     return [(low, max(low - 0.5, FLOOR)), (high, high + 0.5)]

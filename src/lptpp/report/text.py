@@ -15,8 +15,8 @@ def percent(value: float | None, decimals: int = 0) -> str:
     if value is None or not math.isfinite(value):
         return MISSING
     least = 10.0**-decimals
-    told = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
-    return f"{told}\u00a0%"
+    message = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
+    return f"{message}\u00a0%"
 
 
 def counted(number: int, noun: str) -> str:

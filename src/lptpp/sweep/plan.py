@@ -37,7 +37,7 @@ class Plan:
 
     def objective(self, metrics: dict[str, Any]) -> float:
         """Return the number that a trial is judged by; `UserError` where its metrics have none."""
-        rows, row = metrics["rows"], self.row or metrics["answer"]
+        rows, row = metrics["rows"], self.row or metrics["result"]
         if row not in rows:
             raise UserError(f"There is no row {row!r}: {did_you_mean(row, rows)}")
         if rows[row][self.metric] is None:

@@ -23,7 +23,7 @@ class Trial:
 class Study:
     """Proposes settings and remembers what they gave; the proposals follow from the seed and the trials before."""
 
-    def __init__(self, path: Path, space: Space, minimise: bool, seed: int) -> None:
+    def __init__(self, path: Path, space: Space, minimize: bool, seed: int) -> None:
         self.space, self.seed = space, seed
         self.optuna: Any = extra("optuna", "sweep", "lptpp sweep")
         self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
@@ -32,7 +32,7 @@ class Study:
         self.study = self.optuna.create_study(
             storage=self.optuna.storages.JournalStorage(journal),
             study_name="sweep",
-            direction="minimize" if minimise else "maximize",
+            direction="minimize" if minimize else "maximize",
             load_if_exists=True,
         )
 

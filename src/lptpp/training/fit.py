@@ -117,11 +117,11 @@ class Training:
         """Train what is not trained yet."""
         names = stage_names(self.mixture)
         position = self._restore() if self.checkpoint is not None else self._start(names[0])
-        optimiser_state = None if self.checkpoint is None else self.checkpoint.tensors("optimiser")
+        optimizer_state = None if self.checkpoint is None else self.checkpoint.tensors("optimizer")
         with stopping_softly(self.recorder):
             for name in names[names.index(position.stage) :]:
                 at = position if name == position.stage else Position(name)
-                self._run_stage(name, at, optimiser_state if name == position.stage else None)
+                self._run_stage(name, at, optimizer_state if name == position.stage else None)
 
     def _start(self, first: str) -> Position:
         for name, expert in self.mixture.experts.items():
@@ -137,14 +137,14 @@ class Training:
         log.info("Going on from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
         return position
 
-    def _run_stage(self, name: str, position: Position, optimiser_state: dict[str, torch.Tensor] | None) -> None:
+    def _run_stage(self, name: str, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
         epochs = getattr(self.settings, name.split("/")[1]).epochs
         if position.epoch >= epochs:
             return
         began = clocks()
         stage = replace(self._stage(name), began=began)
         with self.recorder.watching(stage, position):
-            train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimiser_state)
+            train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
     def _stage(self, name: str) -> Stage:
         owner, phase = name.split("/")
@@ -179,7 +179,7 @@ class Training:
                 self.mixture.experts[name].backbone.preprocessing,
                 augmentation.smallest_crop,
                 augmentation.flip,
-                augmentation.colour,
+                augmentation.color,
             )
             for name in names
         }
@@ -190,11 +190,11 @@ class Training:
         views, draws, orders = self._scorer_draws()
         whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
         features, confidences, targets = [], [], []
-        for said, labels, _ in self.runner.judgements(self.mixture, views, draws, "Experts' outputs"):
-            scores = self.mixture.confidences(said)  # (B, E, C)
-            of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(said), 1)
+        for expert_outputs, labels, _ in self.runner.expert_outputs(self.mixture, views, draws, "Experts' outputs"):
+            scores = self.mixture.confidences(expert_outputs)  # (B, E, C)
+            of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(expert_outputs), 1)
             confidences.append((scores if whole else scores.gather(2, of_truth)).cpu())
-            features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in said.values()])
+            features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in expert_outputs.values()])
             targets.append(labels if whole else torch.zeros_like(labels))
         joined = [torch.cat(parts) for parts in zip(*features, strict=True)]
         return ScorerData(joined, torch.cat(confidences), torch.cat(targets), orders)

@@ -64,7 +64,7 @@ PLACE = ("stage", "epoch", "batch", "step")  # keys of a record that say where i
 class Tracking:
     """Tells each record once: what a stopped run told before it was stopped is not told again when it goes on.
 
-    A record's `step` counts the optimiser's steps since the start of the run.
+    A record's `step` counts the optimizer's steps since the start of the run.
     """
 
     def __init__(self, settings: Settings, stages: Sequence[str], checkpoint: Checkpoint | None) -> None:
@@ -90,7 +90,7 @@ class Tracking:
     def begin(self, stage: Stage, position: Position) -> None:
         """Be told of a stage that begins or goes on."""
         before = [step for name, step in self.ends.items() if name != stage.name]
-        self.begun, self.steps_an_epoch = max(before, default=0), stage.optimisation.steps // stage.epochs
+        self.begun, self.steps_an_epoch = max(before, default=0), stage.optimization.steps // stage.epochs
         self.loss_before = position.loss_sum
 
     def at(self, position: Position) -> int:
@@ -112,8 +112,8 @@ class Tracking:
 
     def result(self, metrics: Mapping[str, Any]) -> None:
         """Tell the tracker what the evaluation found of the run's answer."""
-        answer = metrics["rows"][metrics["answer"]]
-        values = {f"{metrics['split']}/{key}": value for key, value in answer.items() if value is not None}
+        result = metrics["rows"][metrics["result"]]
+        values = {f"{metrics['split']}/{key}": value for key, value in result.items() if value is not None}
         if self.tracker is not None:
             self.tracker.log(values, step=max(self.ends.values(), default=0))
 

@@ -11,7 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from lptpp.training.optim import Optimisation, restore_optimiser
+from lptpp.training.optim import Optimization, restore_optimizer
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import key
 from lptpp.utils.text import listed
@@ -68,7 +68,7 @@ class Stage:
     name: str
     task: nn.Module  # forward(inputs, labels, epoch, stream) -> the stream's scalar share of the loss
     parameters: list[nn.Parameter]  # what the phase trains: nothing else gets a gradient
-    optimisation: Optimisation
+    optimization: Optimization
     epochs: int
     batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from a batch on
     begin: Callable[[], object] = lambda: None  # done once, before the first step
@@ -80,10 +80,10 @@ class Stage:
 class Recorder(Protocol):
     """What the loop tells of its progress; raising from `step` stops the run at that step."""
 
-    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Told after every step."""
 
-    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
         """Told after every epoch; `position` is the start of the next one."""
 
 
@@ -93,7 +93,7 @@ def train(
     recorder: Recorder,
     seed: int,
     position: Position,
-    optimiser_state: dict[str, torch.Tensor] | None,
+    optimizer_state: dict[str, torch.Tensor] | None,
 ) -> None:
     """Train a stage from `position` to its end.
 
@@ -102,30 +102,30 @@ def train(
     if (position.epoch, position.batch) == (0, 0):
         stage.begin()
     train_only(stage.task, stage.parameters)
-    optimiser = stage.optimisation.build(stage.parameters)
-    if optimiser_state is not None:
-        restore_optimiser(optimiser, optimiser_state)
-    task, prepared = accelerator.prepare(stage.task, optimiser)
-    steps = stage.optimisation.steps // stage.epochs
+    optimizer = stage.optimization.build(stage.parameters)
+    if optimizer_state is not None:
+        restore_optimizer(optimizer, optimizer_state)
+    task, prepared = accelerator.prepare(stage.task, optimizer)
+    steps = stage.optimization.steps // stage.epochs
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
     while position.epoch < stage.epochs:
         for batch in stage.batches(position.epoch, position.batch):
             # every step's noise starts from where it stands, not from how often somebody drew before
             torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
-            rate = stage.optimisation.rate(position.epoch * steps + position.batch)
+            rate = stage.optimization.rate(position.epoch * steps + position.batch)
             position.loss_sum += _step(task, prepared, accelerator, batch, rate, position)
             position.batch += 1
             position.seconds, position.cpu_seconds = since(began)
-            recorder.step(position, optimiser)
+            recorder.step(position, optimizer)
         seconds, cpu_seconds = since(began)  # now that the loader's workers have ended
         summary = {
             "loss": position.loss_sum / max(position.batch, 1),
-            "learning_rate": stage.optimisation.rate(position.epoch * steps + position.batch - 1),
+            "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
         }
         position.begin_next_epoch()
-        recorder.epoch(position, optimiser, summary)
+        recorder.epoch(position, optimizer, summary)
         began = clocks()
     accelerator.free_memory()
 
@@ -156,19 +156,19 @@ def add_gradients(
 
 def _step(
     task: nn.Module,
-    optimiser: torch.optim.Optimizer,
+    optimizer: torch.optim.Optimizer,
     accelerator: Accelerator,
     batch: Batch,
     rate: float,
     position: Position,
 ) -> float:
-    for group in optimiser.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = rate
     value = float(add_gradients(task, accelerator.backward, batch.on(accelerator.device), position.epoch))
     if not math.isfinite(value):
         raise _not_finite(value, batch, position)
-    optimiser.step()
-    optimiser.zero_grad()
+    optimizer.step()
+    optimizer.zero_grad()
     return value
 
 

@@ -1,4 +1,4 @@
-"""Optimisers and their schedule."""
+"""Optimizers and their schedule."""
 
 import math
 from collections.abc import Iterable
@@ -9,8 +9,8 @@ from torch import nn
 
 
 @dataclass(frozen=True)
-class Optimisation:
-    """An optimiser by name, and a cosine schedule with warm-up over the steps of a phase (docs/method.md).
+class Optimization:
+    """An optimizer by name, and a cosine schedule with warm-up over the steps of a phase (docs/method.md).
 
     `learning_rate` holds at a batch of 256 and scales with the batch.
     """
@@ -23,7 +23,7 @@ class Optimisation:
     batch_size: int
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser of `parameters`."""
+        """Return the optimizer of `parameters`."""
         if self.name == "sgd":
             return torch.optim.SGD(parameters, lr=0.0, momentum=0.9, weight_decay=self.weight_decay)
         assert self.name == "adamw"
@@ -38,18 +38,18 @@ class Optimisation:
         return peak * 0.5 * (1 + math.cos(math.pi * past))
 
 
-def optimiser_tensors(optimiser: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    """Return the state of an optimiser as named tensors, `index.name`."""
-    state = optimiser.state_dict()["state"]
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
+    """Return the state of an optimizer as named tensors, `index.name`."""
+    state = optimizer.state_dict()["state"]
     return {
         f"{index}.{name}": torch.as_tensor(value) for index, entry in state.items() for name, value in entry.items()
     }
 
 
-def restore_optimiser(optimiser: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Put back what `optimiser_tensors` returned."""
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
+    """Put back what `optimizer_tensors` returned."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)
         state.setdefault(int(index), {})[name] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})

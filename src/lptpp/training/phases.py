@@ -13,12 +13,12 @@ from lptpp.data.cache import Pictures
 from lptpp.data.loader import Draws, Views, batches, woven
 from lptpp.inference.runtime import Runner
 from lptpp.losses import build_loss
-from lptpp.models.expert import Expert, Judgement
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
 from lptpp.samplers import Sampler, dual_weight
 from lptpp.training.loop import Batch, Stage
-from lptpp.training.optim import Optimisation
+from lptpp.training.optim import Optimization
 from lptpp.utils.random import generator
 
 
@@ -71,7 +71,7 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
         name="mixture/phase3",
         task=ScorerTask(mixture, [feature.shape[1] for feature in outputs.features]),
         parameters=list(mixture.scorer.parameters()),
-        optimisation=_optimisation(settings, steps),
+        optimization=_optimization(settings, steps),
         epochs=settings.epochs,
         batches=partial(_scorer_batches, outputs, settings.batch_size),
     )
@@ -83,7 +83,7 @@ class ExpertTask(nn.Module):
     def __init__(
         self,
         expert: Expert,
-        judge: Callable[[torch.Tensor], Judgement],
+        judge: Callable[[torch.Tensor], ExpertOutput],
         counts: torch.Tensor,
         settings: PhaseSettings,
     ) -> None:
@@ -97,9 +97,12 @@ class ExpertTask(nn.Module):
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int = 0) -> torch.Tensor:
         """Return the weighted loss of images (B, 3, H, W) and labels (B,) of one stream; the sum counts."""
-        said, settings = self.judge(images), self.settings
+        expert_outputs, settings = self.judge(images), self.settings
         weight = dual_weight(epoch, settings.epochs, settings.dual.weight) if stream else settings.main.weight
-        return weight * (self.losses[stream](said.cosines, labels) - settings.key_weight * said.match.float().mean())
+        return weight * (
+            self.losses[stream](expert_outputs.cosines, labels)
+            - settings.key_weight * expert_outputs.match.float().mean()
+        )
 
 
 def streams(settings: PhaseSettings) -> list[StreamSettings]:
@@ -125,14 +128,14 @@ def _expert_stage(
         name=name,
         task=task,
         parameters=parameters,
-        optimisation=_optimisation(settings, steps, rate_factor),
+        optimization=_optimization(settings, steps, rate_factor),
         epochs=settings.epochs,
         batches=partial(_image_batches, name, data, settings, samplers_of(data, settings)),
     )
 
 
-def _optimisation(settings: PhaseSettings | ScorerSettings, steps: int, rate_factor: float = 1.0) -> Optimisation:
-    return Optimisation(
+def _optimization(settings: PhaseSettings | ScorerSettings, steps: int, rate_factor: float = 1.0) -> Optimization:
+    return Optimization(
         name=settings.optimizer,
         learning_rate=settings.learning_rate * rate_factor,
         weight_decay=settings.weight_decay,

@@ -18,7 +18,7 @@ from lptpp.data.dataset import Collection
 from lptpp.models.mixture import Mixture
 from lptpp.training.history import Tracking
 from lptpp.training.loop import Position, Stage
-from lptpp.training.optim import optimiser_tensors
+from lptpp.training.optim import optimizer_tensors
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
@@ -49,27 +49,27 @@ class RunRecorder:
         """Show the progress of a stage."""
         self.epochs = stage.epochs
         self.tracking.begin(stage, position)
-        steps = stage.optimisation.steps
+        steps = stage.optimization.steps
         done = position.epoch * (steps // stage.epochs) + position.batch
         with progress_bar(stage.name, steps, done) as self.bar:
             yield
 
-    def step(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Count a step; raise `Interrupted` after saving where the user asked to stop."""
         self.steps += 1
-        self.tracking.after_step(position, optimiser.param_groups[0]["lr"])
+        self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
         if self.stop_asked:
-            self._save(position, optimiser)
+            self._save(position, optimizer)
             raise Interrupted
 
-    def epoch(self, position: Position, optimiser: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
         """Write down an epoch and save."""
         place = {"stage": position.stage, "epoch": position.epoch, "step": self.tracking.at(position)}
         self.history.append({**place, **summary, **self.measure(position.stage)})
         self.tracking.after_epoch(self.history[-1])
-        self._save(position, optimiser)
+        self._save(position, optimizer)
         columns = dict.fromkeys(key for line in self.history for key in line)  # lines may have fewer than others
         write_csv(self.folder / "history.csv", [columns | line for line in self.history])
         log.info(
@@ -77,9 +77,9 @@ class RunRecorder:
             summary["loss"], summary["seconds"],
         )  # fmt: skip
 
-    def _save(self, position: Position, optimiser: torch.optim.Optimizer) -> None:
+    def _save(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         finished = position.stage == self.last_stage and position.epoch == self.epochs
-        tensors = {"tuned": self.mixture.tuned_state(), "optimiser": optimiser_tensors(optimiser)}
+        tensors = {"tuned": self.mixture.tuned_state(), "optimizer": optimizer_tensors(optimizer)}
         where = {"position": vars(position), "finished": finished, "history": self.history}
         written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
         self.steps = written.manifest["step"]

@@ -23,6 +23,6 @@ class Validation:
         owner, phase = stage.split("/")
         mixture = self.mixture if owner == "mixture" else Mixture({owner: self.mixture.experts[owner]})
         found = evaluate(mixture, self.pictures, self.runner)
-        row = found.rankings.get(f"{owner}, phase {phase[-1]}", found.rankings[found.answer])
+        row = found.rankings.get(f"{owner}, phase {phase[-1]}", found.rankings[found.result])
         metrics = shot_accuracy(row.classes[:, 0], row.probabilities[:, 0], found.labels, self.counts)
         return {f"validation_{key}": metrics[key] for key in ("overall", "mean_class")}

@@ -63,18 +63,18 @@ def write_json(path: str | Path, content: object) -> None:
 
 @contextmanager
 def replacing(path: str | Path, mode: str = "w") -> Iterator[Any]:
-    """Open a neighbour of `path`, text or `mode` wb, and rename it once complete; an error leaves `path` as it was."""
+    """Open a neighbor of `path`, text or `mode` wb, and rename it once complete; an error leaves `path` as it was."""
     path = Path(path)
-    neighbour = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    neighbor = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with neighbour.open(mode, **text) as file:  # type: ignore[call-overload]
+        with neighbor.open(mode, **text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
             os.fsync(file.fileno())  # on the disk before it takes the place of what was there
-        neighbour.replace(path)
+        neighbor.replace(path)
     finally:
-        neighbour.unlink(missing_ok=True)
+        neighbor.unlink(missing_ok=True)
 
 
 def plain(value: Any) -> Any:

@@ -24,7 +24,7 @@ def test_a_column_with_a_usual_name_is_found(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("header", "given", "told"),
+    ("header", "given", "messages"),
     [
         (["image", "specie"], "species", " has no column 'species' (data.label_column): did you mean specie?"),
         (["image", "Species"], "species", " has no column 'species' (data.label_column): did you mean Species?"),
@@ -44,10 +44,10 @@ def test_a_column_with_a_usual_name_is_found(name: str) -> None:
         ),
     ],
 )
-def test_a_column_that_is_not_there_once_is_refused(header: list[str], given: str | None, told: str) -> None:
+def test_a_column_that_is_not_there_once_is_refused(header: list[str], given: str | None, messages: str) -> None:
     with pytest.raises(UserError) as error:
         chosen(header, given)
-    assert str(error.value).startswith(f"a.csv{told}")
+    assert str(error.value).startswith(f"a.csv{messages}")
 
 
 @pytest.mark.parametrize(

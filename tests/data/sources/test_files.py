@@ -14,8 +14,8 @@ def test_text_with_a_byte_order_mark(tmp_path: Path) -> None:
 
 
 def test_refuses_what_is_not_there_or_not_text(tmp_path: Path) -> None:
-    told = r"a\.txt is not a file: it is needed as the names; .* holds none like it\.$"
-    with pytest.raises(UserError, match=told):
+    messages = r"a\.txt is not a file: it is needed as the names; .* holds none like it\.$"
+    with pytest.raises(UserError, match=messages):
         read_text(tmp_path / "a.txt", "the names")
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="not UTF-8"):

@@ -92,16 +92,16 @@ def test_names_of_digits_are_not_taken_for_numbers(tmp_path: Path) -> None:
 
 
 def test_splits_that_the_settings_name(tmp_path: Path) -> None:
-    parts = {"train": dataset([0, 1, 2]), "dev": dataset([1]), "unlabelled": dataset([-1])}
+    parts = {"train": dataset([0, 1, 2]), "dev": dataset([1]), "unlabeled": dataset([-1])}
     datasets.DatasetDict(parts).save_to_disk(tmp_path / "trees")
     whole = read(tmp_path / "trees", train_list="train", test_list="dev")
     assert {part: labels(whole, part) for part in whole.parts()} == {"train": NAMES, "test": ["elm"]}
-    assert "has the splits train, dev, unlabelled: say which to take" in refused(tmp_path / "trees")
+    assert "has the splits train, dev, unlabeled: say which to take" in refused(tmp_path / "trees")
     message = refused(tmp_path / "trees", train_list="train", test_list="deb")
     assert "has no split 'deb': did you mean dev?" in message
     assert "There is no training part, only test" in refused(tmp_path / "trees", test_list="dev")
-    message = refused(tmp_path / "trees", train_list="train", test_list="unlabelled")
-    assert f"{tmp_path}/trees unlabelled row 0 has no label" in message
+    message = refused(tmp_path / "trees", train_list="train", test_list="unlabeled")
+    assert f"{tmp_path}/trees unlabeled row 0 has no label" in message
 
 
 def test_two_splits_for_one_part_are_refused(tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_columns_that_the_settings_name(tmp_path: Path) -> None:
     assert "train: data.image_column may be any of the columns a, b: give it" in refused(
         tmp_path / "trees", label_column="n"
     )
-    told = "train has none of the columns label, labels, class, class_name, category: give data.label_column=NAME"
-    assert f"{told}; there are a, b, fine, n." in refused(tmp_path / "trees", image_column="a")
+    messages = "train has none of the columns label, labels, class, class_name, category: give data.label_column=NAME"
+    assert f"{messages}; there are a, b, fine, n." in refused(tmp_path / "trees", image_column="a")
 
 
 def test_pictures_as_plain_bytes_and_paths(tmp_path: Path) -> None:

@@ -78,8 +78,8 @@ def test_a_missing_image_is_one_that_cannot_be_read(root: Path) -> None:
     for name in ("none.png", "gone.png"):
         assert f"{root / name}: cannot be read: there is no such file" in str(error.value)
     (root / "train.txt").write_text("none.png 0\n")
-    told = f"None of the 2 listed images is there ({root / 'train.txt'} line 1: {root / 'none.png'} and 1 more)"
-    assert told in refused(root)
+    messages = f"None of the 2 listed images is there ({root / 'train.txt'} line 1: {root / 'none.png'} and 1 more)"
+    assert messages in refused(root)
 
 
 def test_refuses_missing_and_empty_lists(root: Path) -> None:

@@ -69,8 +69,10 @@ def test_paths_are_relative_to_the_root_where_there_is_one(root: Path) -> None:
     path = write_csv(root / "elsewhere" / "table.csv", ROWS)
     assert read(path, root=str(root / "pictures")).train.images[0] == root / "pictures" / "0.png"
     message = refused(path)
-    told = f"None of the 4 listed images is there ({path} line 2: {root}/elsewhere/0.png and 3 more): correct data.root"
-    assert message.startswith(told)
+    messages = (
+        f"None of the 4 listed images is there ({path} line 2: {root}/elsewhere/0.png and 3 more): correct data.root"
+    )
+    assert message.startswith(messages)
 
 
 def test_the_table_may_be_named_from_the_root(root: Path) -> None:

@@ -38,7 +38,7 @@ def test_semicolons_divide_although_values_hold_commas(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "messages"),
     [
         ("path,label\n1.png,oak\n2.png,elm,more\n", "line 3 has 3 columns, expected 2 as in the first line"),
         ("path,label\n1.png\n", "line 2 has 1 columns, expected 2"),
@@ -46,11 +46,11 @@ def test_semicolons_divide_although_values_hold_commas(tmp_path: Path) -> None:
         ('path,label\n1.png,"oak" red\n', "line 2 is not CSV"),
     ],
 )
-def test_broken_csv_is_told_with_its_line(tmp_path: Path, text: str, told: str) -> None:
+def test_broken_csv_is_told_with_its_line(tmp_path: Path, text: str, messages: str) -> None:
     path = written(tmp_path / "a.csv", text)
     with pytest.raises(UserError) as error:
         cells(path, "path", "label")
-    assert f"{path} {told}" in str(error.value)
+    assert f"{path} {messages}" in str(error.value)
 
 
 def test_an_empty_csv_has_no_columns(tmp_path: Path) -> None:

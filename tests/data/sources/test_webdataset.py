@@ -193,7 +193,7 @@ def test_labels_in_json(tmp_path: Path, contents: list[Any], column: str | None,
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "messages"),
     [
         (b'{"lable": 1}', "0.json has no key 'label': did you mean lable? Set data.label_column."),
         (b'{"label": null}', "0.png has no label"),
@@ -202,9 +202,9 @@ def test_labels_in_json(tmp_path: Path, contents: list[Any], column: str | None,
         (b"\xff\xfe", "0.json cannot be read as a label"),
     ],
 )
-def test_bad_labels_in_json(tmp_path: Path, content: bytes, told: str) -> None:
+def test_bad_labels_in_json(tmp_path: Path, content: bytes, messages: str) -> None:
     path = tar(tmp_path / "a.tar", {"0.png": png(0), "0.json": content})
-    assert f"{path}:{told}" in refused(tmp_path)
+    assert f"{path}:{messages}" in refused(tmp_path)
 
 
 def test_a_class_number_goes_before_a_text_and_counts_the_names_of_a_file(tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def collection(images: list[Path], names: list[str] | None = None) -> Collection
 
 def test_the_best_and_the_surely_wrong_are_first_in_order_one_a_class(shown: Run) -> None:
     of, chosen = shown.predictions, choose(shown)
-    right = of.said["LPT++"] == of.labels
+    right = of.outputs["LPT++"] == of.labels
     for title, kind in (("Right and sure", True), ("Wrong and sure", False)):
         expected: dict[int, int] = {}
         for i in sorted(range(24), key=lambda i: -of.sure["LPT++"][i]):
@@ -54,7 +54,7 @@ def test_the_worst_have_the_least_likely_truth_and_are_not_shown_twice(shown: Ru
     of, chosen = shown.predictions, choose(shown)
     expected: dict[int, int] = {}
     for i in sorted(range(24), key=lambda i: of.truth[i]):
-        if of.said["LPT++"][i] != of.labels[i] and i not in chosen["Wrong and sure"]:
+        if of.outputs["LPT++"][i] != of.labels[i] and i not in chosen["Wrong and sure"]:
             expected.setdefault(of.labels[i], i)
     assert chosen["Worst"] == list(expected.values())[:SHOWN]
     assert chosen["Worst"]
@@ -68,11 +68,11 @@ def test_each_picture_carries_what_was_said_of_it(shown: Run) -> None:
     assert picture.size == (LONGEST, round(LONGEST / 3))
     assert picture.getpixel((5, 5))[0] == pytest.approx(10 * image, abs=4)
     assert example.true == f"class {of.labels[image]}"
-    assert [one.name for one in example.said] == ["LPT++", "visual", "language"]
-    for one, row in zip(example.said, ["LPT++", "visual, phase 2", "language, phase 2"], strict=True):
-        assert (one.label, one.probability) == (f"class {of.said[row][image]}", of.sure[row][image])
-        assert one.right == (of.said[row][image] == of.labels[image])
-    assert [one.weight for one in example.said] == [None, *(of.weights[name][image] for name in of.weights)]
+    assert [one.name for one in example.outputs] == ["LPT++", "visual", "language"]
+    for one, row in zip(example.outputs, ["LPT++", "visual, phase 2", "language, phase 2"], strict=True):
+        assert (one.label, one.probability) == (f"class {of.outputs[row][image]}", of.sure[row][image])
+        assert one.right == (of.outputs[row][image] == of.labels[image])
+    assert [one.weight for one in example.outputs] == [None, *(of.weights[name][image] for name in of.weights)]
     assert found.note == ""
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lptpp.report.gather import Run, gather
-from lptpp.report.sections.groups import choosers, heat_map, section, told
+from lptpp.report.sections.groups import choosers, heat_map, messages, section
 from tests.report.made import make_run
 
 
@@ -37,10 +37,10 @@ def test_many_classes_are_taken_together(tmp_path) -> None:
 
 
 def test_how_many_groups_are_used_and_how_evenly() -> None:
-    assert told(np.array([[3, 0, 1], [1, 0, 3]]), 1).startswith(
+    assert messages(np.array([[3, 0, 1], [1, 0, 3]]), 1).startswith(
         "2 of 3 groups are used, as evenly as 2.0 groups of equal"
     )
-    assert "1 of 3 groups are used, as evenly as 1.0" in told(np.array([[5, 0, 0]]), 1)
+    assert "1 of 3 groups are used, as evenly as 1.0" in messages(np.array([[5, 0, 0]]), 1)
 
 
 def test_the_classes_of_a_group_are_those_of_which_most_images_choose_it(run: Run) -> None:

@@ -40,9 +40,9 @@ def test_every_image_counts_once_among_the_experts_that_are_right(run: Run) -> N
     of, images = run.predictions, len(run.predictions.labels)
     counted = {"all": [], "visual only": [], "language only": [], "none": []}
     for i, label in enumerate(of.labels):
-        right = [name for name, row in run.finals.items() if of.said[row][i] == label]
+        right = [name for name, row in run.finals.items() if of.outputs[row][i] == label]
         kind = {0: "none", 1: f"{right[0]} only" if right else "", 2: "all"}[len(right)]
-        counted[kind].append(of.said["LPT++"][i] == label)
+        counted[kind].append(of.outputs["LPT++"][i] == label)
     rows = {row[0].text: (row[1].text, row[2].text) for row in agreement(run).rows}
     assert rows == {
         kind: (f"{100 * len(right) / images:.1f}\u00a0%", f"{100 * np.mean(right):.1f}\u00a0%")

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from lptpp.data.sources import cifar, emoji, folder, huggingface, inat, lists, table, webdataset
 from lptpp.data.dataset import Collection
 from lptpp.data.long_tail import draw_long_tail
+from lptpp.data.sources import cifar, emoji, folder, huggingface, inat, lists, table, webdataset
 from lptpp.data.split import draw_part
 from lptpp.utils.errors import UserError, did_you_mean
 

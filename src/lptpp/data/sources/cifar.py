@@ -11,8 +11,8 @@ import numpy as np
 from torchvision.datasets import CIFAR10, CIFAR100
 
 from lptpp.data.dataset import Collection, Split
-from lptpp.data.sources.folder import folder
 from lptpp.data.long_tail import draw_sizes, long_tail
+from lptpp.data.sources.folder import folder
 from lptpp.utils.errors import UserError
 
 FACTOR = 100.0  # the imbalance factor where none is given

@@ -86,8 +86,8 @@ def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:
             return
         missing.append(f"{place}: {image}")
     if missing:
-        told = f"None of the {len(missing):,} listed images is there ({listed(missing, 1)})"
-        raise UserError(f"{told}: correct data.root or the paths.")
+        message = f"None of the {len(missing):,} listed images is there ({listed(missing, 1)})"
+        raise UserError(f"{message}: correct data.root or the paths.")
 
 
 def natural(name: str) -> tuple[list[tuple[int, str]], str]:

@@ -14,13 +14,13 @@ LIMITS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
 
 def section(run: Run) -> Section:
     """Return the part on calibration: of the answer, and of each row that an option at test time adds."""
-    rows = [name for name in run.metrics["rows"] if name == run.answer or name.startswith(f"{run.answer}, ")]
+    rows = [name for name in run.metrics["rows"] if name == run.result or name.startswith(f"{run.result}, ")]
     return Section("The probabilities", [*(diagram(run, row) for row in rows), limits(run)])
 
 
 def diagram(run: Run, row: str) -> Plate:
     """Draw a reliability diagram, and under it how many images each bin holds."""
-    sure, correct = run.predictions.sure[row], run.predictions.said[row] == run.predictions.labels
+    sure, correct = run.predictions.sure[row], run.predictions.predicted[row] == run.predictions.labels
     images, right, total = calibration_bins(sure, correct)
     filled, width = np.flatnonzero(images), 1 / len(images)
     middle = (filled + 0.5) * width
@@ -34,13 +34,14 @@ def diagram(run: Run, row: str) -> Plate:
     above.legend(loc="upper left")
     below.bar(middle, 100 * images[filled] / len(sure), 0.92 * width, color=SHARE)
     below.set(xlim=(0, 1), xlabel="probability of the predicted class", ylabel="share, %")
-    return Plate(figure, f"Reliability of {row}", told(sure, correct, run.metrics["rows"][row]["calibration_error"]), (
+    finding = message(sure, correct, run.metrics["rows"][row]["calibration_error"])
+    return Plate(figure, f"Reliability of {row}", finding, (
         "Images are sorted by how sure the prediction is. A bar is how many of them are right; where the dark line is"
         " above it, the model is surer than it should be. Below: how many images are of each kind."
     ))  # fmt: skip
 
 
-def told(sure: np.ndarray, correct: np.ndarray, error: float) -> str:
+def message(sure: np.ndarray, correct: np.ndarray, error: float) -> str:
     """Return in a sentence whether the probabilities are too high or too low, and by how much."""
     average, right = 100 * sure.mean(), 100 * correct.mean()
     verdict = "too sure" if average - right > 1 else "not sure enough" if right - average > 1 else "as it should be"
@@ -50,7 +51,7 @@ def told(sure: np.ndarray, correct: np.ndarray, error: float) -> str:
 
 def limits(run: Run) -> Table:
     """Return how many images are left, and how many of them are right, where predictions below a limit are refused."""
-    sure, correct = run.predictions.sure[run.answer], run.predictions.said[run.answer] == run.predictions.labels
+    sure, correct = run.predictions.sure[run.result], run.predictions.predicted[run.result] == run.predictions.labels
     rows = []
     for limit in LIMITS:
         kept = sure >= limit

@@ -12,18 +12,20 @@ SHOWN = 15
 
 def section(run: Run) -> Section | None:
     """Return the part on the most frequent confusions; None where all predictions are right."""
-    said, labels = run.predictions.said[run.answer], run.predictions.labels
-    wrong = said != labels
+    predicted, labels = run.predictions.predicted[run.result], run.predictions.labels
+    wrong = predicted != labels
     if not wrong.any():
         return None
     return Section(
-        "The mistakes", [pairs(run, said, labels), takers(run, said, labels)], flow(run, said[wrong], labels[wrong])
+        "The mistakes",
+        [pairs(run, predicted, labels), takers(run, predicted, labels)],
+        flow(run, predicted[wrong], labels[wrong]),
     )
 
 
-def pairs(run: Run, said: np.ndarray, labels: np.ndarray) -> Table:
+def pairs(run: Run, predicted: np.ndarray, labels: np.ndarray) -> Table:
     """Return the most frequent pairs of true and predicted class."""
-    wrong = [pair for pair in confusion(said, labels) if pair[0] != pair[1]]
+    wrong = [pair for pair in confusion(predicted, labels) if pair[0] != pair[1]]
     names, shots, tested = run.classes.names, run.classes.shots, run.classes.tested
     rows = [
         [
@@ -38,10 +40,13 @@ def pairs(run: Run, said: np.ndarray, labels: np.ndarray) -> Table:
     return Table("The most confused pairs", ["true class", "taken for", "images", "of the class"], rows, reading)
 
 
-def takers(run: Run, said: np.ndarray, labels: np.ndarray) -> Table:
+def takers(run: Run, predicted: np.ndarray, labels: np.ndarray) -> Table:
     """Return the classes that most other images are taken for."""
     names, shots, classes = run.classes.names, run.classes.shots, len(run.classes.names)
-    taken, wrong = np.bincount(said, minlength=classes), np.bincount(said[said != labels], minlength=classes)
+    taken, wrong = (
+        np.bincount(predicted, minlength=classes),
+        np.bincount(predicted[predicted != labels], minlength=classes),
+    )
     rows = [
         [class_cell(names[i], shots[i]), number(f"{wrong[i]:,}"), number(percent(100 - 100 * wrong[i] / taken[i]))]
         for i in np.argsort(-wrong, kind="stable")[:SHOWN]
@@ -51,10 +56,10 @@ def takers(run: Run, said: np.ndarray, labels: np.ndarray) -> Table:
     return Table("Classes that others are taken for", ["predicted class", "wrongly", "right when said"], rows, reading)
 
 
-def flow(run: Run, said: np.ndarray, labels: np.ndarray) -> str:
+def flow(run: Run, predicted: np.ndarray, labels: np.ndarray) -> str:
     """Return in a sentence how often a wrong prediction is a class with more training images than the true one."""
-    upwards = 100 * (run.classes.counts[said] > run.classes.counts[labels]).mean()
+    upwards = 100 * (run.classes.counts[predicted] > run.classes.counts[labels]).mean()
     return (
-        f"{percent(upwards)} of the {len(said):,} mistakes take a picture for a class with more training images than"
-        " its own: far above a half, the model leans to frequent classes; far below, to rare ones."
+        f"{percent(upwards)} of the {len(predicted):,} mistakes take a picture for a class with more training images"
+        " than its own: far above a half, the model leans to frequent classes; far below, to rare ones."
     )

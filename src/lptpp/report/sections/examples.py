@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from lptpp.report.gather import Run
-from lptpp.report.section import Example, Opinion, Section, Strip
+from lptpp.report.section import Example, RowPrediction, Section, Strip
 from lptpp.report.text import counted
 from lptpp.report.thumbnails import thumbnails
 
@@ -35,9 +35,9 @@ READINGS = {
 
 def choose(run: Run) -> dict[str, list[int]]:
     """Return the images of each strip, by its title; no strip of the worst where a run folder lacks what it needs."""
-    of, answer = run.predictions, run.answer
-    right = of.said[answer] == of.labels
-    sure = np.argsort(-of.sure[answer], kind="stable")
+    of, result = run.predictions, run.result
+    right = of.predicted[result] == of.labels
+    sure = np.argsort(-of.sure[result], kind="stable")
     wrong_and_sure = _one_a_class(sure[~right[sure]], of.labels)
     found = {"Right and sure": _one_a_class(sure[right[sure]], of.labels)}
     if of.truth is not None:
@@ -60,9 +60,9 @@ def _example(run: Run, image: int, picture: str | None) -> Example:
     of, names = run.predictions, run.classes.names
     label = of.labels[image]
     experts = [
-        _opinion(run, image, row, name, of.weights[name][image] if len(run.finals) > 1 else None)
+        _row_prediction(run, image, row, name, of.weights[name][image] if len(run.finals) > 1 else None)
         for name, row in run.finals.items()
-        if row != run.answer
+        if row != run.result
     ]
     return Example(
         picture,
@@ -71,14 +71,16 @@ def _example(run: Run, image: int, picture: str | None) -> Example:
         str(run.classes.shots[label]),
         int(run.classes.counts[label]),
         None if of.truth is None else float(of.truth[image]),
-        [_opinion(run, image, run.answer, run.answer, None), *experts],
+        [_row_prediction(run, image, run.result, run.result, None), *experts],
     )
 
 
-def _opinion(run: Run, image: int, row: str, name: str, weight: float | None) -> Opinion:
+def _row_prediction(run: Run, image: int, row: str, name: str, weight: float | None) -> RowPrediction:
     of = run.predictions
-    said = of.said[row][image]
-    return Opinion(name, run.classes.names[said], float(of.sure[row][image]), bool(said == of.labels[image]), weight)
+    predicted = of.predicted[row][image]
+    return RowPrediction(
+        name, run.classes.names[predicted], float(of.sure[row][image]), bool(predicted == of.labels[image]), weight
+    )
 
 
 def _missing(run: Run, found: dict[int, str], chosen: dict[str, list[int]]) -> tuple[str, str]:
@@ -87,6 +89,6 @@ def _missing(run: Run, found: dict[int, str], chosen: dict[str, list[int]]) -> t
     if run.pictures is None and gone:
         return f"The pictures cannot be shown: {run.why_no_pictures}", ""
     if run.predictions.truth is None:
-        told = "predictions.csv lacks the probability of the true class, by which the worst are found. This adds it:"
-        return told, f"lptpp evaluate {run.folder}"
+        message = "predictions.csv lacks the probability of the true class, by which the worst are found. This adds it:"
+        return message, f"lptpp evaluate {run.folder}"
     return f"{counted(gone, 'picture')} cannot be read any more." if gone else "", ""

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from lptpp.report.gather import Run
 from lptpp.report.section import Cell, Plate, Section, Table, number
-from lptpp.report.style import COLOURS, MUTED, plain_figure
+from lptpp.report.style import COLORS, MUTED, plain_figure
 from lptpp.report.text import percent, shortened
 
 MOST_ROWS = 40  # of a heat map: more classes are taken together
@@ -45,20 +45,20 @@ def heat_map(run: Run, name: str, counts: np.ndarray) -> Plate:
     image = _draw_cells(ax, shares)
     _label_rows(ax, run, rows)
     figure.colorbar(image, ax=ax, location="bottom", label="images that choose it, %", shrink=0.7, aspect=40)
-    return Plate(figure, f"Groups that {name} chooses", told(counts, run.settings.experts[name].chosen), (
-        "Rows are classes, the largest on top, coloured at the left by shot; a dark cell is a group that most images of"
+    return Plate(figure, f"Groups that {name} chooses", message(counts, run.settings.experts[name].top_k), (
+        "Rows are classes, the largest on top, colored at the left by shot; a dark cell is a group that most images of"
         " the class choose. Rows alike: the pool does not tell classes apart. The bars are all images together."
     ))  # fmt: skip
 
 
-def told(counts: np.ndarray, chosen: int) -> str:
+def message(counts: np.ndarray, top_k: int) -> str:
     """Return in a sentence how many groups are in use, and how evenly."""
     shares = counts.sum(0) / counts.sum()
     used = shares[shares > 0]
     even = np.exp(-(used * np.log(used)).sum())
     return (
         f"{len(used)} of {len(shares)} groups are used, as evenly as {even:.1f} groups of equal use; each image uses"
-        f" {chosen}."
+        f" {top_k}."
     )
 
 
@@ -93,7 +93,7 @@ def _draw_cells(ax: Axes, shares: np.ndarray) -> AxesImage:
 
 
 def _label_rows(ax: Axes, run: Run, rows: list[np.ndarray]) -> None:
-    """Name the classes at the left, or say how many training images those of a row have; and colour them by shot."""
+    """Name the classes at the left, or say how many training images those of a row have; and color them by shot."""
     counts = [run.classes.counts[row] for row in rows]
     single = all(len(row) == 1 for row in rows)
     labels = [shortened(run.classes.names[row[0]], 18) for row in rows] if single else [f"{n[0]:,}" for n in counts]
@@ -102,6 +102,6 @@ def _label_rows(ax: Axes, run: Run, rows: list[np.ndarray]) -> None:
     ax.set_ylabel("" if single else "training images of the classes")
     ax.tick_params(axis="y", length=0, pad=9)
     strip = ax.inset_axes((-0.03, 0, 0.018, 1), sharey=ax)
-    colours = [[to_rgb(COLOURS[run.classes.shots[row[0]]])] for row in rows]
-    strip.imshow(colours, aspect="auto", interpolation="none", extent=(0, 1, len(rows) - 0.5, -0.5))
+    colors = [[to_rgb(COLORS[run.classes.shots[row[0]]])] for row in rows]
+    strip.imshow(colors, aspect="auto", interpolation="none", extent=(0, 1, len(rows) - 0.5, -0.5))
     strip.axis("off")

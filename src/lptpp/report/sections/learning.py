@@ -65,10 +65,10 @@ def curves(title: str, reading: str, experts: dict[str, Rows]) -> Plate:
 
 
 def _draw_lines(ax: Axes, experts: dict[str, Rows], key: str) -> None:
-    for (name, rows), (colour, dashes) in zip(experts.items(), LINES * len(experts), strict=False):
+    for (name, rows), (color, dashes) in zip(experts.items(), LINES * len(experts), strict=False):
         known = [(int(row["epoch"]), float(row[key])) for row in rows if row.get(key)]
         marker = "o" if len(rows) <= MARKED else ""
-        ax.plot(*np.reshape(known, (-1, 2)).T, color=colour, linestyle=dashes, marker=marker, markersize=4, label=name)
+        ax.plot(*np.reshape(known, (-1, 2)).T, color=color, linestyle=dashes, marker=marker, markersize=4, label=name)
     ax.set_ylabel(MEASURES[key])
     ax.margins(y=0.15)
 
@@ -79,8 +79,8 @@ def fall(experts: dict[str, Rows]) -> str:
         name: list(dict.fromkeys(f"{float(row['loss']):.2f}" for row in (rows[0], rows[-1])))
         for name, rows in experts.items()
     }
-    told = "; ".join((f"{name}: " if len(ends) > 1 else "") + " to ".join(losses) for name, losses in ends.items())
-    return f"Loss, first to last epoch: {told}."
+    message = "; ".join((f"{name}: " if len(ends) > 1 else "") + " to ".join(losses) for name, losses in ends.items())
+    return f"Loss, first to last epoch: {message}."
 
 
 def durations(stages: dict[str, Rows]) -> Table:

@@ -12,18 +12,18 @@ from lptpp.report.text import percent, signed
 def agreement(run: Run) -> Table:
     """Return for each set of experts that are right how many images that is, and how often the answer is."""
     of = run.predictions
-    right = np.stack([of.said[row] == of.labels for row in run.finals.values()], axis=1)  # (n, E)
-    answer = of.said[run.answer] == of.labels
+    right = np.stack([of.predicted[row] == of.labels for row in run.finals.values()], axis=1)  # (n, E)
+    result = of.predicted[run.result] == of.labels
     rows = [
         [
             Cell(_told(list(run.finals), kind)),
             number(percent(100 * here.mean(), 1)),
-            number(percent(100 * answer[here].mean(), 1)),
+            number(percent(100 * result[here].mean(), 1)),
         ]
         for kind in np.unique(right, axis=0)[::-1]
         if (here := (right == kind).all(1)).any()
     ]
-    headings = ["experts that are right", "of the images", f"{run.answer} is right"]
+    headings = ["experts that are right", "of the images", f"{run.result} is right"]
     reading = (
         f"Some expert is right on {percent(100 * right.any(1).mean(), 1)} of the images. Where only one of them is, a"
         " high number in the last column says that the scorer knows whom to trust."
@@ -48,30 +48,30 @@ def section(run: Run) -> Section | None:
         gains = [gain(run, row, name) for name, row in run.finals.items()]
         return Section("The mixture", [*gains, *(weight(run, name) for name in weighed), agreement(run)])
     before = f"{experts[0]}, phase 1"
-    if before == run.answer or before not in run.metrics["rows"]:
+    if before == run.result or before not in run.metrics["rows"]:
         return None
     return Section("The group prompts", [gain(run, before, "phase 1")])
 
 
 def gain(run: Run, row: str, name: str) -> Plate:
     """Draw how many points of accuracy the answer adds to another row, class by class."""
-    values = run.classes.accuracy[run.answer] - run.classes.accuracy[row]
+    values = run.classes.accuracy[run.result] - run.classes.accuracy[row]
     figure, ax, tips = class_plot(run, values, "{:+.0f} points", "gain, points")
     most = 1.08 * max(np.nanmax(np.abs(values), initial=0), 5)
     ax.axhline(0, color=INK, linewidth=0.9)
     ax.set_ylim(-most, most)
-    reading = f"Above the line {run.answer} recognises a class better than {row}, below it worse."
-    return Plate(figure, f"Gain of {run.answer} over {name}", gain_told(run, values), reading, tips)
+    reading = f"Above the line {run.result} recognizes a class better than {row}, below it worse."
+    return Plate(figure, f"Gain of {run.result} over {name}", gain_told(run, values), reading, tips)
 
 
 def gain_told(run: Run, values: np.ndarray) -> str:
     """Return how many classes gain and lose, and which most."""
     better, worse, equal = (values > 0).sum(), (values < 0).sum(), (values == 0).sum()
-    told = f"Better on {better:,} classes, worse on {worse:,}, the same on {equal:,}."
+    message = f"Better on {better:,} classes, worse on {worse:,}, the same on {equal:,}."
     named = [
         f"{words} most: {found}" for sign, words in ((1, "Gains"), (-1, "loses")) if (found := _most(run, values, sign))
     ]
-    return f"{told} {'; '.join(named)}." if named else told
+    return f"{message} {'; '.join(named)}." if named else message
 
 
 def weight(run: Run, name: str) -> Plate:
@@ -81,9 +81,10 @@ def weight(run: Run, name: str) -> Plate:
     figure, ax, tips = class_plot(run, values, "weight {:.2f}", f"mean weight of {name}")
     ax.axhline(1 / len(experts), color=INK, linewidth=0.9)
     ax.set_ylim(-0.03, 1.03)
-    told = [f"{shot} {weights[shot][name]:.2f}" for shot in SHOTS if weights[shot][name] is not None]
+    message = [f"{shot} {weights[shot][name]:.2f}" for shot in SHOTS if weights[shot][name] is not None]
     rest = f" What is left to 1 is the weight of {experts[1]}." if len(experts) == 2 else ""
-    return Plate(figure, f"The scorer's weight for {name}", f"Mean over the images of each shot: {', '.join(told)}.", (
+    finding = f"Mean over the images of each shot: {', '.join(message)}."
+    return Plate(figure, f"The scorer's weight for {name}", finding, (
         f"The horizontal line is the plain average. A slope says that the scorer trusts {name} more at one end of the"
         f" class frequencies.{rest}"
     ), tips)  # fmt: skip

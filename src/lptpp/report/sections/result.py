@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.data.statistics import describe_borders
+from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.table import BALANCED
 from lptpp.evaluation.intervals import few_tested, interval
-from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, best_cells, known, one_decimal
+from lptpp.evaluation.table import ACCURACIES, BALANCED, COLUMNS, MISSING, best_cells, known, one_decimal
 from lptpp.report.gather import Run
 from lptpp.report.section import Cell, Plate, Section, Table, number
-from lptpp.report.style import COLOURS, MARKS, PALE, SHOTS, panel
+from lptpp.report.style import COLORS, MARKS, PALE, SHOTS, panel
 from lptpp.report.text import counted, percent, shortened, signed
 
 
@@ -26,11 +25,11 @@ def shot_plot(run: Run) -> Plate:
     for shot in SHOTS:
         at = [(row[shot], place) for place, row in enumerate(rows.values()) if row[shot] is not None]
         if at:
-            ax.plot(*zip(*at, strict=True), MARKS[shot], color=COLOURS[shot], markersize=7, label=shot)
+            ax.plot(*zip(*at, strict=True), MARKS[shot], color=COLORS[shot], markersize=7, label=shot)
     ax.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy, %")
     ax.set_yticks(range(len(rows)), [shortened(name, 24) for name in rows])
     for label, name in zip(ax.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if name == run.answer else "normal")
+        label.set_fontweight("bold" if name == run.result else "normal")
     ax.grid(axis="y", visible=False)
     ax.tick_params(axis="y", length=0)
     figure.legend(loc="outside upper right", ncols=3)
@@ -41,36 +40,38 @@ def shot_plot(run: Run) -> Plate:
 
 def spread(run: Run) -> str:
     """Return in a sentence how far apart the answer's accuracies on frequent and on rare classes are."""
-    known = {shot: run.metrics["rows"][run.answer][shot] for shot in SHOTS}
+    known = {shot: run.metrics["rows"][run.result][shot] for shot in SHOTS}
     known = {shot: value for shot, value in known.items() if value is not None}
-    told = " and ".join(
+    message = " and ".join(
         f"{percent(known[shot], 1)} of {shot}-shot" for shot in dict.fromkeys([*known][:1] + [*known][-1:])
     )
     difference = f": {signed(known['many'] - known['few'])} points" if {"many", "few"} <= known.keys() else ""
-    return f"{run.answer} is right on {told} images{difference}."
+    return f"{run.result} is right on {message} images{difference}."
 
 
 def section(run: Run) -> Section:
     """Return the part that holds the numbers."""
-    told = " ".join(filter(None, (verdict(run), trust(run), no_balanced(run))))
-    return Section("The result", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], told)
+    message = " ".join(filter(None, (verdict(run), trust(run), no_balanced(run))))
+    return Section(
+        "The result", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], message
+    )
 
 
 def verdict(run: Run) -> str:
     """Return in a sentence what was measured, and what the answer adds to the other rows."""
-    rows, answer = run.metrics["rows"], run.answer
+    rows, result = run.metrics["rows"], run.result
     of = f"{run.metrics['images']:,} pictures of the {run.metrics['split']} part"
-    told = f"{answer} names the right class for {percent(rows[answer]['overall'], 1)} of the {of}."
-    rivals = {name: rows[row] for name, row in run.finals.items() if row != answer}
+    message = f"{result} names the right class for {percent(rows[result]['overall'], 1)} of the {of}."
+    rivals = {name: rows[row] for name, row in run.finals.items() if row != result}
     if not rivals:
-        return told
+        return message
     best = max(rivals, key=lambda name: rivals[name]["overall"])
     differences = [
-        f"{signed(rows[answer][key] - rivals[best][key])} points {words}"
+        f"{signed(rows[result][key] - rivals[best][key])} points {words}"
         for key, words in (("overall", "overall"), ("few", "on few-shot classes"))
-        if known(rows[answer][key])
+        if known(rows[result][key])
     ]
-    return f"{told} Against its best expert, {best}, that is {' and '.join(differences)}."
+    return f"{message} Against its best expert, {best}, that is {' and '.join(differences)}."
 
 
 def trust(run: Run) -> str:
@@ -79,8 +80,8 @@ def trust(run: Run) -> str:
     if not few_tested(tested):
         return ""
     whole, few = int(tested.sum()), int(tested[run.classes.shots == "few"].sum())
-    row = run.metrics["rows"][run.answer]
-    told = [
+    row = run.metrics["rows"][run.result]
+    message = [
         f"{percent(row[key], 1)} {words} may be anything from {_interval(row[key], images)}"
         for key, words, images in (
             ("overall", "overall", whole),
@@ -89,7 +90,7 @@ def trust(run: Run) -> str:
         if known(row[key]) and (key == "overall" or images < whole)
     ]
     median = f"{np.median(tested[tested > 0]):g}"
-    return f"This part is small, {median} images of a class on median: {', '.join(told)} (95 % intervals by Wilson)."
+    return f"This part is small, {median} images of a class on median: {', '.join(message)} (95 % intervals by Wilson)."
 
 
 def _interval(accuracy: float, images: int) -> str:
@@ -108,8 +109,8 @@ def balanced_table(run: Run) -> list[Table]:
     balanced = run.metrics.get("balanced")
     if not balanced or not balanced["rows"]:
         return []
-    told = describe_balanced(balanced, run.metrics["split"])
-    reading = f"{told.capitalize()}, each class counts the same. Accuracy in %."
+    message = describe_balanced(balanced, run.metrics["split"])
+    reading = f"{message.capitalize()}, each class counts the same. Accuracy in %."
     return [_table(run, "The shot table, balanced", balanced["rows"], BALANCED, reading)]
 
 
@@ -121,13 +122,13 @@ def shot_table(run: Run) -> Table:
 
 def test_time_table(run: Run) -> list[Table]:
     """Return what each test-time row changes against the answer, if there are such rows."""
-    rows, answer = run.metrics["rows"], run.answer
-    changed = {name: row for name, row in rows.items() if name.startswith(f"{answer}, ")}
+    rows, result = run.metrics["rows"], run.result
+    changed = {name: row for name, row in rows.items() if name.startswith(f"{result}, ")}
     cells = [
-        [_name(name), *(number(_change(row[key], rows[answer][key])) for key in COLUMNS)]
+        [_name(name), *(number(_change(row[key], rows[result][key])) for key in COLUMNS)]
         for name, row in changed.items()
     ]
-    reading = f"What each option changes against {answer}, in points."
+    reading = f"What each option changes against {result}, in points."
     return [Table("Options at test time", ["", *COLUMNS.values()], cells, reading)] if cells else []
 
 
@@ -141,8 +142,8 @@ def _table(
     best = best_cells(rows.values())
     cells = [[_name(name), *_metrics(row, best, columns)] for name, row in rows.items()]
     marks = "The marked row is the run's answer, bold the best of its column."
-    reading = f"{reading} {marks} {describe_borders(run.borders).capitalize()}."
-    return Table(title, ["", *columns.values()], cells, reading, list(rows).index(run.answer))
+    reading = f"{reading} {marks} {describe_shots(run.shot_thresholds).capitalize()}."
+    return Table(title, ["", *columns.values()], cells, reading, list(rows).index(run.result))
 
 
 def _metrics(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[str, str]) -> list[Cell]:

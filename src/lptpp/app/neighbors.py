@@ -16,13 +16,13 @@ from lptpp.data.cache import Pictures, check
 from lptpp.data.dataset import Collection, Split
 from lptpp.data.prepare import fault_progress
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import answer
+from lptpp.inference.outputs import predict_batch
 from lptpp.inference.runtime import each_once, evaluation_views
 from lptpp.report.thumbnails import thumbnail
 from lptpp.utils.io import replacing
 
 log = logging.getLogger("lptpp")
-FILE = "neighbours.safetensors"
+FILE = "neighbors.safetensors"
 SHOWN = 6
 Table = dict[str, torch.Tensor]
 
@@ -37,7 +37,7 @@ class Similar:
     picture: str | None  # a small copy as data URI; None where it cannot be read any more
 
 
-class Neighbours:
+class Neighbors:
     """The features of all training pictures that can be read."""
 
     def __init__(self, features: torch.Tensor, split: Split, class_names: list[str], experts: int) -> None:
@@ -60,15 +60,15 @@ class Neighbours:
         return Similar(self.split.name(place), label, similarity, thumbnail(self.split.images[place]))
 
 
-def neighbours_of(model: Model, collection: Collection, folder: Path) -> Neighbours:
-    """Return the neighbours among the training pictures, from `folder` if they are there, else computed and kept."""
+def neighbors_of(model: Model, collection: Collection, folder: Path) -> Neighbors:
+    """Return the neighbors among the training pictures, from `folder` if they are there, else computed and kept."""
     identity = {"model": model.mixture.fingerprint(), "pictures": _digest(collection)}
     table = _kept(folder / FILE, identity)
     if table is None:
         table = _computed(model, collection.train)
         _keep(folder / FILE, table, identity)
     split = collection.train.subset(table["places"].numpy())
-    return Neighbours(table["features"], split, collection.class_names, len(model.mixture.experts))
+    return Neighbors(table["features"], split, collection.class_names, len(model.mixture.experts))
 
 
 def _computed(model: Model, split: Split) -> Table:
@@ -79,9 +79,12 @@ def _computed(model: Model, split: Split) -> Table:
     places = [place for place in range(len(split)) if split.name(place) not in bad]
     pictures = Pictures(good["train"], 0)
     views = evaluation_views(model.mixture, pictures)
-    judged = model.runner.judgements(model.mixture, views, each_once(pictures), "Similar pictures, once")
+    batches = model.runner.expert_outputs(model.mixture, views, each_once(pictures), "Similar pictures, once")
     with torch.no_grad():
-        features = [torch.cat([*answer(model.mixture, said).features.values()], 1) for said, _, _ in judged]
+        features = [
+            torch.cat([*predict_batch(model.mixture, expert_outputs).features.values()], 1)
+            for expert_outputs, _, _ in batches
+        ]
     return {"features": torch.cat(features), "places": torch.tensor(places)}
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.app import neighbours
-from lptpp.app.neighbours import FILE, neighbours_of
+from lptpp.app import neighbors
+from lptpp.app.neighbors import FILE, neighbors_of
 from lptpp.data.dataset import Collection, Split
 from lptpp.data.prepare import collection_of
 
@@ -22,19 +22,17 @@ def collection(model) -> Collection:
 @pytest.fixture
 def computed(monkeypatch) -> list[int]:
     """The numbers of training pictures of every table that is computed, not read."""
-    counts, compute = [], neighbours._computed
-    monkeypatch.setattr(
-        neighbours, "_computed", lambda model, split: counts.append(len(split)) or compute(model, split)
-    )
+    counts, compute = [], neighbors._computed
+    monkeypatch.setattr(neighbors, "_computed", lambda model, split: counts.append(len(split)) or compute(model, split))
     return counts
 
 
 def test_the_nearest_are_those_of_a_literal_search(model, collection, pictures, tmp_path):
-    found = neighbours_of(model, collection, tmp_path)
-    asked = model.judge([pictures / "test" / "apple" / "2.png"]).features
+    found = neighbors_of(model, collection, tmp_path)
+    asked = model.predict_batch([pictures / "test" / "apple" / "2.png"]).features
     expected = []
     for image, label in zip(collection.train.images, collection.train.labels, strict=True):
-        own = model.judge([image]).features
+        own = model.predict_batch([image]).features
         cosines = [torch.cosine_similarity(own[name], asked[name]).item() for name in asked]
         expected.append((sum(cosines) / len(cosines), str(image), collection.class_names[label]))
     expected.sort(reverse=True)
@@ -45,7 +43,7 @@ def test_the_nearest_are_those_of_a_literal_search(model, collection, pictures, 
 
 
 def test_they_are_computed_once(model, collection, computed, tmp_path):
-    first, second = (neighbours_of(model, collection, tmp_path) for _ in range(2))
+    first, second = (neighbors_of(model, collection, tmp_path) for _ in range(2))
     assert computed == [17]
     assert torch.equal(first.features, second.features)
     assert first.split.images == second.split.images
@@ -54,7 +52,7 @@ def test_they_are_computed_once(model, collection, computed, tmp_path):
 
 @pytest.mark.parametrize("change", ["label", "name", "model", "file"])
 def test_they_are_computed_again_where_anything_differs(change, model, collection, computed, tmp_path, monkeypatch):
-    neighbours_of(model, collection, tmp_path)
+    neighbors_of(model, collection, tmp_path)
     train = collection.train
     if change == "label":
         train.labels[0] = 1
@@ -65,8 +63,8 @@ def test_they_are_computed_again_where_anything_differs(change, model, collectio
         monkeypatch.setattr(type(model.mixture), "fingerprint", lambda mixture: "another")
     else:
         (tmp_path / FILE).write_bytes((tmp_path / FILE).read_bytes()[:100])
-    neighbours_of(model, collection, tmp_path)
-    neighbours_of(model, collection, tmp_path)
+    neighbors_of(model, collection, tmp_path)
+    neighbors_of(model, collection, tmp_path)
     assert computed == [17, 17]
 
 
@@ -76,17 +74,17 @@ def test_unreadable_pictures_are_left_out(model, collection, pictures, tmp_path)
     images = [train.images[0], tmp_path / "bad.png", *train.images[2:]]
     collection = replace(collection, train=Split(images, train.labels))
     for _ in range(2):  # computed, then read
-        found = neighbours_of(model, collection, tmp_path)
+        found = neighbors_of(model, collection, tmp_path)
         assert found.split.images == [train.images[0], *train.images[2:]]
         assert found.split.labels.tolist() == [*train.labels[:1], *train.labels[2:]]
-        own = model.judge([train.images[2]]).features
+        own = model.predict_batch([train.images[2]]).features
         torch.testing.assert_close(found.features[1], torch.cat([*own.values()], 1)[0], atol=1e-5, rtol=0)
 
 
 def test_a_picture_that_is_gone_is_named_without_a_copy(model, collection, pictures, tmp_path):
     here = Path(shutil.copy(pictures / "train" / "dog" / "0.png", tmp_path / "dog.png"))
     collection = replace(collection, train=Split([here], np.array([3])))
-    found = neighbours_of(model, collection, tmp_path)
+    found = neighbors_of(model, collection, tmp_path)
     here.unlink()
     (only,) = found.nearest(found.features[0])
     assert (only.name, only.label, only.picture) == (str(here), "dog", None)
@@ -98,6 +96,6 @@ def test_a_folder_that_cannot_be_written_is_told(model, collection, tmp_path, mo
 
     monkeypatch.setattr(os, "fsync", refuse)
     with caplog.at_level(logging.WARNING, logger="lptpp"):
-        assert len(neighbours_of(model, collection, tmp_path).features) == 17
+        assert len(neighbors_of(model, collection, tmp_path).features) == 17
     assert "cannot be written" in caplog.text
     assert not list(tmp_path.iterdir())
