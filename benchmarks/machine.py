@@ -1,28 +1,20 @@
-"""What a table of measurements is stamped with, and the peak memory of a piece of work."""
+"""The machine, versions and commit that are recorded with every table."""
 
-import gc
 import os
 import platform
 import subprocess
-from collections.abc import Callable
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 ROOT = Path(__file__).parent.parent
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's own chatter, on machines without a GPU
-PEAK_MEMORY = {
-    "cpu": "the sum of all live tensors that the run itself allocated (torch.profiler), without the libraries' scratch",
-    "cuda": "torch.cuda.max_memory_allocated less what was allocated before the run",
-}
 
 
 def stamp(device: torch.device) -> dict[str, Any]:
-    """Return the machine, the versions, the commit and the date, as JSON knows them."""
+    """Return machine, versions, commit and date for JSON."""
     return {
         "device": device.type,
         "processor": processor(),
@@ -38,7 +30,7 @@ def stamp(device: torch.device) -> dict[str, Any]:
 
 
 def stamp_line(stamped: dict[str, Any]) -> str:
-    """Return a stamp as one line for people."""
+    """Return a stamp as one line of text."""
     versions = ", ".join(f"{name} {number}" for name, number in stamped["versions"].items())
     where = f"{stamped['processor']}, {stamped['cores']} cores, {stamped['threads']} threads"
     gpu = f", {stamped['gpu']}" if stamped["gpu"] else ""
@@ -46,7 +38,7 @@ def stamp_line(stamped: dict[str, Any]) -> str:
 
 
 def processor() -> str:
-    """Return the name of the processor, as exactly as the system tells it."""
+    """Return the name of the processor."""
     listing = Path("/proc/cpuinfo")
     lines = listing.read_text(encoding="utf-8").splitlines() if listing.exists() else []
     named = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
@@ -54,7 +46,7 @@ def processor() -> str:
 
 
 def commit() -> str:
-    """Return the commit that this file lies in, "-dirty" where something differs from it, "unknown" outside git."""
+    """Return the commit, with "-dirty" for a changed working tree, or "unknown" outside git."""
     try:
         head, changes = _git("rev-parse", "--short=12", "HEAD"), _git("status", "--porcelain")
     except (OSError, subprocess.CalledProcessError):
@@ -65,36 +57,3 @@ def commit() -> str:
 def _git(*arguments: str) -> str:
     command = ["git", "-C", str(ROOT), *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def synchronize(device: torch.device) -> None:
-    """Wait until the device has done all it was asked for."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def peak_memory(run: Callable[[], object], device: torch.device) -> int:
-    """Return the bytes that one run needs at its peak beyond what was there before (see `PEAK_MEMORY`)."""
-    gc.collect()  # what is garbage before the run is not given back during it
-    return _peak_on_gpu(run, device) if device.type == "cuda" else _peak_on_cpu(run)
-
-
-def _peak_on_gpu(run: Callable[[], object], device: torch.device) -> int:
-    synchronize(device)
-    before = torch.cuda.memory_allocated(device)
-    torch.cuda.reset_peak_memory_stats(device)
-    run()
-    synchronize(device)
-    return torch.cuda.max_memory_allocated(device) - before
-
-
-def _peak_on_cpu(run: Callable[[], object]) -> int:
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
-        run()
-    assert profiled.profiler is not None and profiled.profiler.kineto_results is not None
-    events = [event for event in profiled.profiler.kineto_results.events() if event.name() == "[memory]"]
-    allocated = peak = 0
-    for event in sorted(events, key=lambda event: event.start_ns()):
-        allocated += event.nbytes()  # negative where memory is given back
-        peak = max(peak, allocated)
-    return peak

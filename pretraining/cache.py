@@ -1,8 +1,8 @@
-"""What a frozen EfficientNet says of a fixed number of random crops, computed once and kept on disk.
+"""Features of a frozen EfficientNet for a fixed number of random crops per image, computed once and cached.
 
-A stem costs more than the blocks after it, and nothing in it is trained. So its last feature map before the 1×1 head
-convolution is stored in float16, and beside it the pooled feature that the whole network computes from the same crop at
-a larger size: the teacher.
+The stem takes more time than the blocks after it and is never trained. So its feature map before the 1×1 head
+convolution is stored in float16, together with the pooled feature of the whole network for the same crop at a larger
+size: the teacher.
 """
 
 import itertools
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from lptpp.backbones.hybrid import fold_batch_norms
-from lptpp.data.augment import COLORS, MIRROR, NUMBERS, PLACE, colored, random_boxes
+from lptpp.data.augment import COLORS, MIRROR, NUMBERS, PLACE, adjust_colors, random_boxes
 from lptpp.data.transforms import resample
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import key, keys, uniforms
@@ -24,20 +24,23 @@ from pretraining.settings import TowerSettings
 from pretraining.stems import load_stem
 
 DTYPE = {"cpu": torch.float32, "cuda": torch.float16}
-SLICE = {"cpu": 16, "cuda": 512}  # images at once: on a CPU a small slice stays in the cache and is three times as fast
-MIRRORED = ("tiny_imagenet", "photos")  # a mirrored emoji may be another one
+SLICE = {
+    "cpu": 16,
+    "cuda": 512,
+}  # images per forward pass; on a CPU a slice that fits in the cache is 3× as fast
+MIRRORED = ("tiny_imagenet", "photos")  # a mirrored emoji may be another emoji
 
 
 class Cached(NamedTuple):
-    """The crops of one source: row `picture · views + view`."""
+    """The crops of one source; row index: image · views + view."""
 
-    maps: torch.Tensor  # (n·V, S, h, w) float16, what the head convolution of the stem reads
+    maps: torch.Tensor  # (n·V, S, h, w) float16, input of the stem's head convolution
     teacher: torch.Tensor  # (n·V, 1280) float16
     labels: torch.Tensor  # (n·V,)
 
 
 class Stem:
-    """A frozen EfficientNet in two parts: the body, and the head convolution that makes tokens of the body's map."""
+    """A frozen EfficientNet in two parts: the body, and the head convolution that turns its feature map into tokens."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         self.network = fold_batch_norms(load_stem(name))
@@ -58,9 +61,9 @@ class Stem:
 
 
 def cache_views(folder: Path, source: str, packed: Packed, settings: TowerSettings, stem: Stem) -> Cached:
-    """Return the cached crops of a source, computing those that are not there yet.
+    """Return the cached crops of a source, after computing the missing ones.
 
-    On a CPU they lie in files of `folder`, on a GPU in its memory: there, computing them again takes a minute.
+    On a CPU they are stored in `folder`; on a GPU they stay in its memory, since computing them takes only a minute.
     """
     views, grid = settings.views[source], settings.image_size // 32
     rows = len(packed.labels) * views
@@ -81,7 +84,7 @@ def cache_views(folder: Path, source: str, packed: Packed, settings: TowerSettin
 
 
 class _Store:
-    """Where cached crops lie, and how many are there."""
+    """Storage of cached crops and the number of finished rows."""
 
     def __init__(self, folder: Path, source: str, rows: int, device: torch.device) -> None:
         self.folder, self.source, self.rows, self.device = folder, source, rows, device
@@ -91,7 +94,7 @@ class _Store:
         self.done = json.loads(self.progress.read_text())["rows"] if self.on_disk and self.progress.is_file() else 0
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
-        """Return a float16 tensor (rows, *shape), the one of before where it is there."""
+        """Return a float16 tensor (rows, *shape), with the cached content if it exists."""
         shape = (self.rows, *shape)
         if not self.on_disk:
             return torch.empty(shape, dtype=torch.float16, device=self.device)
@@ -101,13 +104,13 @@ class _Store:
         return torch.from_numpy(np.memmap(path, np.float16, "r+" if whole else "w+", shape=shape))
 
     def advance(self, rows: int) -> None:
-        """Count rows as written; every few thousand are noted on disk."""
+        """Count finished rows; saves the count every few thousand."""
         before, self.done = self.done, self.done + rows
         if before // 4096 != self.done // 4096:
             self.save()
 
     def save(self) -> None:
-        """Note how many rows are there."""
+        """Save the number of finished rows."""
         if self.on_disk:
             self.progress.write_text(json.dumps({"rows": self.done}))
 
@@ -119,17 +122,17 @@ class _Shown:
         self.views, self.settings, self.source, self.device = views, settings, source, device
         shapes = np.array([picture.shape[1:] for picture in packed.pictures])  # (n, 2)
         self.sizes, kind = np.unique(shapes, axis=0, return_inverse=True)
-        self.kind = kind.ravel()  # of each picture: which of the sizes it has
+        self.kind = kind.ravel()  # of each image: index of its size
         self.pictures = [
             torch.stack([packed.pictures[i] for i in np.flatnonzero(self.kind == k)]) for k in range(len(self.sizes))
         ]
         if device.type == "cuda":
             self.pictures = [stack.pin_memory().to(device) for stack in self.pictures]
-        self.order = np.argsort(self.kind, kind="stable")  # pictures, by kind
+        self.order = np.argsort(self.kind, kind="stable")  # images sorted by size
         self.start = np.cumsum([0, *(len(one) for one in self.pictures)])
 
     def slices(self, done: int) -> Iterator[np.ndarray]:
-        """Yield rows, a slice at a time, all of pictures of one shape, from number `done` on."""
+        """Yield slices of rows, each of images of one size, from position `done` on."""
         size = SLICE[self.device.type]
         for first, last in itertools.pairwise(self.start * self.views):
             for begin in range(max(first, done), last, size):
@@ -137,12 +140,12 @@ class _Shown:
                 yield self.order[numbers // self.views] * self.views + numbers % self.views
 
     def crops(self, rows: np.ndarray) -> list[torch.Tensor]:
-        """Return one random crop for each row: at the tower's size, and at the teacher's if that is another."""
+        """Return one random crop per row: at the tower's input size, and at the teacher's if it differs."""
         settings = self.settings
         kind = self.kind[rows[0] // self.views]
         within = np.searchsorted(self.order[self.start[kind] : self.start[kind + 1]], rows // self.views)
         pictures = self.pictures[kind][torch.from_numpy(within).to(self.device)]  # (B, 3, H, W)
-        numbers = uniforms(keys(key(settings.seed, self.source), rows), NUMBERS)  # as the product's augmentation
+        numbers = uniforms(keys(key(settings.seed, self.source), rows), NUMBERS)  # as in lptpp.data.augment
         sizes = np.tile(self.sizes[kind], (len(rows), 1))
         boxes = random_boxes(sizes, settings.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :])
         boxes = torch.from_numpy(boxes).to(self.device)
@@ -158,5 +161,5 @@ class _Shown:
 
 def _normalized(crops: torch.Tensor, mirrored: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
     crops = torch.where(mirrored[:, None, None, None], crops.flip(-1), crops) / 255
-    crops = colored(crops.clamp(0, 1), factors)
+    crops = adjust_colors(crops.clamp(0, 1), factors)
     return ((crops - 0.5) / 0.5).contiguous(memory_format=torch.channels_last)

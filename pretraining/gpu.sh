@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Trains both bundled towers at once on one GPU: pretraining/gpu.sh PACK WORK [key=value ...]
+# Trains both bundled towers in parallel on one GPU: pretraining/gpu.sh PACK WORK [key=value ...]
 set -uo pipefail
 pack=$1 work=$2
 shift 2

@@ -1,4 +1,4 @@
-"""What the towers are worth: probes and zero-shot on pictures that they never saw, beside the stems they stand on."""
+"""Evaluation of the towers and their stems: probes and zero-shot accuracy on images not used in pretraining."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from sklearn.linear_model import LogisticRegression
 
 from lptpp.backbones.base import Backbone
 from lptpp.backbones.cards import load_card, read_card
-from lptpp.data.cache import Pictures
-from lptpp.data.dataset import Collection, Split
+from lptpp.data.cache import ImageCache
+from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation.metrics import class_accuracy, percent
 from lptpp.models.head import class_means
@@ -21,15 +21,15 @@ from lptpp.utils.progress import progress_bar
 from pretraining.names import imagenet_names
 from pretraining.pack import read_source
 
-SLICE = 16  # images at once
-STRENGTH = 10.0  # sklearn's C, as in the package's linear-probe row
+SLICE = 16  # images per forward pass
+STRENGTH = 10.0  # scikit-learn's C, as in the linear probe of the package
 EMOJI_TEMPLATES = ["an emoji of {}."]
 TEMPLATES = ["a photo of a {}.", "a blurry photo of a {}.", "a close-up photo of a {}.", "a {}."]
 
 
 @dataclass(frozen=True)
 class Features:
-    """Unit features of one part of a data set, by what made them: `tower` (n, F) and `stem` (n, 1280)."""
+    """Unit features of a split, by model: `tower` (n, F) and `stem` (n, 1280)."""
 
     by: dict[str, np.ndarray]
     labels: np.ndarray  # (n,)
@@ -37,9 +37,9 @@ class Features:
 
 @torch.inference_mode()
 def features(backbone: Backbone, split: Split, path: Path) -> Features:
-    """Return the features of a split, computed once and kept in the file `path`."""
+    """Return the features of a split, cached in the file `path`."""
     if not path.is_file():
-        look, tower, pictures = evaluation_transform(backbone.preprocessing), backbone.tower, Pictures(split, 0)
+        look, tower, pictures = evaluation_transform(backbone.preprocessing), backbone.tower, ImageCache(split, 0)
         tower.patch_embed.backbone.to(memory_format=torch.channels_last)
         found: list[tuple[torch.Tensor, torch.Tensor]] = []
         with progress_bar(str(path), len(split)) as bar:
@@ -58,14 +58,14 @@ def features(backbone: Backbone, split: Split, path: Path) -> Features:
 
 
 class Measurement:
-    """Figures of one tower, with what its features say of each picture kept for later."""
+    """Accuracies of one tower; remembers which test images its probes get right."""
 
     def __init__(self, backbone: Backbone, work: Path) -> None:
         self.backbone, self.work = backbone, work
-        self.hits: dict[str, np.ndarray] = {}  # of the probe with the prior taken off, by data set
+        self.hits: dict[str, np.ndarray] = {}  # of the probe without prior, by data set
 
-    def probes(self, name: str, collection: Collection) -> Iterator[tuple[str, float]]:
-        """Yield (figure, percent) of probes on a data set's train and test parts."""
+    def probes(self, name: str, collection: ImageDataset) -> Iterator[tuple[str, float]]:
+        """Yield (name, percent) for probes fitted on the training split and evaluated on the test split."""
         train, test = (self._features(name, part, split) for part, split in _parts(collection))
         counts = collection.counts()
         for kind in ("tower", "stem"):
@@ -84,7 +84,7 @@ class Measurement:
     def zero_shot(
         self, name: str, split: Split, class_names: list[str], templates: list[str]
     ) -> Iterator[tuple[str, float]]:
-        """Yield (figure, percent) of top-1 and top-5 by class names alone; nothing for a tower without texts."""
+        """Yield (name, percent) for zero-shot top-1 and top-5; nothing for a tower without a text tower."""
         if self.backbone.text is None:
             return
         found = self._features(name, "test", split)
@@ -99,30 +99,30 @@ class Measurement:
 
 
 def load_tower(path: Path) -> Backbone:
-    """Return the tower of a file that `ship` wrote."""
+    """Return the backbone in a file written by `ship`."""
     card = read_card(path)
     if card is None:
-        raise FileNotFoundError(f"{path} holds no tower: write one by `python -m pretraining ship`.")
+        raise FileNotFoundError(f"{path} does not contain a tower: write one with `python -m pretraining ship`.")
     return load_card(path, card)
 
 
-def packed_collection(pack: Path, per_class: int) -> Collection:
-    """Return the first `per_class` pictures of each Tiny-ImageNet class, its validation part as the test part."""
+def packed_collection(pack: Path, per_class: int) -> ImageDataset:
+    """Return the first `per_class` images of each Tiny-ImageNet class, with its validation split as the test split."""
     train, test = _split(pack, "tiny_imagenet"), _split(pack, "tiny_imagenet_validation")
     classes = np.unique(train.labels)
     train = train.subset(np.concatenate([np.flatnonzero(train.labels == c)[:per_class] for c in classes]))
     for split in (train, test):
         split.labels = np.searchsorted(classes, split.labels)
-    return Collection([imagenet_names()[c] for c in classes], train, None, test)
+    return ImageDataset([imagenet_names()[c] for c in classes], train, None, test)
 
 
 def held_out_photos(pack: Path) -> Split:
-    """Return the photos that no tower saw, labeled by their place among the 1,000 classes."""
+    """Return the held-out photos, labeled by their index among the 1,000 classes."""
     return _split(pack, "photos_held_out")
 
 
 def exactly_one(first: Measurement, second: Measurement, name: str) -> float:
-    """Return the share of test pictures, in percent, that exactly one of two towers' probes gets right."""
+    """Return the percentage of test images that exactly one of two towers' probes classifies correctly."""
     return percent(first.hits[name] != second.hits[name]) or 0.0
 
 
@@ -131,7 +131,7 @@ def _split(pack: Path, source: str) -> Split:
     return Split([one.permute(1, 2, 0).numpy() for one in packed.pictures], packed.labels.numpy())
 
 
-def _parts(collection: Collection) -> list[tuple[str, Split]]:
+def _parts(collection: ImageDataset) -> list[tuple[str, Split]]:
     assert collection.test is not None
     return [("train", collection.train), ("test", collection.test)]
 

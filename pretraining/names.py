@@ -1,4 +1,4 @@
-"""What pictures are called: ImageNet's names and synonyms, the words above them in WordNet, the names of emoji."""
+"""Names of images: ImageNet's class names and synonyms, their hypernyms in WordNet, and names of emoji."""
 
 import json
 from collections.abc import Sequence
@@ -9,21 +9,21 @@ import numpy as np
 from timm.data import ImageNetInfo
 
 _INFO = ImageNetInfo()
-IMAGENET: list[str] = _INFO.label_names()  # the 1,000 synsets, in the order of the classifiers
-LARGEST_GROUP = 400  # classes below a WordNet node: "animal" may be said of a picture, "entity" says nothing
+IMAGENET: list[str] = _INFO.label_names()  # the 1,000 synsets, in class order
+LARGEST_GROUP = 400  # classes below a node: excludes uninformative names such as "entity"
 
 
 @dataclass(frozen=True)
 class Names:
-    """Every name that a picture can have, and which nodes of WordNet they name.
+    """All names of images, and the WordNet nodes that they name.
 
-    The first 1,000 nodes are the classes of ImageNet-1k, the others nodes above at least two of them.
+    The first 1,000 nodes are the classes of ImageNet-1k; the others are ancestors of at least two of them.
     """
 
     strings: list[str]
-    names: list[list[int]]  # of each node: its names, by place in `strings`
-    members: list[list[int]]  # of each node: its classes
-    emoji: list[list[int]]  # of each emoji: its names
+    names: list[list[int]]  # of each node: indices of its names in `strings`
+    members: list[list[int]]  # of each node: indices of its classes
+    emoji: list[list[int]]  # of each emoji: indices of its names
 
     def write(self, path: Path) -> None:
         """Write JSON."""
@@ -31,12 +31,12 @@ class Names:
 
     @classmethod
     def read(cls, path: Path) -> "Names":
-        """Read what `write` wrote."""
+        """Read a file written by `write`."""
         return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 def collect_names(wordnet: Path, emoji_entries: Sequence[dict]) -> Names:
-    """Return all names, from WordNet 3.0's `data.noun` (the offsets that ImageNet uses) and the list of emoji."""
+    """Return all names, from `data.noun` of WordNet 3.0 (whose offsets ImageNet uses) and the list of emoji."""
     nouns = read_nouns(wordnet)
     members = _members(nouns)
     strings: dict[str, int] = {}
@@ -70,7 +70,7 @@ def _noun(fields: list[str]) -> tuple[str, Noun]:
 
 
 def _members(nouns: dict[str, Noun]) -> dict[str, list[int]]:
-    """Return the classes below each node that is above at least two and at most `LARGEST_GROUP`."""
+    """Return the classes below each node with at least two and at most `LARGEST_GROUP` of them."""
     found: dict[str, list[int]] = {}
     for place, synset in enumerate(IMAGENET):
         for node in _all_above(synset[1:], nouns):
@@ -93,21 +93,20 @@ def _places(names: Sequence[str], strings: dict[str, int]) -> list[int]:
 
 
 class RandomCut:
-    """A way to call the 1,000 classes: each by a name of its own, or by a name of a node above it.
+    """Random names of the 1,000 classes: each class gets its own name or the name of an ancestor.
 
-    Taking a few nodes of WordNet at random and calling all classes below them by their name gives a partition of the
-    classes: a text tower trained on many such partitions learns "bird" and "apple", not only "goldfinch" and
-    "Granny Smith".
+    Replacing all classes below a few random WordNet nodes by the node's name partitions the classes. A text tower
+    trained on many such partitions learns "bird" and "apple", not only "goldfinch" and "Granny Smith".
     """
 
     def __init__(self, names: Names) -> None:
         self.names = OneName(names.names)
         above = range(len(IMAGENET), len(names.members))
-        self.above = sorted(above, key=lambda node: len(names.members[node]))  # the larger ones have the last word
+        self.above = sorted(above, key=lambda node: len(names.members[node]))  # larger nodes override smaller ones
         self.members = [np.array(names.members[node]) for node in self.above]
 
     def draw(self, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-        """Return the names (G,) in use, by place in `strings`, and the place among them of each class (1000,)."""
+        """Return the names in use, as indices (G,) into `strings`, and the index among them of each class (1000,)."""
         node = np.arange(len(IMAGENET))
         share = generator.uniform(0, 0.2)
         for place in np.flatnonzero(generator.random(len(self.above)) < share):
@@ -116,7 +115,7 @@ class RandomCut:
 
 
 class OneName:
-    """One name at random for each of n things that have several."""
+    """One random name for each of n items with several names."""
 
     def __init__(self, names: Sequence[Sequence[int]]) -> None:
         self.counts = np.array([len(one) for one in names])  # (n,)
@@ -125,7 +124,7 @@ class OneName:
             row[: len(one)] = one
 
     def draw(self, generator: np.random.Generator) -> np.ndarray:
-        """Return a name for each (n,), by place in `strings`."""
+        """Return a name for each item, as indices (n,) into `strings`."""
         place = (generator.random(len(self.counts)) * self.counts).astype(np.int64)
         return self.names[np.arange(len(place)), place]
 

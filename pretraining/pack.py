@@ -1,4 +1,4 @@
-"""Encoded pictures and their labels in one safetensors file a source, small enough to carry to another machine."""
+"""Encoded images and their labels in one safetensors file per source, small enough to copy to another machine."""
 
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,18 +11,18 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
 
-Labeled = tuple[bytes, int]  # an encoded picture, its label
+Labeled = tuple[bytes, int]  # an encoded image and its label
 
 
 class Packed(NamedTuple):
-    """Decoded pictures of one source."""
+    """Decoded images of one source."""
 
     pictures: list[torch.Tensor]  # uint8 (3, H, W) each
     labels: torch.Tensor  # (n,) int64
 
 
 def write_pack(path: Path, rows: Iterable[Labeled]) -> None:
-    """Write encoded pictures one after the other, with the place where each ends."""
+    """Write encoded images as one byte string with the end offset of each."""
     encoded, labels = zip(*rows, strict=True)
     tensors = {
         "bytes": torch.frombuffer(bytearray(b"".join(encoded)), dtype=torch.uint8),
@@ -34,7 +34,7 @@ def write_pack(path: Path, rows: Iterable[Labeled]) -> None:
 
 
 def read_source(folder: Path, source: str) -> Packed:
-    """Return the pictures of a source, which may lie in several numbered files."""
+    """Return the images of a source, which may be split into several numbered files."""
     parts = [read_pack(path) for path in sorted(folder.glob(f"{source}_[0-9].safetensors"))]
     if not parts:
         return read_pack(folder / f"{source}.safetensors")
@@ -42,7 +42,7 @@ def read_source(folder: Path, source: str) -> Packed:
 
 
 def read_pack(path: Path) -> Packed:
-    """Return the pictures of a file, decoded in threads."""
+    """Return the images in a file, decoded in threads."""
     tensors = load_file(path)
     data, ends = tensors["bytes"].numpy(), tensors["ends"].tolist()
     parts = [data[start:end] for start, end in zip([0, *ends[:-1]], ends, strict=True)]
@@ -51,7 +51,7 @@ def read_pack(path: Path) -> Packed:
 
 
 def encode(picture: Image.Image, quality: int = 90) -> bytes:
-    """Return a picture as WebP."""
+    """Return an image encoded as WebP."""
     buffer = BytesIO()
     picture.save(buffer, "WEBP", quality=quality, method=6)
     return buffer.getvalue()

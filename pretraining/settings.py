@@ -1,4 +1,4 @@
-"""The settings of one tower's training, read from a YAML file headed by its command, hardware, time and figures."""
+"""Settings of the training of one tower, read from a YAML file."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,16 +9,16 @@ from omegaconf import OmegaConf
 
 @dataclass
 class TowerSettings:
-    """How one tower is built and trained."""
+    """Architecture and training of one tower."""
 
-    kind: str  # vision, or language: with a text tower
-    name: str  # what the tower is called in the package
-    stem: str  # timm's name of the frozen EfficientNet-Lite
+    kind: str  # vision or language (with a text tower)
+    name: str  # name of the tower in the package
+    stem: str  # timm name of the frozen EfficientNet-Lite
     architecture: dict[str, Any]  # of timm's VisionTransformer
     text: dict[str, Any] = field(default_factory=dict)  # of open_clip's TextTransformer
     image_size: int = 160
-    views: dict[str, int] = field(default_factory=dict)  # cached crops of each picture, by source
-    teacher_sizes: dict[str, int] = field(default_factory=dict)  # pixels at which the teacher sees them, by source
+    views: dict[str, int] = field(default_factory=dict)  # cached crops per image, by source
+    teacher_sizes: dict[str, int] = field(default_factory=dict)  # input size of the teacher, by source
     shares: dict[str, float] = field(default_factory=dict)  # of each source in a batch
     smallest_crop: float = 0.3
     color: float = 0.2
@@ -27,11 +27,11 @@ class TowerSettings:
     learning_rate: float = 1e-3
     weight_decay: float = 0.05
     warmup_steps: int = 300
-    start: str | None = None  # weights of an earlier run to go on from, such as to finish one on another machine
-    geometry: float = 0.0  # of the loss that keeps pictures as similar as the teacher finds them
-    emoji_weight: float = 0.2  # of the loss on emoji
-    mixed: float = 0.5  # share of the steps that swap a rectangle of tokens between pictures
-    keep: float = 0.999  # what the moving average of the weights keeps of itself in a step
+    start: str | None = None  # weights of an earlier run to start from
+    geometry: float = 0.0  # weight of the loss that preserves the teacher's similarities between images
+    emoji_weight: float = 0.2  # weight of the loss on emoji
+    mixed: float = 0.5  # share of the steps with CutMix on tokens
+    keep: float = 0.999  # decay of the moving average of the weights
     save_every: int = 500  # steps
     seed: int = 0
 

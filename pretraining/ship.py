@@ -1,4 +1,4 @@
-"""Writes a trained tower with its stem as the package loads it: float16 weights, and a card in their metadata."""
+"""Writes a trained tower with its stem as the package loads it: float16 weights with a card in their metadata."""
 
 import json
 from pathlib import Path
@@ -17,10 +17,10 @@ BUNDLED_FOLDER = Path(lptpp.backbones.bundled.__file__).parent
 
 
 def ship_tower(settings: TowerSettings, weights: list[Path], folder: Path) -> Path:
-    """Write a trained tower, the mean of the runs in `weights`, into a folder and return the path of its file.
+    """Write a trained tower, the mean of the runs in `weights`, to a folder and return the path of its file.
 
-    A run that finishes another on other data forgets some of it; their mean keeps both (Wortsman et al. 2022, arXiv
-    2109.01903).
+    A run that continues another on other data forgets some of it; the mean of both forgets less (Wortsman et al. 2022,
+    arXiv 2109.01903).
     """
     card = card_of(settings)
     parts = build_parts(card)
@@ -43,7 +43,7 @@ def ship_tower(settings: TowerSettings, weights: list[Path], folder: Path) -> Pa
 
 
 def card_of(settings: TowerSettings) -> dict[str, Any]:
-    """Return what the package needs to know to build a tower and to show it pictures."""
+    """Return the card of a tower: its architecture and preprocessing."""
     side = settings.image_size
     architecture = {k: v for k, v in settings.architecture.items() if k != "drop_path_rate"} | {"img_size": side}
     card = {"name": settings.name, "stem": settings.stem, "architecture": architecture, "size": [side, side]}

@@ -1,4 +1,4 @@
-"""What the towers are trained for: to keep what stem and teacher know, and to know labels or names."""
+"""Training tasks of the towers: distillation from stem and teacher, and labels or names."""
 
 import math
 
@@ -16,7 +16,7 @@ from pretraining.names import IMAGENET, Names, OneName, RandomCut
 from pretraining.settings import TowerSettings
 from pretraining.towers import pooled_feature
 
-KNOWN = 0.5  # share of the label in the target of a photograph's name, the rest is the teacher's
+KNOWN = 0.5  # weight of the label in the target of a photograph; the rest is the teacher's
 SMOOTHING = 0.1
 PHOTOGRAPHS = (
     "a photo of a {}.",
@@ -30,11 +30,11 @@ DRAWINGS = ("an emoji of {}.", "a drawing of {}.", "{}")
 
 
 class Distillation(nn.Module):
-    """2·(1 − cos) to the stem's pooled feature and the same to the teacher's, each through a linear map; and geometry.
+    """2·(1 − cos) to the pooled features of the stem and of the teacher, each through a linear map, plus geometry.
 
-    What a linear map can recover may still be too small for a probe or a nearest mean to use. So pictures are also kept
-    as similar to each other as the teacher finds them: `geometry` times the mean squared difference of the cosines of
-    all pairs (Tung and Mori 2019, arXiv 1907.09682, with centered features).
+    Information that a linear map can recover may have too little variance for a probe or a nearest class mean. So the
+    similarities between images are distilled too: `geometry` times the mean squared difference of the cosines of all
+    pairs (Tung and Mori 2019, arXiv 1907.09682, with centered features).
     """
 
     def __init__(self, width: int, stem_width: int, geometry: float) -> None:
@@ -65,13 +65,13 @@ class Distillation(nn.Module):
 
 
 class VisionTask(nn.Module):
-    """The visual tower: distillation, the teacher's 1,000 probabilities, labels, and which emoji it is."""
+    """Task of the visual tower: distillation, the teacher's class probabilities, labels, and emoji classification."""
 
     def __init__(self, tower: VisionTransformer, stem: Stem, emoji: int, settings: TowerSettings) -> None:
         super().__init__()
         self.emoji_weight = settings.emoji_weight
         self.tower = tower
-        self.stem = [stem]  # in a list: not a part of this module
+        self.stem = [stem]  # in a list, so that it is not a submodule
         width = tower.embed_dim
         self.distillation = Distillation(width, stem.network.num_features, settings.geometry)
         self.taught = nn.Linear(width, len(IMAGENET))
@@ -97,10 +97,10 @@ class VisionTask(nn.Module):
 
 
 class LanguageTask(nn.Module):
-    """The vision-language tower: distillation, and names in place of labels.
+    """Task of the vision-language tower: distillation, and names instead of labels.
 
-    The names of each step are another random cut through WordNet, so that a picture has many right names over time and
-    exactly one set of exclusive ones in a step. Emoji are told apart by their names among those in the batch.
+    Every step draws a random cut through WordNet, so that an image has many correct names over time but the names of
+    one step are mutually exclusive. Emoji are classified by name among those in the batch.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class LanguageTask(nn.Module):
 
 
 def tokenized(names: Names, tokenizer: object, device: torch.device) -> dict[str, torch.Tensor]:
-    """Return the token ids of every name in every template, (templates, strings, T) for each kind of picture."""
+    """Return the token ids of every name in every template, (templates, strings, T), for each kind of image."""
     return {
         kind: torch.stack([tokenizer([one.format(name) for name in names.strings]) for one in templates]).to(device)  # type: ignore[operator]
         for kind, templates in (("photographs", PHOTOGRAPHS), ("drawings", DRAWINGS))

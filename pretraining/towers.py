@@ -1,4 +1,4 @@
-"""A tower while it is trained: its blocks on cached maps, what it is judged by, and the start that loses nothing."""
+"""A tower in training: construction, initialization, and the forward pass from cached feature maps."""
 
 from collections.abc import Iterator
 
@@ -14,12 +14,12 @@ from pretraining.settings import TowerSettings
 
 
 def build_tower(settings: TowerSettings) -> VisionTransformer:
-    """Return the tower on random weights; its feature is the normalized mean over the tokens."""
+    """Return the tower with random weights; its feature is the normalized mean over tokens."""
     return build_hybrid(settings.stem, img_size=settings.image_size, **settings.architecture)
 
 
 def install_stem(tower: VisionTransformer, stem: Stem) -> None:
-    """Give the tower the pretrained stem, frozen."""
+    """Load the pretrained stem into the tower and freeze it."""
     weights = {k: v for k, v in stem.network.state_dict().items() if not k.startswith("classifier.")}
     tower.patch_embed.backbone.load_state_dict(weights, strict=True)
     tower.patch_embed.backbone.requires_grad_(False)
@@ -27,11 +27,10 @@ def install_stem(tower: VisionTransformer, stem: Stem) -> None:
 
 @torch.no_grad()
 def start_from_components(tower: VisionTransformer, pooled: torch.Tensor) -> None:
-    """Set the projection of the tokens to the principal components of pooled features (n, 1280).
+    """Set the token projection to the principal components of pooled features (n, 1280).
 
-    The mean token then holds the components of the pooled feature: before a block is trained the tower knows what its
-    stem knows. Components are divided by the root of their mean square, so that tokens have the size
-    that blocks expect.
+    The mean token is then the projected pooled feature, so that the untrained tower preserves the information of its
+    stem. Components are divided by their root mean square, so that tokens have the scale that blocks expect.
     """
     projection = tower.patch_embed.proj
     mean = pooled.mean(0)
@@ -51,15 +50,15 @@ def pooled_feature(tower: VisionTransformer, tokens: torch.Tensor) -> torch.Tens
 
 
 def trained_parameters(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
-    """Yield the parameters outside the stem, with their names."""
+    """Yield the names and parameters outside the stem."""
     yield from ((name, one) for name, one in module.named_parameters() if ".backbone." not in name)
 
 
 def build_text(settings: TowerSettings) -> TextEncoder:
-    """Return the text tower on random weights."""
+    """Return the text tower with random weights."""
     return TextEncoder(**settings.text)
 
 
 def tokenizer(settings: TowerSettings) -> open_clip.SimpleTokenizer:
-    """Return open_clip's tokenizer at the text tower's length."""
+    """Return open_clip's tokenizer with the context length of the text tower."""
     return open_clip.SimpleTokenizer(context_length=settings.text["context_length"])

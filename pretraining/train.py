@@ -1,4 +1,4 @@
-"""Trains one tower on cached crops; goes on after a stop from the last saved step."""
+"""Trains one tower on cached crops; resumes from the last saved step."""
 
 import math
 import time
@@ -28,13 +28,13 @@ from pretraining.towers import (
 )
 
 REPORT_EVERY = 100  # steps
-STARTED_ON = 8  # batches that the principal components and the least squares are taken from
+STARTED_ON = 8  # batches for the initialization
 
 
 def train_tower(settings: TowerSettings, pack: Path, work: Path, device: torch.device) -> Path:
-    """Train a tower from a pack and return the file of its weights, float32, without the stem.
+    """Train a tower on a pack and return the file of its weights: float32, without the stem.
 
-    `work` keeps the cached crops and the state of training; both are used again where they are there.
+    The cached crops and the training state in `work` are reused.
     """
     stem = Stem(settings.stem, device)
     sources = {}
@@ -52,7 +52,7 @@ def train_tower(settings: TowerSettings, pack: Path, work: Path, device: torch.d
 
 
 def build_task(settings: TowerSettings, stem: Stem, names: Names) -> VisionTask | LanguageTask:
-    """Return what trains a tower of this kind, untrained."""
+    """Return the training task of a tower, with its untrained tower."""
     tower = build_tower(settings)
     install_stem(tower, stem)
     if settings.kind == "vision":
@@ -66,7 +66,7 @@ def build_task(settings: TowerSettings, stem: Stem, names: Names) -> VisionTask 
 
 @torch.no_grad()
 def _start(task: VisionTask | LanguageTask, batches: list[Batch], path: str | None) -> None:
-    """Begin from the components of the stem's features or from weights; fit the maps of the distillation to that."""
+    """Initialize the tower from principal components or from weights, then fit the linear maps of the distillation."""
     pooled = torch.cat([batch.pooled for batch in batches])
     start_from_components(task.tower, pooled)
     if path is not None:
@@ -91,7 +91,7 @@ def _train(task: VisionTask | LanguageTask, batches: Batches, settings: TowerSet
     with progress_bar(f"{settings.name}: training", settings.steps, first) as bar:
         for step in range(first, settings.steps):
             batch = batches(step)
-            torch.manual_seed(key(settings.seed, "step", step))  # what is dropped in a step never depends on a stop
+            torch.manual_seed(key(settings.seed, "step", step))  # so that dropout does not depend on resuming
             with torch.autocast(device.type, torch.bfloat16, enabled=bf16):
                 loss = task(batch, step)
             optimizer.zero_grad()
@@ -115,7 +115,7 @@ def _train(task: VisionTask | LanguageTask, batches: Batches, settings: TowerSet
 
 
 def learning_rate(step: int, settings: TowerSettings) -> float:
-    """Return the rate of a step: a linear rise, then half a cosine down to 0."""
+    """Return the learning rate of a step: linear warm-up, then cosine decay to 0."""
     if step < settings.warmup_steps:
         return settings.learning_rate * (step + 1) / settings.warmup_steps
     done = (step - settings.warmup_steps) / max(settings.steps - settings.warmup_steps, 1)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lptpp import api
 from lptpp.config import Settings, load_settings
 from lptpp.models.mixture import Mixture
 from lptpp.training import fit as training
@@ -126,5 +127,5 @@ def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder, "write_checkpoint", write_and_copy)
         patch.setattr(training, "write_evaluation", evaluate_and_keep)
-        metrics = training.fit(settings_of(folder))
+        metrics = api.fit(settings_of(folder))
     return Run(folder, metrics, mixtures[0].requires_grad_(False), checkpoints)

@@ -1,4 +1,4 @@
-"""Pictures that tests draw."""
+"""Images drawn by tests."""
 
 import io
 
@@ -13,18 +13,18 @@ def pixels(seed: int) -> np.ndarray:
 
 
 def png(seed: int) -> bytes:
-    """Return the same as a PNG file."""
+    """Return `pixels(seed)` as the bytes of a PNG file."""
     file = io.BytesIO()
     Image.fromarray(pixels(seed)).save(file, "PNG")
     return file.getvalue()
 
 
 def noise(height: int, width: int) -> torch.Tensor:
-    """Return random pixels (3, H, W), the same each time."""
+    """Return reproducible random pixels (3, H, W)."""
     return torch.randint(0, 256, (3, height, width), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
 def smooth(height: int, width: int) -> torch.Tensor:
-    """Return colors that change evenly from edge to edge, (3, H, W)."""
+    """Return linear color ramps (3, H, W)."""
     y, x = torch.meshgrid(torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij")
     return torch.stack([255 * x, 255 * y, 127 * (x + y)]).to(torch.uint8)

@@ -14,16 +14,17 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from omegaconf import OmegaConf
 from safetensors.torch import save_file
 
-from lptpp.config import load_settings
+from lptpp.config import load_settings, resolve
+from lptpp.config.choices import LOSS_OPTIONS, SAMPLER_NAMES, SOURCE_NAMES
 from lptpp.data.sources import SOURCES
 from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS, class_shares
 from lptpp.utils.errors import UserError
 from tests.conftest import COUNTS
 from tests.docs.pages import ROOT, blocks, commands
+from tests.presets import quick_presets
 from tests.test_readme import tiny
 
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -33,22 +34,22 @@ RARE = torch.tensor([50, 5, 0])
 
 @pytest.fixture(autouse=True)
 def tables_as_they_were() -> Iterator[None]:
-    before = [dict(table) for table in (LOSSES, SAMPLERS, SOURCES)]
+    tables = (LOSSES, LOSS_OPTIONS, SAMPLERS, SOURCES)
+    before = [dict(table) for table in tables]
+    names = [list(table) for table in (SAMPLER_NAMES, SOURCE_NAMES)]
     yield
-    for table, entries in zip((LOSSES, SAMPLERS, SOURCES), before, strict=True):
+    for table, entries in zip(tables, before, strict=True):
         table.clear()
         table.update(entries)
+    SAMPLER_NAMES[:], SOURCE_NAMES[:] = names
 
 
 @pytest.fixture
 def here(cards: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A reader's folder: tiny settings, pictures of one's own, in one folder too."""
-    (tmp_path / "configs").mkdir()
-    for name in ("emoji.yaml", "folder.yaml"):
-        quick = {"evaluation": {"baselines": []}}
-        settings = OmegaConf.merge(OmegaConf.load(ROOT / "configs" / name), tiny(cards), quick)
-        OmegaConf.save(settings, tmp_path / "configs" / name)
-    shutil.copytree(pictures, tmp_path / "my_pictures")
+    folder = quick_presets(tmp_path / "presets", tiny(cards) | {"evaluation": {"baselines": []}})
+    monkeypatch.setattr(resolve, "FOLDER", folder)
+    shutil.copytree(pictures, tmp_path / "my_images")
     (tmp_path / "pictures_in_one_folder").mkdir()
     for path in (pictures / "train").rglob("*.png"):
         shutil.copy(path, tmp_path / "pictures_in_one_folder" / f"{path.parent.name}-{path.name}")
@@ -96,8 +97,8 @@ def test_a_loss(here, monkeypatch, capsys):
     p = F.softmax(20 * z.double(), dim=1)
     expected = sum(-math.log(p[i, y]) + 2 * (1 - p[i, y]) for i, y in enumerate(labels.tolist())) / 6
     assert float(found) == pytest.approx(float(expected), rel=1e-5)
-    del LOSSES["poly"]  # as in plain lptpp
-    with pytest.raises(UserError, match=r"poly: (did you mean|known are)"):
+    del LOSS_OPTIONS["poly"]  # as in plain lptpp
+    with pytest.raises(UserError, match=r"phase1\.main\.loss\.name=poly: "):
         load_settings("runs/poly/config.yaml")
 
 
@@ -109,7 +110,7 @@ def test_a_sampler(here, monkeypatch, capsys):
 
 
 def test_a_source(here, monkeypatch, capsys):
-    run_section("A source of pictures", monkeypatch)
+    run_section("A source of images", monkeypatch)
     with Path("runs/named/per_class.csv").open(encoding="utf-8") as file:
         rows = {row["class"]: row for row in csv.DictReader(file)}
     assert rows.keys() == COUNTS.keys()
@@ -119,9 +120,9 @@ def test_a_source(here, monkeypatch, capsys):
 
 
 def test_a_source_that_finds_nothing_says_so(here):
-    write("A source of pictures")
+    write("A source of images")
     by_file_name = runpy.run_path("mine.py")["by_file_name"]
-    with pytest.raises(UserError, match=r"holds no file CLASS-NUMBER\.png"):
+    with pytest.raises(UserError, match=r"contains no file CLASS-NUMBER\.png"):
         by_file_name(str(here), 0.2, 0)
 
 
@@ -131,12 +132,6 @@ def test_a_backbone(here, monkeypatch, capsys):
     torch.manual_seed(0)
     tower = runpy.run_path("mine.py")["vit_micro"]()
     save_file(tower.state_dict(), "vit_micro.safetensors")
-    OmegaConf.save(  # at its own size
-        OmegaConf.merge(
-            OmegaConf.load("configs/folder.yaml"), {"experts": {"visual": {"backbone": {"image_size": None}}}}
-        ),
-        "configs/folder.yaml",
-    )
     run_section("A backbone", monkeypatch)
     assert len(losses_of("runs/micro", "visual/phase2")) == 1
     with Path("predictions.csv").open(encoding="utf-8") as file:

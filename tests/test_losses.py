@@ -196,13 +196,13 @@ def test_a_loss_adds_nothing_to_a_checkpoint(name):
 @pytest.mark.parametrize(
     "name, options, words",
     [
-        ("agcl", {}, "did you mean a_gcl"),
-        ("xyz", {}, "known are a_gcl, gcl"),
-        ("logit_adjustment", {"tua": 1.0}, "did you mean tau"),
-        ("focal", {"scale": 3.0}, "known are focus"),
-        ("class_balanced", {"beta": 1.0}, "must be in"),
+        ("agcl", {}, "agcl: .*a_gcl"),
+        ("xyz", {}, "xyz: .*a_gcl, gcl"),
+        ("logit_adjustment", {"tua": 1.0}, "tua: .*tau"),
+        ("focal", {"scale": 3.0}, "focus"),
+        ("class_balanced", {"beta": 1.0}, r"beta=1\.0"),
     ],
 )
-def test_a_wrong_name_or_option_is_told_with_what_was_meant(name, options, words):
+def test_a_wrong_name_or_option_is_refused_with_what_was_meant(name, options, words):
     with pytest.raises(UserError, match=words):
         build_loss(name, COUNTS, SCALE, options)

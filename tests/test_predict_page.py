@@ -28,10 +28,10 @@ def reader(trained, pictures, tmp_path, monkeypatch) -> Path:
     run = Path(shutil.copytree(trained.folder, tmp_path / "runs" / "mine"))
     config = (run / "config.yaml").read_text()
     (run / "config.yaml").write_text(config.replace("validation: 0.0", "validation: 0.4"))
-    shutil.copytree(pictures / "test" / "apple", tmp_path / "new_pictures" / "deep")
+    shutil.copytree(pictures / "test" / "apple", tmp_path / "new_images" / "deep")
     shutil.copy(pictures / "test" / "dog" / "0.png", tmp_path / "cat.png")
     (tmp_path / "list.txt").write_text("cat.png\n")
-    (tmp_path / "table.csv").write_text("number,file\n1,cat.png\n2,new_pictures/deep/0.png\n")
+    (tmp_path / "table.csv").write_text("number,file\n1,cat.png\n2,new_images/deep/0.png\n")
     given = json.loads(blocks("json")[0])
     frequencies = dict(zip(["apple", "bear"], given.values(), strict=True)) | {"car": 0, "dog": 50}
     (tmp_path / "frequencies.json").write_text(json.dumps(frequencies))
@@ -55,7 +55,7 @@ def test_each_command_runs_and_leaves_its_files(reader, monkeypatch, capsys):
             assert (reader / name).stat().st_size, line
     assert (reader / "predictions.csv").is_file()
     assert (reader / "runs" / "mine" / "temperature.json").is_file()
-    assert "five crops, temperature fitted, prior training" in " ".join(
+    assert "mixture.five_crops.temperature=fitted.prior=training" in " ".join(
         json.loads((reader / "runs" / "mine" / "metrics.json").read_text())["rows"]
     )
 
@@ -75,12 +75,12 @@ def test_the_table_of_many_frequencies_is_one(tmp_path):
 
 
 def test_the_columns_of_the_page_are_those_of_the_file(reader):
-    from lptpp.prediction.options import Options
+    from lptpp.prediction.options import PredictOptions
     from lptpp.prediction.predict import predict_paths
 
-    predict_paths(Path("runs/mine"), [Path("cat.png")], Path("out.csv"), Options(top_k=2))
+    predict_paths(Path("runs/mine"), [Path("cat.png")], Path("out.csv"), PredictOptions(top_k=2))
     header = (reader / "out.csv").read_text().splitlines()[0].split(",")
-    table = PAGE.split("## What comes out")[1].split("```")[0]
+    table = PAGE.split("## Output")[1].split("```")[0]
     named = [
         name for row in re.findall(r"^\| (.*?) \|", table, flags=re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     ]

@@ -1,21 +1,23 @@
-"""Every command of the README runs, in order, in a folder as a reader would have it; long ones on a tiny setting."""
+"""Every command of the README runs, in order, in a folder like that of a reader, with tiny settings."""
 
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 from PIL import Image
 
+from lptpp.config import resolve
+from tests.presets import change, lptpp_with, quick_presets
 from tests.towers import experts_on
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-TINY_EXPERT = {"shared_prompts": 2, "group_prompts": 2, "pool": 3, "chosen": 1, "group_blocks": 2, "adapter_width": 2}
+TINY_EXPERT = {
+    "shared_prompts": 2, "group_prompts": 2, "num_groups": 3, "top_k": 1, "group_blocks": 2, "adapter_width": 2,
+}  # fmt: skip
 
 
 def tiny(cards: Path) -> dict:
@@ -46,28 +48,23 @@ def draw(path: Path, seed: int) -> None:
 
 @pytest.fixture(scope="module")
 def folder(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A reader's folder: the shipped settings made tiny, a demo's run, pictures of one's own."""
+    """The folder of a reader: tiny presets, a run of the demo, own images."""
     folder = tmp_path_factory.mktemp("reader")
-    (folder / "configs").mkdir()
-    for path in (ROOT / "configs").glob("*.yaml"):
-        OmegaConf.save(OmegaConf.merge(OmegaConf.load(path), tiny(cards)), folder / "configs" / path.name)
+    quick_presets(folder / "presets", tiny(cards))
     for number in range(12):
-        draw(folder / "my_pictures" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
-    draw(folder / "new_pictures" / "a.png", 20)
+        draw(folder / "my_images" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
+    draw(folder / "new_images" / "a.png", 20)
     draw(folder / "cat.png", 21)
-    emoji = OmegaConf.merge(
-        OmegaConf.load(folder / "configs/emoji.yaml"), {"data": {"test": 0.85}, "evaluation": {"baselines": []}}
-    )
-    OmegaConf.save(emoji, folder / "configs/emoji.yaml")
-    run("lptpp fit configs/emoji.yaml", folder)
+    change(folder / "presets" / "emoji.yaml", {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
+    run("lptpp fit emoji", folder)
     return folder
 
 
 def run(command: str, folder: Path) -> str:
     program, *arguments = shlex.split(command)
     assert program == "lptpp"
-    executable = Path(sys.executable).parent / "lptpp"
-    done = subprocess.run([executable, *arguments], cwd=folder, capture_output=True, text=True, timeout=300)
+    command = [*lptpp_with(folder / "presets"), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     return done.stdout
 
@@ -78,7 +75,7 @@ def test_the_two_commands_are_targets_of_the_makefile():
         subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_each_command_for_pictures_of_ones_own_runs(folder: Path):
+def test_each_command_for_own_images_runs(folder: Path):
     lines = commands("lptpp")
     assert len(lines) >= 4
     for line in lines:
@@ -88,6 +85,7 @@ def test_each_command_for_pictures_of_ones_own_runs(folder: Path):
 
 def test_the_python_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(resolve, "FOLDER", folder / "presets")
     (code,) = blocks("python")
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)
@@ -99,5 +97,3 @@ def test_the_python_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
 def test_every_file_that_the_readme_points_to_exists():
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
-    for config in re.findall(r"configs/\w+\.yaml", README):
-        assert (ROOT / config).is_file(), config

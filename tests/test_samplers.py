@@ -85,14 +85,16 @@ def test_every_draw_of_a_large_collection_is_an_image_of_a_class_that_has_some(k
     assert order.min() >= 0 and order.max() < len(labels)
 
 
-@pytest.mark.parametrize("kind, words", [("class_balance", "did you mean class_balanced"), ("no", "known are")])
-def test_an_unknown_kind_is_told_with_what_was_meant(kind, words):
+@pytest.mark.parametrize(
+    "kind, words", [("class_balance", r"class_balance: .*class_balanced"), ("no", r"no: .*square_root")]
+)
+def test_an_unknown_kind_is_refused_with_what_was_meant(kind, words):
     with pytest.raises(UserError, match=words):
         Sampler(shuffled_labels(), len(COUNTS), kind)
 
 
-def test_no_image_at_all_is_told():
-    with pytest.raises(UserError, match="every class is empty"):
+def test_no_image_is_refused():
+    with pytest.raises(UserError, match="empty"):
         Sampler(np.array([], dtype=np.int64), 3, "class_balanced")
 
 

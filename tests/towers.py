@@ -1,4 +1,4 @@
-"""Tiny hybrid towers on random weights, described by cards as the bundled ones are."""
+"""Tiny hybrid towers with random weights, in files with cards like the bundled ones."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ LANGUAGE = VISION | {"name": "clip_random", "text": TEXT}
 
 
 def write_card(folder: Path, card: dict[str, Any]) -> Path:
-    """Write a file of random weights with a card in it, and return its path."""
+    """Write random weights with a card to a file and return its path."""
     path = folder / f"{card['name']}.safetensors"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -41,7 +41,7 @@ def write_card(folder: Path, card: dict[str, Any]) -> Path:
 
 
 def experts_on(cards: Path, sizes: dict[str, int]) -> dict[str, Any]:
-    """Return the settings of both experts on the towers of a folder, with parts of `sizes`."""
+    """Return the settings of both experts with the towers in a folder and the given sizes of their parts."""
     kinds = {"visual": ("vision", "vision_random"), "language": ("language", "clip_random")}
     backbones = {
         expert: {"kind": kind, "name": name, "weights": str(cards / f"{name}.safetensors")}

@@ -1,8 +1,8 @@
-"""lptpp: long-tailed image classification by prompts, adapters and a mixture of experts on frozen ViTs (LPT++).
+"""lptpp: long-tailed image classification with LPT++, a mixture of prompt-tuned experts on frozen ViTs.
 
 import lptpp
-lptpp.fit("configs/emoji.yaml", "run=runs/emoji")
-model = lptpp.load("runs/emoji")
+model = lptpp.fit("emoji")         # or a folder of images: lptpp.fit("my_images/")
+model = lptpp.load("runs/emoji")   # later
 model.predict("cat.png", top_k=3)
 """
 
@@ -22,14 +22,22 @@ __all__ = ["Model", "Prediction", "UserError", "fit", "load", "predict"]
 
 
 def fit(config: str | Path, *overrides: str) -> Model:
-    """Train all phases from a settings file with `key=value` overrides, and return the trained model.
+    """Train a model and return it.
 
-    Goes on by itself where the run folder holds a checkpoint. Raises `UserError` for whatever a user can mend.
+    Resumes automatically if the run folder contains a checkpoint.
+
+    Args:
+        config: a folder of images, the name of a preset, a settings file (YAML), or a run folder.
+        overrides: settings as `key=value`, such as `"phase1.epochs=5"`.
+
+    Raises:
+        UserError: wrong settings or data.
     """
-    from lptpp import api
     from lptpp.config import load_settings
 
     settings = load_settings(config, overrides)
+    from lptpp import api
+
     api.fit(settings)
     return load(settings.run)
 
@@ -37,7 +45,8 @@ def fit(config: str | Path, *overrides: str) -> Model:
 def load(run: str | Path, device: str = "auto") -> Model:
     """Return the trained model of a run folder.
 
-    Raises `UserError` where the folder holds no finished run, or where its backbones are not those it was tuned on.
+    Raises:
+        UserError: the folder contains no finished run, or a backbone has other weights than in training.
     """
     from lptpp.inference import model
 
@@ -45,12 +54,12 @@ def load(run: str | Path, device: str = "auto") -> Model:
 
 
 def predict(run: str | Path, images: list[Image], top_k: int = 1) -> list[list[Prediction]]:
-    """Return the `top_k` best classes of each image by the model of a run folder: `load` and predict in one."""
+    """Load the model of a run folder and return the `top_k` best classes of each image."""
     return load(run).predict(images, top_k)
 
 
 def __getattr__(name: str) -> Any:
-    """Import the classes when they are asked for: PyTorch takes seconds, and `lptpp --help` needs none of it."""
+    """Import the classes on first use: importing PyTorch takes seconds, and `lptpp --help` does not need it."""
     if name in ("Model", "Prediction"):
         from lptpp.inference import model
 

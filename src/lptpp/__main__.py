@@ -1,4 +1,4 @@
-"""`python -m lptpp` is the command line."""
+"""`python -m lptpp` runs the command line."""
 
 from lptpp.cli import main
 

@@ -1,4 +1,4 @@
-"""What is done with a run as a whole, and with its report."""
+"""Training and evaluation of a run, followed by its report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,9 +11,11 @@ from lptpp.training import fit as training
 
 
 def fit(settings: Settings) -> dict[str, Any]:
-    """Train all phases, write the report, and return the metrics; a finished run is left as it is.
+    """Train all phases, write the report, and return the metrics; a finished run is not trained again.
 
-    Raises `UserError` for whatever a user can fix, `Interrupted` after saving if the user stopped the run.
+    Raises:
+        UserError: wrong settings or data.
+        Interrupted: the user stopped the run; it is saved.
     """
     fitted = training.fit(settings)
     if fitted.trained or not (Path(settings.run) / REPORT).is_file():
@@ -22,7 +24,7 @@ def fit(settings: Settings) -> dict[str, Any]:
 
 
 def evaluate(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """Write the evaluation files and the report of a finished run again, and return its metrics."""
+    """Evaluate a finished run, rewrite its evaluation files and report, and return its metrics."""
     metrics, collection = evaluate_run(run, overrides)
     write_report(run, collection)
     return metrics

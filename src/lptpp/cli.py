@@ -1,11 +1,11 @@
-"""The command line: one verb for each thing a practitioner does with a long-tailed collection."""
+"""The command line. Every command imports what it needs when it runs, after its settings are checked."""
 
 import logging
 import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -19,15 +19,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    help="LPT++: classify images when a few classes have most of the pictures and most classes have a handful.",
-    epilog="Start with `lptpp fit configs/emoji.yaml`; then copy `configs/folder.yaml` for pictures of your own.",
+    help="LPT++: image classification for long-tailed data sets, where few classes have most of the images.",
+    epilog="Start with `lptpp fit emoji`, then with a folder of your own: `lptpp fit my_images/`.",
 )
-console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may hold [brackets] and :colons:
+console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
-ConfigArgument = Annotated[str, typer.Argument(help="A settings file (YAML).", show_default=False)]
-RunArgument = Annotated[Path, typer.Argument(help="A run folder that `lptpp fit` made.", show_default=False)]
+ConfigArgument = Annotated[
+    str,
+    typer.Argument(help="A folder of images, a preset, a settings file (YAML), or a run folder.", show_default=False),
+]
+RunArgument = Annotated[Path, typer.Argument(help="A run folder written by `lptpp fit`.", show_default=False)]
 Overrides = Annotated[
-    list[str] | None, typer.Argument(help="Settings as key=value, for example phase1.epochs=5.", show_default=False)
+    list[str] | None, typer.Argument(help="Settings as key=value, such as phase1.epochs=5.", show_default=False)
 ]
 
 
@@ -43,34 +46,109 @@ def options(
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Give every verb the options they share; the text of `--help` is above."""
+    """Hold the options of `lptpp` itself."""
 
 
 @app.command()
 def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
-    """Train all phases, then print the shot table.
+    """Train a model and print its accuracy on many-, medium- and few-shot classes.
 
-    Goes on by itself where the run folder holds a checkpoint: after Ctrl-C, a crash, or a power cut, give the same
-    command again (or `lptpp fit RUN_FOLDER`) and it ends with the same numbers.
+    A folder of images needs one subfolder per class, or train/ and test/ with these; the run folder is then runs/NAME.
+    Resumes automatically if the run folder contains a checkpoint: after an interruption, repeat the command, or give
+    the run folder. The results are the same as without the interruption.
 
     **Examples**
 
-    lptpp fit configs/emoji.yaml
+    lptpp fit emoji
 
-    lptpp fit configs/folder.yaml data.root=my_pictures run=runs/mine
+    lptpp fit my_images/
 
-    lptpp fit configs/cifar100_lt.yaml method=lpt seed=1 run=runs/lpt
+    lptpp fit cifar100_lt data.root=cifar100 method=lpt seed=1 run=runs/lpt
+
+    lptpp fit mine.yaml     (a settings file, for example from `lptpp init`)
     """
+    from lptpp.config import load_settings
+
+    settings = load_settings(config, overrides or [])
     from lptpp import api
     from lptpp.console.result import show_result
 
-    settings = _settings(config, overrides)
     show_result(console, Path(settings.run), api.fit(settings))
 
 
 @app.command()
+def presets() -> None:
+    """List the settings that ship with the package.
+
+    **Example**
+
+    lptpp presets
+    """
+    from lptpp.config.resolve import presets, spaces
+
+    found, searched = presets(), spaces()
+    width = max(map(len, found | searched))
+    console.print("Presets, for fit, data, sweep and init:")
+    for name, headline in found.items():
+        console.print(f"  {name:<{width}}  {headline}")
+    console.print("Search spaces, for sweep --space:")
+    for name, headline in searched.items():
+        console.print(f"  {name:<{width}}  {headline}")
+
+
+@app.command()
+def init(
+    preset: Annotated[str, typer.Argument(help="A preset; `lptpp presets` lists them.", show_default=False)],
+    output: Annotated[Path, typer.Argument(help="The settings file to write.", show_default=False)],
+) -> None:
+    """Write a commented copy of a preset to edit; an existing file is not overwritten.
+
+    **Examples**
+
+    lptpp init folder mine.yaml
+
+    lptpp init sweeps/lptpp space.yaml     (a search space for `lptpp sweep`)
+    """
+    from lptpp.config.resolve import write_copy
+
+    write_copy(preset, output)
+    console.print(f"Wrote {output}.")
+
+
+@app.command()
+def data(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder for the figure and the tables.")] = Path(
+        "data_report"
+    ),
+    images: Annotated[bool, typer.Option("--images/--no-images", help="Open every image, or only count.")] = True,
+) -> None:
+    """Inspect a data set before training: class counts, imbalance, splits, unreadable and duplicate images.
+
+    Lists unreadable images (then the exit status is 1), the smallest and largest ones, and duplicates, in particular
+    across training and test and across classes.
+
+    **Examples**
+
+    lptpp data my_images/
+
+    lptpp data table data.train_list=table.csv data.label_column=species --no-images
+
+    lptpp data emoji --output emoji_report
+    """
+    from lptpp.config import load_settings
+
+    settings = load_settings(config, overrides or [])
+    from lptpp.console.data import show_data
+
+    if not show_data(console, settings, output, images):
+        raise typer.Exit(1)
+
+
+@app.command()
 def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
-    """Print the shot table of a finished run, and write its metrics, per-class, confusion and prediction files again.
+    """Evaluate a finished run again: print its tables, and rewrite its metrics, predictions and report.
 
     **Examples**
 
@@ -78,10 +156,14 @@ def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
 
     lptpp evaluate runs/emoji evaluation.shot_thresholds=[10,50]
 
-    lptpp evaluate runs/emoji evaluation.views=five_crops evaluation.prior=training     (adds rows: docs/predict.md)
+    lptpp evaluate runs/emoji evaluation.views=five_crops evaluation.prior=training     (adds rows to the table)
 
-    lptpp evaluate runs/emoji evaluation.temperature=fitted     (on the validation part; `predict` can use it then)
+    lptpp evaluate runs/emoji evaluation.temperature=fitted     (fits on the validation split; predict can then use it)
     """
+    from lptpp.config import run_settings
+    from lptpp.config.validate import check_environment
+
+    check_environment(run_settings(run, overrides or []))
     from lptpp import api
     from lptpp.console.result import show_result
 
@@ -101,42 +183,48 @@ def predict(
     output: Annotated[Path, typer.Option("--output", "-o", help="A .csv, .jsonl or .parquet file.")] = Path(
         "predictions.csv"
     ),
-    top_k: Annotated[int, typer.Option("--top-k", "-k", help="How many classes for each image.")] = 5,
-    threshold: Annotated[float, typer.Option(help="Leave the answer empty where its probability is below this.")] = 0.0,
+    top_k: Annotated[int, typer.Option("--top-k", "-k", help="Number of classes per image.")] = 5,
+    threshold: Annotated[
+        float, typer.Option(help="Leave the prediction empty if its probability is lower than this.")
+    ] = 0.0,
     column: Annotated[
         str | None,
-        typer.Option(help="The column of a table with paths.  [default: one called image, path, file, …]"),
+        typer.Option(help="Column of a table that contains the paths.  [default: one called image, path, file, …]"),
     ] = None,
     embeddings: Annotated[Path | None, typer.Option(help="Also write the experts' features: .npy or .parquet.")] = None,
     views: Annotated[str, typer.Option(help="Average views of each image: one, flip, five_crops.")] = "one",
     temperature: Annotated[str, typer.Option(help="A number above 0, or fitted (see evaluate).")] = "1",
     prior: Annotated[
-        str | None, typer.Option(help="Class frequencies to expect: uniform, training, a .csv or .json file.")
+        str | None, typer.Option(help="Expected class frequencies: uniform, training, a .csv or .json file.")
     ] = None,
-    assumed: Annotated[str, typer.Option(help="What the scores assume of them: auto, or as --prior.")] = "auto",
-    batch_size: Annotated[int | None, typer.Option(help="Images judged at once; the run's own by default.")] = None,
+    assumed: Annotated[
+        str, typer.Option(help="Class frequencies that the scores assume: auto, or as --prior.")
+    ] = "auto",
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images per forward pass.  [default: as in the settings of the run]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace predictions of other images.")] = False,
 ) -> None:
-    """Classify images, a few or millions; one row each, with the best classes and their probabilities.
+    """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
 
-    An image that cannot be read gets a row with the reason, and the command ends with exit status 1. After a stop, give
-    the same command again: it goes on and ends with the same file.
+    An unreadable image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command
+    to resume.
 
     **Examples**
 
     lptpp predict runs/emoji cat.png dog.png
 
-    lptpp predict runs/mine new_pictures/ --output new.parquet --top-k 3
+    lptpp predict runs/my_images new_images/ --output new.parquet --top-k 3
 
-    lptpp predict runs/mine table.csv --column file --threshold 0.5
+    lptpp predict runs/my_images table.csv --column file --threshold 0.5
 
-    find /photos -name '*.jpg' | lptpp predict runs/mine - --views five_crops --prior expected.csv
+    find /photos -name '*.jpg' | lptpp predict runs/my_images - --views five_crops --prior expected.csv
     """
-    from lptpp.console.prediction import show_summary
-    from lptpp.prediction.options import Options
+    from lptpp.console.result import show_summary
+    from lptpp.prediction.options import PredictOptions
     from lptpp.prediction.predict import predict_paths
 
-    options = Options(
+    options = PredictOptions(
         top_k=top_k,
         threshold=threshold,
         views=views,
@@ -154,6 +242,32 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command("app")
+def page(
+    run: RunArgument,
+    port: Annotated[int, typer.Option(help="The page is at http://127.0.0.1:PORT; 0: any free port.")] = 7860,
+    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    similar: Annotated[
+        bool | None,
+        typer.Option(help="Show similar training images.  [default: up to 20,000 training images]"),
+    ] = None,
+) -> None:
+    """Open a local web page: drop images and see the prediction of each expert and the scorer weights.
+
+    No data leaves the computer. The index of similar training images is built once and stored in the run folder.
+    Ctrl-C stops the server.
+
+    **Examples**
+
+    lptpp app runs/emoji --open
+
+    lptpp app runs/my_images --port 8080 --no-similar
+    """
+    from lptpp.app.serve import serve
+
+    serve(run, port, similar, console.print, open_browser)
+
+
 @app.command()
 def report(
     run: RunArgument,
@@ -161,9 +275,9 @@ def report(
         Path | None, typer.Option("--output", "-o", help="The file to write.  [default: RUN/report.html]")
     ] = None,
 ) -> None:
-    """Write the report of a finished run: one HTML file with all figures, which opens anywhere and needs no network.
+    """Write the report of a finished run: one HTML file with all figures, for use offline.
 
-    `fit` and `evaluate` write it too; docs/report.md says how to read it.
+    `fit` and `evaluate` write it too.
 
     **Examples**
 
@@ -181,56 +295,64 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the table: .csv or .json.")] = None,
 ) -> None:
-    """Print the shot tables of runs side by side, with what each row cost to train.
+    """Compare the tables of several runs, with the training cost of each row.
 
-    Runs that differ in their seed alone are shown as one, mean ± standard deviation; the file has a line for each.
+    Runs that differ only in their seed are shown as mean ± standard deviation; the file has one line for each run.
 
     **Example**
 
     lptpp compare runs/lptpp runs/lpt --output comparison.csv
     """
-    from lptpp.console.comparison import comparison_table
-    from lptpp.evaluation.compare import Run, flat_rows
+    if output is not None and output.suffix not in (".csv", ".json"):
+        raise UserError(f"{output}: expected a .csv or .json file.")
+    from lptpp.console.tables import comparison_table
+    from lptpp.evaluation.compare import ComparedRun, flat_rows
     from lptpp.utils.io import write_csv, write_json
 
-    if output is not None and output.suffix not in (".csv", ".json"):
-        raise UserError(f"{output} should end in .csv or .json.")
-    found = [Run.read(run) for run in runs]
+    found = [ComparedRun.read(run) for run in runs]
     console.print(comparison_table(found))
     if output is not None:
         output.parent.mkdir(parents=True, exist_ok=True)
         (write_json if output.suffix == ".json" else write_csv)(output, flat_rows(found))
-        console.print(f"The table is in {output}")
+        console.print(f"Table: {output}")
 
 
 @app.command()
-def data(
+def sweep(
     config: ConfigArgument,
+    space: Annotated[
+        str, typer.Option(help="A YAML file of settings and their values, or a search space.", show_default=False)
+    ],
     overrides: Overrides = None,
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="A folder for the figure and the tables of what was found.")
-    ] = Path("data_report"),
-    pictures: Annotated[
-        bool, typer.Option("--pictures/--no-pictures", help="Open every picture, or only count them.")
-    ] = True,
+    trials: Annotated[int, typer.Option(help="Number of trials, including earlier ones.")] = 20,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the sweep.")] = Path("runs/sweep"),
+    metric: Annotated[str, typer.Option(help="The column of the table to optimize.")] = "mean_class",
+    row: Annotated[str | None, typer.Option(help="The row of the table.  [default: the final prediction]")] = None,
 ) -> None:
-    """Look at a data set before training: class counts, imbalance, parts, and what is wrong with its pictures.
+    """Search hyperparameters with Optuna: trains one run per trial and compares them on the validation split.
 
-    Names pictures that cannot be read (then the command ends with exit status 1), the smallest and the largest, and
-    those that are there more than once: in training and test, or in two classes. docs/data tells of every kind of data.
+    The test split is never used. After an interruption, repeat the command to resume within the current trial. Every
+    trial updates best.yaml and trials.csv.
 
     **Examples**
 
-    lptpp data configs/folder.yaml data.root=my_pictures
+    lptpp sweep emoji data.validation=0.2 --space lptpp --trials 20
 
-    lptpp data configs/table.yaml data.train_list=table.csv data.label_column=species --no-pictures
-
-    lptpp data configs/emoji.yaml --output emoji_report
+    lptpp sweep my_images/ data.validation=0.2 --space space.yaml --metric few
     """
-    from lptpp.console.data import show_data
+    from lptpp.config import load_settings
+    from lptpp.config.resolve import space_file
 
-    if not show_data(console, _settings(config, overrides), output, pictures):
-        raise typer.Exit(1)
+    path = space_file(space)
+    load_settings(config, overrides or [])
+    from lptpp.sweep.plan import make_plan
+    from lptpp.sweep.search import sweep as run_trials
+
+    best = run_trials(make_plan(config, tuple(overrides or ()), path, metric, row, output), trials)
+    console.print(f"Best of {trials} trials: trial {best.number}, {metric} {best.value:.1f} on the validation split")
+    for override in best.overrides:
+        console.print(f"  {override}")
+    console.print(f"All trials: {output / 'trials.csv'}. To train and test the best: lptpp fit {output / 'best.yaml'}")
 
 
 @app.command()
@@ -240,16 +362,18 @@ def export(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The folder to write to.  [default: RUN/export/FORMAT]")
     ] = None,
-    picture: Annotated[
-        list[Path] | None, typer.Option(help="onnx, torch: check on this picture, not on the run's own.")
+    image: Annotated[
+        list[Path] | None, typer.Option(help="onnx, torch: verify on this image.  [default: images of the run]")
     ] = None,
-    license: Annotated[str | None, typer.Option(help="huggingface: the license field of the model card.")] = None,
-    push: Annotated[str | None, typer.Option(help="huggingface: also upload as OWNER/NAME, private at first.")] = None,
+    license: Annotated[str | None, typer.Option(help="huggingface: license field of the model card.")] = None,
+    push: Annotated[
+        str | None, typer.Option(help="huggingface: also upload as OWNER/NAME; a new repository is private.")
+    ] = None,
 ) -> None:
-    """Hand a run over: files that run without this package, or a folder for the Hugging Face Hub.
+    """Export a run to files that do not need this package, or to a folder for the Hugging Face Hub.
 
-    `onnx`: the answer and each expert, for any batch size, compared with PyTorch before they appear. `torch`: a plain
-    `torch.export` program. `huggingface`: tuned weights, settings and a model card; `lptpp.load` reads it again.
+    `onnx`: the mixture and each expert, for any batch size, verified against PyTorch. `torch`: `torch.export`
+    programs. `huggingface`: trained weights, settings and a model card, which `lptpp.load` reads.
 
     **Examples**
 
@@ -257,98 +381,32 @@ def export(
 
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
-    from lptpp.export.write import Options, export_run
+    from lptpp.export.write import ExportOptions, export_run
 
-    for line in export_run(run, to, output, Options(picture or (), license, push)):
+    for line in export_run(run, to, output, ExportOptions(image or (), license, push)):
         console.print(line)
 
 
-@app.command("app")
-def page(
-    run: RunArgument,
-    port: Annotated[int, typer.Option(help="The page is at http://127.0.0.1:PORT; 0 takes any that is free.")] = 7860,
-    open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
-    similar: Annotated[
-        bool | None,
-        typer.Option(help="Show similar training pictures.  [default: up to 20,000 training images]"),
-    ] = None,
-) -> None:
-    """Open a web page on this computer: drop pictures and see what each expert says and how they are weighed.
-
-    Nothing is sent anywhere. Similar training pictures are looked for once and kept in the run folder. Ctrl-C ends it.
-
-    **Examples**
-
-    lptpp app runs/emoji --open
-
-    lptpp app runs/mine --port 8080 --no-similar
-    """
-    from lptpp.app.serve import serve
-
-    serve(run, port, similar, console.print, open_browser)
-
-
-@app.command()
-def sweep(
-    config: ConfigArgument,
-    space: Annotated[Path, typer.Option(help="A YAML file of settings and what each may be.", show_default=False)],
-    overrides: Overrides = None,
-    trials: Annotated[int, typer.Option(help="How many runs, those of before included.")] = 20,
-    output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the sweep.")] = Path("runs/sweep"),
-    metric: Annotated[str, typer.Option(help="A column of the shot table that trials are judged by.")] = "mean_class",
-    row: Annotated[str | None, typer.Option(help="A row of the shot table.  [default: the run's answer]")] = None,
-) -> None:
-    """Search good settings: one run after the other, judged on the validation part, never on the test part.
-
-    After a stop, give the same command again: it goes on within the trial it was in. Every trial renews `best.yaml` and
-    `trials.csv` (docs/sweep.md).
-
-    **Examples**
-
-    lptpp sweep configs/emoji.yaml data.validation=0.2 --space configs/sweeps/lptpp.yaml --trials 20
-
-    lptpp sweep configs/folder.yaml data.root=my_pictures data.validation=0.2 --space space.yaml --metric few
-    """
-    from lptpp.sweep.plan import make_plan
-    from lptpp.sweep.search import sweep as run_trials
-
-    plan = make_plan(config, tuple(overrides or ()), space, metric, row, output)
-    best = run_trials(plan, trials)
-    console.print(f"Best of {trials}: trial {best.number}, {metric} {best.value:.1f} on the validation part, by")
-    for tried in best.tried:
-        console.print(f"  {tried}")
-    console.print(f"All trials: {output / 'trials.csv'}. To train and test it: lptpp fit {output / 'best.yaml'}")
-
-
 def main() -> None:
-    """Run the command line; whatever a user can mend ends in one sentence and exit status 2."""
+    """Run the command line; a `UserError` is printed as one sentence, with exit status 2."""
     handler = RichHandler(console=progress_console, show_path=False, show_level=False, markup=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", datefmt="[%X]", handlers=[handler])
     logging.getLogger("lptpp").setLevel(logging.INFO)
-    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns that its first start takes a moment
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the time of its first start
     try:
         app()
     except UserError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(2)
     except Interrupted:
-        print(f"Stopped and saved. To go on: {shlex.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
+        print(f"Stopped and saved. To resume: {shlex.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        print(f"Error: {error}: see to the disk or the file; what the last checkpoint holds is kept.", file=sys.stderr)
+        print(f"Error: {error}. Check the disk or the file; the last checkpoint is kept.", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
-        print("Stopped at once; what the last checkpoint holds is kept.", file=sys.stderr)
+        print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
         sys.exit(130)
-
-
-def _settings(config: str, overrides: list[str] | None) -> Any:
-    from lptpp.config import load_settings
-    from lptpp.inference.model import run_settings
-
-    if Path(config).is_dir():
-        return run_settings(Path(config), overrides or [])
-    return load_settings(config, overrides or [])
 
 
 if __name__ == "__main__":

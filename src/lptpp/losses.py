@@ -1,22 +1,22 @@
-"""Losses on the cosines of a head, for training sets with long-tailed class counts.
+"""Losses on the cosines of a classifier, for training splits with long-tailed class counts.
 
-Every loss is built from the training images of each class, `counts` (C,), and the logit scale s. It maps
-cosines z (B, C) and labels y (B,) to the mean over the batch, a float32 scalar. It computes in float32
-whatever the cosines are, and takes a class without a training image for one that has a single image.
+Every loss is built from the class counts, `counts` (C,), and the logit scale s. It maps cosines z (B, C) and labels
+y (B,) to the mean over the batch, a float32 scalar. It computes in float32 regardless of the type of the cosines, and
+treats a class without training images as if it had one.
 """
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.config.choices import ANY, LOSS_OPTIONS, check_loss
 
 
 def at_least_one(counts: torch.Tensor) -> torch.Tensor:
-    """Return the class counts (C,) in float64, with 1 for an empty class, so that logs and ratios exist."""
+    """Return the class counts (C,) in float64, with 1 for an empty class, so that logarithms and ratios are finite."""
     return counts.double().clamp(min=1)
 
 
@@ -28,7 +28,7 @@ def rarity(counts: torch.Tensor) -> torch.Tensor:
 
 
 def log_of_rest(log_p: torch.Tensor) -> torch.Tensor:
-    """Return log(1 − p) from log p, with a finite value and gradient also where p rounds to 1."""
+    """Return log(1 − p) from log p, with finite value and gradient even if p rounds to 1."""
     return (-torch.expm1(log_p)).clamp(min=torch.finfo(log_p.dtype).eps).log()
 
 
@@ -92,7 +92,7 @@ class AGCL(GCL):
 
 
 class CrossEntropy(nn.Module):
-    """Softmax cross-entropy on s·z with label smoothing; the counts play no part."""
+    """Softmax cross-entropy on s·z with label smoothing; the class counts are unused."""
 
     def __init__(self, counts: torch.Tensor, scale: float = 20.0, smoothing: float = 0.0) -> None:
         super().__init__()
@@ -158,16 +158,13 @@ class Focal(nn.Module):
 class ClassBalanced(nn.Module):
     """Cross-entropy weighted by the effective number of images of the class (arXiv 1901.05555).
 
-    The weight of class c is (1 − β) / (1 − β^{n_c}), scaled to mean 1 over the classes. Raises UserError for
-    a `beta` outside [0, 1).
+    The weight of class c is (1 − β) / (1 − β^{n_c}), scaled to mean 1 over the classes; 0 ≤ β < 1.
     """
 
     weights: torch.Tensor
 
     def __init__(self, counts: torch.Tensor, scale: float = 20.0, beta: float = 0.9999) -> None:
         super().__init__()
-        if not 0 <= beta < 1:
-            raise UserError(f"The option beta of the loss class_balanced must be in [0, 1), but is {beta}.")
         self.scale = scale
         weights = 1 / (1 - beta ** at_least_one(counts))
         self.register_buffer("weights", (weights / weights.mean()).float(), persistent=False)  # (C,)
@@ -189,12 +186,27 @@ LOSSES: dict[str, type[nn.Module]] = {
 }
 
 
+def register_loss(name: str) -> Callable[[type[nn.Module]], type[nn.Module]]:
+    """Return a decorator that adds a loss class; its arguments after `counts` and `scale` become its options."""
+
+    def register(loss: type[nn.Module]) -> type[nn.Module]:
+        LOSSES[name] = loss
+        LOSS_OPTIONS[name] = dict.fromkeys(option_names(loss), ANY)
+        return loss
+
+    return register
+
+
+def option_names(loss: type[nn.Module]) -> list[str]:
+    """Return the options of a loss class."""
+    return [name for name in inspect.signature(loss).parameters if name not in ("counts", "scale")]
+
+
 def build_loss(name: str, counts: torch.Tensor, scale: float, options: Mapping[str, float]) -> nn.Module:
-    """Return the loss of this name for class counts (C,); UserError for an unknown name or option."""
-    if name not in LOSSES:
-        raise UserError(f"There is no loss named {name}: {did_you_mean(name, LOSSES)}")
-    known = [option for option in inspect.signature(LOSSES[name]).parameters if option not in ("counts", "scale")]
-    for option in options:
-        if option not in known:
-            raise UserError(f"The loss {name} has no option {option}: {did_you_mean(option, known)}")
+    """Return the loss of this name for class counts (C,).
+
+    Raises:
+        UserError: unknown name or option.
+    """
+    check_loss(name, options)
     return LOSSES[name](counts, scale, **options)

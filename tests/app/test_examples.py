@@ -2,26 +2,26 @@ from dataclasses import replace
 
 from lptpp.app.examples import examples
 from lptpp.data.dataset import Split
-from lptpp.data.prepare import collection_of
+from lptpp.data.prepare import load_dataset
 
 
-def test_there_are_examples_of_every_shot_and_class_with_their_class(model, pictures):
-    found = examples(model, collection_of(model.settings))
-    many, *medium, few = [asked.true for asked, _ in found]
+def test_there_are_examples_of_every_shot_and_class(model, pictures):
+    found = examples(model, load_dataset(model.settings))
+    many, *medium, few = [given.true for given, _ in found]
     assert (many, sorted(medium), few) == ("apple", ["bear", "car"], "dog")
-    for asked, picture in found:
-        assert asked.image.parent == pictures / "test" / asked.true
-        assert picture.size == (40, 40)
+    for given, image in found:
+        assert given.image.parent == pictures / "test" / given.true
+        assert image.size == (40, 40)
 
 
 def test_they_are_the_same_each_time(model):
-    collection = collection_of(model.settings)
-    assert [asked for asked, _ in examples(model, collection)] == [asked for asked, _ in examples(model, collection)]
+    collection = load_dataset(model.settings)
+    assert [given for given, _ in examples(model, collection)] == [given for given, _ in examples(model, collection)]
 
 
-def test_unreadable_pictures_and_a_missing_part_leave_fewer(model, tmp_path):
-    collection = collection_of(model.settings)
+def test_unreadable_images_and_a_missing_split_leave_fewer(model, tmp_path):
+    collection = load_dataset(model.settings)
     (tmp_path / "bad.png").touch()
     test = Split([tmp_path / "bad.png", collection.test.images[-1]], [0, 3])
-    assert [asked.true for asked, _ in examples(model, replace(collection, test=test))] == ["dog"]
+    assert [given.true for given, _ in examples(model, replace(collection, test=test))] == ["dog"]
     assert examples(model, replace(collection, test=None)) == []

@@ -10,36 +10,36 @@ import torch
 
 from lptpp.app import neighbors
 from lptpp.app.neighbors import FILE, neighbors_of
-from lptpp.data.dataset import Collection, Split
-from lptpp.data.prepare import collection_of
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.prepare import load_dataset
 
 
 @pytest.fixture
-def collection(model) -> Collection:
-    return collection_of(model.settings)
+def collection(model) -> ImageDataset:
+    return load_dataset(model.settings)
 
 
 @pytest.fixture
 def computed(monkeypatch) -> list[int]:
-    """The numbers of training pictures of every table that is computed, not read."""
-    counts, compute = [], neighbors._computed
-    monkeypatch.setattr(neighbors, "_computed", lambda model, split: counts.append(len(split)) or compute(model, split))
+    """The number of training images of every feature table that is computed, not read."""
+    counts, compute = [], neighbors._compute
+    monkeypatch.setattr(neighbors, "_compute", lambda model, split: counts.append(len(split)) or compute(model, split))
     return counts
 
 
 def test_the_nearest_are_those_of_a_literal_search(model, collection, pictures, tmp_path):
     found = neighbors_of(model, collection, tmp_path)
-    asked = model.predict_batch([pictures / "test" / "apple" / "2.png"]).features
+    query = model.predict_batch([pictures / "test" / "apple" / "2.png"]).features
     expected = []
     for image, label in zip(collection.train.images, collection.train.labels, strict=True):
         own = model.predict_batch([image]).features
-        cosines = [torch.cosine_similarity(own[name], asked[name]).item() for name in asked]
+        cosines = [torch.cosine_similarity(own[name], query[name]).item() for name in query]
         expected.append((sum(cosines) / len(cosines), str(image), collection.class_names[label]))
     expected.sort(reverse=True)
-    nearest = found.nearest(torch.cat([*asked.values()], 1)[0])
+    nearest = found.nearest(torch.cat([*query.values()], 1)[0])
     assert [(one.name, one.label) for one in nearest] == [(name, label) for _, name, label in expected[:6]]
     assert [one.similarity for one in nearest] == pytest.approx([cosine for cosine, _, _ in expected[:6]], abs=1e-5)
-    assert all(one.picture.startswith("data:image/jpeg") for one in nearest)
+    assert all(one.thumbnail.startswith("data:image/jpeg") for one in nearest)
 
 
 def test_they_are_computed_once(model, collection, computed, tmp_path):
@@ -68,8 +68,8 @@ def test_they_are_computed_again_where_anything_differs(change, model, collectio
     assert computed == [17, 17]
 
 
-def test_unreadable_pictures_are_left_out(model, collection, pictures, tmp_path):
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+def test_unreadable_images_are_left_out(model, collection, pictures, tmp_path):
+    (tmp_path / "bad.png").write_bytes(b"not an image")
     train = collection.train
     images = [train.images[0], tmp_path / "bad.png", *train.images[2:]]
     collection = replace(collection, train=Split(images, train.labels))
@@ -81,21 +81,21 @@ def test_unreadable_pictures_are_left_out(model, collection, pictures, tmp_path)
         torch.testing.assert_close(found.features[1], torch.cat([*own.values()], 1)[0], atol=1e-5, rtol=0)
 
 
-def test_a_picture_that_is_gone_is_named_without_a_copy(model, collection, pictures, tmp_path):
+def test_a_missing_image_has_no_thumbnail(model, collection, pictures, tmp_path):
     here = Path(shutil.copy(pictures / "train" / "dog" / "0.png", tmp_path / "dog.png"))
     collection = replace(collection, train=Split([here], np.array([3])))
     found = neighbors_of(model, collection, tmp_path)
     here.unlink()
     (only,) = found.nearest(found.features[0])
-    assert (only.name, only.label, only.picture) == (str(here), "dog", None)
+    assert (only.name, only.label, only.thumbnail) == (str(here), "dog", None)
 
 
-def test_a_folder_that_cannot_be_written_is_told(model, collection, tmp_path, monkeypatch, caplog):
+def test_a_read_only_folder_is_a_warning(model, collection, tmp_path, monkeypatch, caplog):
     def refuse(*arguments):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(os, "fsync", refuse)
     with caplog.at_level(logging.WARNING, logger="lptpp"):
         assert len(neighbors_of(model, collection, tmp_path).features) == 17
-    assert "cannot be written" in caplog.text
+    assert FILE in caplog.text and "Permission denied" in caplog.text
     assert not list(tmp_path.iterdir())

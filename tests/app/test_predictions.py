@@ -3,10 +3,10 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.app import predictions as predictions
+from lptpp.app import predictions
 from lptpp.app.neighbors import neighbors_of
-from lptpp.app.predictions import Asked, Chance, PicturePrediction, PicturePredictor, Refused
-from lptpp.data.prepare import collection_of
+from lptpp.app.predictions import ClassScore, ImageInput, ImagePrediction, ImagePredictor, RejectedImage
+from lptpp.data.prepare import load_dataset
 from lptpp.training.fit import fit
 
 KINDS = {"apple": (8, "many"), "bear": (5, "medium"), "car": (3, "medium"), "dog": (1, "few")}
@@ -18,53 +18,53 @@ def image(pictures):
 
 
 @pytest.fixture(scope="module")
-def predict(model, image) -> PicturePrediction:
-    return PicturePredictor(model).predict(Asked("1.png", image, "bear"))
+def prediction(model, image) -> ImagePrediction:
+    return ImagePredictor(model).predict(ImageInput("1.png", image, "bear"))
 
 
-def test_the_best_classes_are_those_of_predict_with_how_rare_they_were(model, image, predict):
-    expected = [Chance(one.label, one.probability, *KINDS[one.label]) for one in model.predict(image, top_k=4)]
-    assert predict.best == expected
-    assert sum(chance.probability for chance in predict.best) == pytest.approx(1, abs=1e-5)
+def test_the_best_classes_are_those_of_predict_with_their_training_images(model, image, prediction):
+    expected = [ClassScore(one.label, one.probability, *KINDS[one.label]) for one in model.predict(image, top_k=4)]
+    assert prediction.best == expected
+    assert sum(score.probability for score in prediction.best) == pytest.approx(1, abs=1e-5)
 
 
-def test_each_expert_is_told_with_its_weight_and_groups(model, image, predict):
+def test_each_expert_has_its_weight_and_groups(model, image, prediction):
     outputs = model.predict_batch([image])
-    assert [opinion.expert for opinion in predict.experts] == ["visual", "language"]
-    assert [opinion.weight for opinion in predict.experts] == outputs.weights[0].tolist()
-    for opinion in predict.experts:
-        alone = outputs.experts[opinion.expert][0]
+    assert [expert.name for expert in prediction.experts] == ["visual", "language"]
+    assert [expert.weight for expert in prediction.experts] == outputs.weights[0].tolist()
+    for expert in prediction.experts:
+        alone = outputs.experts[expert.name][0]
         order = alone.argsort(descending=True)[:3].tolist()
-        assert [chance.label for chance in opinion.best] == [model.class_names[c] for c in order]
-        assert [chance.probability for chance in opinion.best] == [alone[c].item() for c in order]
-        assert (opinion.groups, opinion.pool) == ([outputs.groups[opinion.expert][0, 0].item() + 1], 3)
+        assert [score.label for score in expert.best] == [model.class_names[c] for c in order]
+        assert [score.probability for score in expert.best] == [alone[c].item() for c in order]
+        assert (expert.groups, expert.num_groups) == ([outputs.groups[expert.name][0, 0].item() + 1], 3)
 
 
-def test_the_weighed_experts_are_the_answer(model, image, predict):
+def test_the_prediction_is_the_weighted_mean_of_the_experts(model, image, prediction):
     together = dict.fromkeys(model.class_names, 0.0)
-    for opinion, probabilities in zip(predict.experts, model.predict_batch([image]).experts.values(), strict=True):
+    for expert, probabilities in zip(prediction.experts, model.predict_batch([image]).experts.values(), strict=True):
         for name, probability in zip(model.class_names, probabilities[0].tolist(), strict=True):
-            together[name] += opinion.weight * probability
-    for chance in predict.best:
-        assert chance.probability == pytest.approx(together[chance.label], abs=1e-5)
+            together[name] += expert.weight * probability
+    for score in prediction.best:
+        assert score.probability == pytest.approx(together[score.label], abs=1e-5)
 
 
-def test_the_picture_and_its_class_are_kept_and_nothing_is_similar_without_training_pictures(predict):
-    assert predict.picture.startswith("data:image/jpeg;base64,")
-    assert (predict.name, predict.true, predict.similar) == ("1.png", "bear", [])
+def test_the_image_and_its_class_are_kept_and_nothing_is_similar_without_neighbors(prediction):
+    assert prediction.thumbnail.startswith("data:image/jpeg;base64,")
+    assert (prediction.name, prediction.true, prediction.similar) == ("1.png", "bear", [])
 
 
-def test_similar_pictures_are_told(run, model, pictures):
-    predictor = PicturePredictor(model, neighbors_of(model, collection_of(model.settings), run))
+def test_similar_images_are_found(run, model, pictures):
+    predictor = ImagePredictor(model, neighbors_of(model, load_dataset(model.settings), run))
     image = pictures / "train" / "car" / "2.png"
-    best = predictor.predict(Asked("2.png", image)).similar[0]
+    best = predictor.predict(ImageInput("2.png", image)).similar[0]
     assert (best.name, best.label) == (str(image), "car")
     assert best.similarity == pytest.approx(1, abs=1e-4)
 
 
-def test_a_class_without_training_images_is_few_shot(model, image, predict, monkeypatch):
+def test_a_class_without_training_images_is_few_shot(model, image, prediction, monkeypatch):
     monkeypatch.setattr(model, "counts", np.array([8, 5, 3, 0]))
-    rare = [one for one in PicturePredictor(model).predict(Asked("1.png", image)).best if one.label == "dog"]
+    rare = [one for one in ImagePredictor(model).predict(ImageInput("1.png", image)).best if one.label == "dog"]
     assert [(one.training_images, one.shot) for one in rare] == [(0, "few")]
 
 
@@ -72,8 +72,8 @@ def test_an_expert_alone_has_all_the_weight_and_maybe_no_groups(settings_of, ima
     import lptpp
 
     fit(settings_of(tmp_path, "method=linear_probe", "phase1.epochs=1", "evaluation.baselines=[]"))
-    (opinion,) = PicturePredictor(lptpp.load(tmp_path)).predict(Asked("1.png", image)).experts
-    assert (opinion.expert, opinion.weight, opinion.groups, opinion.pool) == ("visual", 1.0, [], 0)
+    (expert,) = ImagePredictor(lptpp.load(tmp_path)).predict(ImageInput("1.png", image)).experts
+    assert (expert.name, expert.weight, expert.groups, expert.num_groups) == ("visual", 1.0, [], 0)
 
 
 def save(path, image: Image.Image):
@@ -84,47 +84,50 @@ def save(path, image: Image.Image):
 @pytest.mark.parametrize(
     "make, reason",
     [
-        (lambda path: path.write_bytes(b""), "cannot be read: the file is empty."),
-        (lambda path: path.write_text("%PDF-1.4"), "cannot be read: not a picture in a format that Pillow knows."),
-        (lambda path: Image.new("1", (10_000, 10_000)).save(path), "has 100.0 megapixels, more than 25."),
-        (lambda path: Image.new("L", (5050, 50)).save(path), "has a side more than 100 times as long as the other."),
-        (lambda path: Image.new("L", (1, 101)).save(path), "has a side more than 100 times as long as the other."),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: path.write_text("%PDF-1.4"), "Pillow"),
+        (lambda path: Image.new("1", (10_000, 10_000)).save(path), "100.0 megapixels"),
+        (lambda path: Image.new("L", (5050, 50)).save(path), "aspect ratio above 100"),
+        (lambda path: Image.new("L", (1, 101)).save(path), "aspect ratio above 100"),
     ],
-    ids=["empty", "no picture", "huge", "long", "thin"],
+    ids=["empty", "no image", "huge", "long", "thin"],
 )
-def test_what_cannot_be_used_is_refused_in_a_sentence(make, reason, model, tmp_path):
+def test_an_unusable_image_is_rejected_with_the_reason(make, reason, model, tmp_path):
     make(tmp_path / "bad.png")
-    assert PicturePredictor(model).predict(Asked("bad.png", tmp_path / "bad.png")) == Refused("bad.png", reason)
+    rejected = ImagePredictor(model).predict(ImageInput("bad.png", tmp_path / "bad.png"))
+    assert isinstance(rejected, RejectedImage)
+    assert rejected.name == "bad.png" and reason in rejected.reason
 
 
-def test_a_truncated_picture_is_refused(model, image, tmp_path):
+def test_a_truncated_image_is_rejected(model, image, tmp_path):
     (tmp_path / "half.png").write_bytes(image.read_bytes()[:2000])
-    refused = PicturePredictor(model).predict(Asked("half.png", tmp_path / "half.png"))
-    assert isinstance(refused, Refused)
-    assert refused.reason.startswith("cannot be read: ")
+    rejected = ImagePredictor(model).predict(ImageInput("half.png", tmp_path / "half.png"))
+    assert isinstance(rejected, RejectedImage)
 
 
-def test_a_picture_just_within_the_limits_is_answered(model):
+def test_an_image_just_within_the_limits_is_classified(model):
     long = np.zeros((3, 300, 3), np.uint8)
-    assert isinstance(PicturePredictor(model).predict(Asked("long", long)), PicturePrediction)
+    assert isinstance(ImagePredictor(model).predict(ImageInput("long", long)), ImagePrediction)
 
 
-def test_warming_up_judges_a_picture(model, monkeypatch):
-    batches = []
-    say = model.predict
-    monkeypatch.setattr(model, "predict", lambda seen: batches.append(len(seen)) or say(seen))
-    PicturePredictor(model).warm_up()
+def test_warming_up_classifies_an_image(model, monkeypatch):
+    predictor, batches = ImagePredictor(model), []
+    forward = predictor.pipeline.forward
+    monkeypatch.setattr(predictor.pipeline, "forward", lambda seen: batches.append(len(seen)) or forward(seen))
+    predictor.warm_up()
     assert batches == [1]
 
 
-def test_a_large_collection_of_classes_tells_only_the_best(model, image, monkeypatch):
-    monkeypatch.setattr(predictions, "BEST", 2)
-    assert len(PicturePredictor(model).predict(Asked("1.png", image)).best) == 2
+def test_of_many_classes_only_the_best_are_shown(model, image, monkeypatch):
+    monkeypatch.setattr(predictions, "TOP_K", 2)
+    assert len(ImagePredictor(model).predict(ImageInput("1.png", image)).best) == 2
 
 
-def test_probabilities_are_not_shared_between_pictures(model, pictures):
-    predictor = PicturePredictor(model)
-    first, second = (predictor.predict(Asked("a", pictures / "test" / name / "0.png")) for name in ("apple", "dog"))
+def test_images_have_their_own_probabilities(model, pictures):
+    predictor = ImagePredictor(model)
+    first, second = (
+        predictor.predict(ImageInput("a", pictures / "test" / name / "0.png")) for name in ("apple", "dog")
+    )
     assert not torch.allclose(
         torch.tensor([one.probability for one in first.best]), torch.tensor([one.probability for one in second.best])
     )

@@ -90,8 +90,8 @@ def test_the_native_size_changes_nothing(size: int | None) -> None:
 
 
 @pytest.mark.parametrize("size", [30, 4, 0, -8])
-def test_refuses_a_size_that_patches_do_not_fill(size: int) -> None:
-    with pytest.raises(UserError, match=f"image_size={size} of tiny: expected a multiple of its patch, 8"):
+def test_refuses_a_size_that_is_not_a_multiple_of_the_patch(size: int) -> None:
+    with pytest.raises(UserError, match=f"image_size={size} of tiny: .*multiple of .* 8"):
         tiny_backbone().resized(size)
 
 
@@ -103,12 +103,12 @@ def test_bundled_towers_at_96_pixels(kind: str, name: str) -> None:
     assert large.tower.pos_embed.shape[1] == 3 * 3
     with torch.no_grad():
         assert large.tower(torch.randn(1, 3, 96, 96)).isfinite().all()
-    with pytest.raises(UserError, match="multiple of its patch, 32"):
+    with pytest.raises(UserError, match=r"image_size=98 .* 32"):
         load_backbone(kind, name, image_size=98)
 
 
 class Gated(VisionTransformer):
-    """A tower that may do anything in its own forward."""
+    """A subclass, which may override anything."""
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ class Gated(VisionTransformer):
     ],
     ids=["resnet", "eva", "subclass", "parallel blocks", "post-norm blocks", "differential attention"],
 )
-def test_refuses_towers_whose_blocks_it_does_not_know(tower: object) -> None:
+def test_refuses_unsupported_towers(tower: object) -> None:
     with torch.device("meta"):
         made = tower()
     with pytest.raises(UserError, match=r"^Backbone odd (is|has)"):

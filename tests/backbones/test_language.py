@@ -51,16 +51,16 @@ def test_a_local_file_at_another_image_size(tiny: nn.Module, tmp_path: Path) -> 
     assert large.tower(torch.randn(1, 3, 64, 64)).isfinite().all()
 
 
-def test_a_file_that_does_not_fit_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
+def test_a_file_that_does_not_match_is_refused(tiny: nn.Module, tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_file(dict(tiny.state_dict()) | {"visual.proj": torch.zeros(48, 25)}, path)
-    with pytest.raises(UserError, match=r"visual\.proj should be \(48, 24\) and is \(48, 25\)"):
+    with pytest.raises(UserError, match=r"visual\.proj: .*\(48, 24\).*\(48, 25\)"):
         load_backbone("language", TINY, str(path))
-    with pytest.raises(UserError, match="does not exist"):
+    with pytest.raises(UserError, match=r"none\.safetensors"):
         load_backbone("language", TINY, str(tmp_path / "none.safetensors"))
 
 
-def test_a_local_file_wants_its_images_as_the_published_weights_agree(
+def test_a_local_file_gets_the_preprocessing_shared_by_published_weights(
     tiny: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shared = {"std": (0.5, 0.5, 0.5), "interpolation": "bilinear", "resize_mode": "squash"}
@@ -81,46 +81,46 @@ def test_published_weights_of_every_model_can_be_compared() -> None:
 
 def test_padding_to_the_longest_side_is_refused(tiny: nn.Module) -> None:
     tiny.visual.preprocess_cfg = tiny.visual.preprocess_cfg | {"resize_mode": "longest"}
-    with pytest.raises(UserError, match="pads its images"):
+    with pytest.raises(UserError, match="longest"):
         language.from_clip(TINY, tiny, None)
 
 
 @pytest.mark.parametrize(
     "name, weights, message",
     [
-        ("ViT-B-23", "openai", "No vision-language backbone is named ViT-B-23: did you mean .*ViT-B-32"),
+        ("ViT-B-23", "openai", "backbone ViT-B-23: did you mean .*ViT-B-32"),
         ("clip_lite00", None, "did you mean clip_lite0"),
-        ("ViT-B-32", None, r"needs its pretrained weights named \(got None.* known are openai"),
+        ("ViT-B-32", None, r"backbone\.weights .* known are openai"),
         ("ViT-B-32", "openia", "did you mean openai"),
-        ("ViT-B-32", "weights.pt", r"a local file must end in \.safetensors"),
-        ("RN50", "openai", "The image tower of RN50 is a ModifiedResNet"),
-        ("coca_ViT-B-32", "laion2b_s13b_b90k", "coca_ViT-B-32 has blocks or a pooling of another kind"),
+        ("ViT-B-32", "weights.pt", r"weights\.pt: .*\.safetensors"),
+        ("RN50", "openai", "RN50 is a ModifiedResNet"),
+        ("coca_ViT-B-32", "laion2b_s13b_b90k", "coca_ViT-B-32 has unsupported"),
         ("EVA02-B-16", "merged2b_s8b_b131k", "EVA02-B-16 is a Eva"),
-        ("ViT-B-16", "openai", "other GELU: name the backbone ViT-B-16-quickgelu"),
+        ("ViT-B-16", "openai", r"GELU: .* ViT-B-16-quickgelu\."),
     ],
 )
-def test_refuses_names_it_cannot_serve(name: str, weights: str | None, message: str) -> None:
+def test_refuses_unsupported_names(name: str, weights: str | None, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_backbone("language", name, weights)
 
 
-def test_the_other_way_round_quick_gelu_is_refused_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quick_gelu_must_match_in_both_directions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "get_pretrained_cfg", lambda name, tag: {"quick_gelu": False})
-    with pytest.raises(UserError, match=r"name the backbone ViT-B-16\."):
+    with pytest.raises(UserError, match=r"GELU: .* ViT-B-16\."):
         load_backbone("language", "ViT-B-16-quickgelu", "openai")
 
 
-def test_without_network_the_backbone_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_one_line_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(open_clip, "create_model", without_network(open_clip.create_model))
-    with pytest.raises(UserError, match=r"laion2b_s34b_b79k of ViT-B-32 could not be fetched .*network") as caught:
+    with pytest.raises(UserError, match=r"laion2b_s34b_b79k of ViT-B-32") as caught:
         load_backbone("language", "ViT-B-32", "laion2b_s34b_b79k")
     assert "\n" not in str(caught.value)
 
 
 def test_kinds_and_bundled_names_must_agree() -> None:
-    with pytest.raises(UserError, match="kind 'visoin' is unknown: did you mean vision"):
+    with pytest.raises(UserError, match="kind 'visoin': did you mean vision"):
         load_backbone("visoin", "vision_lite2")
-    with pytest.raises(UserError, match=r"clip_lite0 is not of kind vision: .* is vision_lite2"):
+    with pytest.raises(UserError, match=r"clip_lite0 is not of kind vision: .* vision_lite2"):
         load_backbone("vision", "clip_lite0")
-    with pytest.raises(UserError, match=r"vision_lite2 is not of kind language: .* is clip_lite0"):
+    with pytest.raises(UserError, match=r"vision_lite2 is not of kind language: .* clip_lite0"):
         load_backbone("language", "vision_lite2")

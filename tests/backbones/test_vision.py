@@ -48,7 +48,7 @@ def test_a_local_file_at_another_image_size(tmp_path: Path) -> None:
     assert small.fingerprint == native.fingerprint
     with torch.no_grad():
         assert small.tower(torch.randn(1, 3, 96, 96)).isfinite().all()
-    with pytest.raises(UserError, match=r"image_size=100 .* multiple of its patch, 16"):
+    with pytest.raises(UserError, match=r"image_size=100 .* 16"):
         load_backbone("vision", "vit_tiny_patch16_224", path, image_size=100)
 
 
@@ -78,16 +78,16 @@ def test_a_tag_says_how_a_local_file_wants_its_images(
 @pytest.mark.parametrize(
     "changes, message",
     [
-        ({"norm.weight": None}, r"norm\.weight should be \(64,\) and is none"),
-        ({"more": torch.zeros(2)}, r"more should be no such weight and is \(2,\)"),
-        ({"norm.weight": torch.zeros(65)}, r"norm\.weight should be \(64,\) and is \(65,\)"),
-        ({"patch_embed.proj.weight": torch.zeros(64, 3, 8, 8)}, "its patches are 8 pixels wide, expected 16"),
-        ({"patch_embed.proj.weight": torch.zeros(64, 700)}, "does not fit the model .RuntimeError"),
-        ({"encoder": torch.zeros(2)}, "does not fit the model .AttributeError"),
+        ({"norm.weight": None}, r"norm\.weight: .*\(64,\).* none"),
+        ({"more": torch.zeros(2)}, r"more: .*\(2,\)"),
+        ({"norm.weight": torch.zeros(65)}, r"norm\.weight: .*\(64,\).*\(65,\)"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 3, 8, 8)}, "8 pixels.* 16"),
+        ({"patch_embed.proj.weight": torch.zeros(64, 700)}, "RuntimeError"),
+        ({"encoder": torch.zeros(2)}, "AttributeError"),
     ],
     ids=["missing", "extra", "shape", "patch", "flat patch", "other format"],
 )
-def test_a_file_must_fit(changes: dict, message: str, tmp_path: Path) -> None:
+def test_a_file_must_match(changes: dict, message: str, tmp_path: Path) -> None:
     path = saved(tmp_path / "w.safetensors", random_tower(), **changes)
     with pytest.raises(UserError, match=message):
         load_backbone("vision", "test_vit", path)
@@ -95,11 +95,11 @@ def test_a_file_must_fit(changes: dict, message: str, tmp_path: Path) -> None:
 
 def test_a_file_of_another_model_is_refused(tmp_path: Path) -> None:
     path = saved(tmp_path / "w.safetensors", random_tower("test_vit2"))
-    with pytest.raises(UserError, match="does not fit the model"):
+    with pytest.raises(UserError, match=r"w\.safetensors"):
         load_backbone("vision", "test_vit", path)
 
 
-@pytest.mark.parametrize("name, message", [("w.pt", r"not a \.safetensors"), ("none.safetensors", "does not exist")])
+@pytest.mark.parametrize("name, message", [("w.pt", r"w\.pt .*\.safetensors"), ("none.safetensors", "none")])
 def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
     (tmp_path / "w.pt").write_bytes(b"pickle")
     with pytest.raises(UserError, match=message):
@@ -109,22 +109,22 @@ def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("vit_tiny_patch16_225", "No vision backbone is named .* did you mean vit_tiny_patch16_224"),
+        ("vit_tiny_patch16_225", "vit_tiny_patch16_225: did you mean vit_tiny_patch16_224"),
         ("vision_lite22", "did you mean vision_lite2"),
         ("quite another thing", "known are vision_lite2"),
-        ("vit_tiny_patch16_224", f"names no pretrained weights: did you mean {PRETRAINED}"),
-        ("vit_tiny_patch16_224.augreg_in22k", f"has no such pretrained weights: did you mean {PRETRAINED}"),
-        ("resnet18.a1_in1k", "is a ResNet: only timm's VisionTransformer"),
-        ("eva02_tiny_patch14_224.mim_in22k", "is a Eva: only timm's VisionTransformer"),
+        ("vit_tiny_patch16_224", f"tag: did you mean {PRETRAINED}"),
+        ("vit_tiny_patch16_224.augreg_in22k", f"tag: did you mean {PRETRAINED}"),
+        ("resnet18.a1_in1k", "is a ResNet"),
+        ("eva02_tiny_patch14_224.mim_in22k", "is a Eva"),
     ],
 )
-def test_refuses_names_it_cannot_serve(name: str, message: str) -> None:
+def test_refuses_unsupported_names(name: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         load_backbone("vision", name)
 
 
 def test_an_unknown_tag_is_refused_with_a_file_too() -> None:
-    with pytest.raises(UserError, match="has no such pretrained weights"):
+    with pytest.raises(UserError, match=r"vit_tiny_patch16_224\.mine"):
         load_backbone("vision", "vit_tiny_patch16_224.mine", "any.safetensors")
 
 
@@ -137,9 +137,9 @@ def without_network(create: Callable) -> Callable:
     return refuse
 
 
-def test_without_network_the_backbone_is_named_in_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_one_line_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timm, "create_model", without_network(timm.create_model))
-    with pytest.raises(UserError, match=rf"{PRETRAINED} could not be fetched .* check the network") as caught:
+    with pytest.raises(UserError, match=PRETRAINED) as caught:
         load_backbone("vision", PRETRAINED)
     assert "\n" not in str(caught.value)
 

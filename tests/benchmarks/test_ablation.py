@@ -1,24 +1,26 @@
-"""The ablation: its settings hold, its variants of phase 2 and 3 stand on the same models."""
+"""The ablation: its settings are valid, its variants of phases 2 and 3 share their models."""
 
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
 
-import ablation
-from fork import fork
+from benchmarks.accuracy import ablation
+from benchmarks.accuracy.branch import branch
+from benchmarks.accuracy.scorers import class_loss, read_class_loss, scorer_rows
 from lptpp.inference.model import load
 from lptpp.losses import build_loss
 from lptpp.training.fit import fit
 from lptpp.training.phases import streams
-from scorers import scorer_rows
 
-PLANS = yaml.safe_load(ablation.PLAN.read_text(encoding="utf-8"))
+PLANS = yaml.safe_load(ablation.PLANS.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize("name", list(PLANS))
-def test_every_variant_has_settings_that_hold_and_none_reads_the_test_part(name: str, tmp_path: Path) -> None:
+def test_every_variant_has_valid_settings_and_none_uses_the_test_split(name: str, tmp_path: Path) -> None:
     made = ablation.Ablation(PLANS[name], tmp_path, "somewhere")
     for phase in ("phase1", "phase2"):
         for title, overrides in PLANS[name][phase].items():
@@ -30,22 +32,22 @@ def test_every_variant_has_settings_that_hold_and_none_reads_the_test_part(name:
                 build_loss(stream.loss.name, torch.tensor([5, 1]), 20.0, stream.loss.options)
 
 
-def test_a_fork_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_path):
+def test_a_branch_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_path):
     alone = ("use_experts=[visual]", "experts.visual.group_prompts=0", "phase1.epochs=1")
     parent, child = tmp_path / "parent", tmp_path / "child"
     fit(settings_of(parent, *alone))
     settings = settings_of(
         child, "use_experts=[visual]", "experts.visual.num_groups=5", "phase1.epochs=1", "phase2.epochs=1"
     )
-    fork(parent, settings)
-    metrics = fit(settings)
+    branch(parent, settings)
+    metrics = fit(settings).metrics
     before, after = load(parent).mixture.tuned_state(), load(child).mixture.tuned_state()
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert not torch.equal(after["experts.visual.heads.1.weight"], after["experts.visual.heads.0.weight"])
-    assert list(metrics["rows"])[-2:] == ["visual, phase 1", "visual, phase 2"]
+    assert list(metrics["rows"])[-2:] == ["visual.phase1", "visual.phase2"]
 
 
-def test_scorers_are_judged_on_the_validation_part(settings_of, tmp_path):
+def test_scorers_are_evaluated_on_the_validation_split(settings_of, tmp_path):
     fit(settings_of(tmp_path, "data.validation=0.3", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
     rows = list(scorer_rows(tmp_path, [0.001, 0.1]))
     variants = 2 * 3 * 4
@@ -54,3 +56,15 @@ def test_scorers_are_judged_on_the_validation_part(settings_of, tmp_path):
     assert {row["first_weight"] for row in rows[4:]} != {0.5}
     slow, fast = ([row["class_loss"] for row in rows[first : first + variants]] for first in (4, 4 + variants))
     assert all(one != other for one, other in zip(slow, fast, strict=True))
+
+
+def test_the_class_loss_is_the_mean_over_classes_of_their_means() -> None:
+    found = class_loss(np.array([0.5, 0.25, 1.0, 0.0]), np.array([3, 3, 7, 8]))
+    few = [-(math.log(0.5) + math.log(0.25)) / 2, 0.0, -math.log(1e-6)]
+    assert found == pytest.approx(sum(few) / 3)
+
+
+def test_the_class_loss_is_read_from_predictions_csv(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.csv"
+    path.write_text("image,true,true_probability,label_1\na.png,cat,0.5,dog\nb.png,dog,0.25,dog\n", encoding="utf-8")
+    assert read_class_loss(path) == pytest.approx((math.log(2) + math.log(4)) / 2)

@@ -1,4 +1,4 @@
-"""The speed benchmark runs on tiny sizes and says what it should; how fast anything is, no test asks."""
+"""The speed benchmark on tiny sizes; no test depends on a time."""
 
 import json
 from pathlib import Path
@@ -8,19 +8,19 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-import speed
-from card_speed import findings as card_findings
-from card_speed import operations
-from fit_speed import read_fit, small_fit
-from goals import GOALS, Finding
+from benchmarks.machine import stamp
+from benchmarks.speed import __main__ as speed
+from benchmarks.speed.goals import GOALS, Finding
+from benchmarks.speed.gpu import findings as gpu_findings
+from benchmarks.speed.gpu import operations
+from benchmarks.speed.sampler import long_tailed_labels
+from benchmarks.speed.steps import inference, phase2_step
+from benchmarks.speed.timing import Case, Measurement, measure, peak_memory, time_ratio
+from benchmarks.speed.whole_fit import read_fit, small_fit
+from benchmarks.speed.workload import Workload, bundled, demo_settings, make_workload, precisions
 from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import ExpertSettings
 from lptpp.utils.errors import UserError
-from machine import peak_memory, stamp
-from model_speed import inference, phase2_step
-from sampler_speed import long_tailed_labels
-from subject import Subject, bundled, demo_settings, precisions, subject
-from timing import Case, Measured, measure, times
 
 CPU = torch.device("cpu")
 CASE = {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}
@@ -37,16 +37,16 @@ def write_log(folder: Path, text: str) -> Path:
     return folder
 
 
-def tiny_subject() -> Subject:
+def tiny_workload() -> Workload:
     tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0)
     backbone = Backbone("tiny", tower, Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3, "bilinear"))
-    return subject(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes=10, batch=4, device=CPU)
+    return make_workload(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes=10, batch=4, device=CPU)
 
 
-def test_quick_measures_every_goal_and_writes_all_of_it(
+def test_quick_measures_and_writes_every_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, pictures=8))
+    monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, images=8))
     monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
     run, out = write_log(tmp_path, LOG), tmp_path / "speed.json"
     speed.main(["--quick", "--device", "cpu", "--demo", str(run), "--json", str(out)])
@@ -57,7 +57,7 @@ def test_quick_measures_every_goal_and_writes_all_of_it(
     for row in report["goals"]:
         assert set(row) == {"goal", "on", "values", "note", "what", "bound", "measured", "verdict"}
         assert all(value > 0 for value in row["values"].values())
-    assert "no GPU here" in printed and "reached" in printed
+    assert "no GPU" in printed and "reached" in printed
     sections = {case["section"] for case in report["cases"]}
     assert sections == {"inference", "phase-1 step", "phase-2 step", *(f"training loop, phase {n}" for n in (1, 2))}
     for case in report["cases"]:
@@ -66,7 +66,7 @@ def test_quick_measures_every_goal_and_writes_all_of_it(
     assert report["machine"].keys() == stamp(CPU).keys()
 
 
-def test_cases_run_in_turns_after_warming_up() -> None:
+def test_cases_run_interleaved_after_warm_up() -> None:
     ran: list[str] = []
     cases = [Case(name, lambda name=name: ran.append(name), images=3) for name in "ab"]  # type: ignore[misc]
     measured = measure("a title", cases, CPU, rounds=3)
@@ -74,13 +74,13 @@ def test_cases_run_in_turns_after_warming_up() -> None:
     assert len(measured["a"].seconds) == 3 and measured["b"].images == 3
 
 
-def test_a_ratio_is_the_median_of_those_within_a_round() -> None:
-    slow, fast = Measured((2.0, 30.0, 3.0), 8, 0), Measured((1.0, 10.0, 2.0), 8, 0)
-    assert times(slow, fast) == 2.0
+def test_a_ratio_is_the_median_of_the_ratios_within_a_round() -> None:
+    slow, fast = Measurement((2.0, 30.0, 3.0), 8, 0), Measurement((1.0, 10.0, 2.0), 8, 0)
+    assert time_ratio(slow, fast) == 2.0
     assert slow.median == 3.0 and fast.images_a_second == 4.0
 
 
-def test_peak_memory_is_what_lives_at_once_and_repeats() -> None:
+def test_peak_memory_is_that_of_live_tensors_and_reproducible() -> None:
     def run() -> None:
         first = torch.empty(1000, 1000)
         second = torch.empty(500, 1000)
@@ -91,8 +91,8 @@ def test_peak_memory_is_what_lives_at_once_and_repeats() -> None:
     assert [peak_memory(run, CPU) for _ in range(3)] == [6_000_000] * 3  # first and second, 4 bytes a number
 
 
-def test_a_step_of_ours_needs_the_same_memory_each_time() -> None:
-    made = tiny_subject()
+def test_the_memory_of_a_step_is_reproducible() -> None:
+    made = tiny_workload()
     first, second = (phase2_step(made, rounds=1) for _ in range(2))
     for name in first:
         assert first[name].peak_bytes == pytest.approx(second[name].peak_bytes, rel=0.05)
@@ -108,18 +108,18 @@ def test_a_step_of_ours_needs_the_same_memory_each_time() -> None:
         ("demo", {}, "–"),
     ],
 )
-def test_a_goal_is_reached_where_every_value_keeps_its_bound(goal: str, values: dict, verdict: str) -> None:
+def test_a_goal_is_reached_if_every_value_satisfies_the_bound(goal: str, values: dict, verdict: str) -> None:
     assert Finding(goal, "here", values).verdict == verdict
 
 
-def test_findings_read_well() -> None:
+def test_findings_as_text() -> None:
     finding = Finding("phase2 same", "here", {"float32": 1.456, "bfloat16": 123.4}, "by hand")
     assert finding.measured == "1.46 float32, 123 bfloat16, by hand"
     assert Finding("demo", "here", {"": 3.0}).measured == "3.00"
     assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40 %"
 
 
-def test_a_log_tells_phase_3_with_the_outputs_it_needs(tmp_path: Path) -> None:
+def test_phase_3_in_the_log_includes_the_expert_outputs(tmp_path: Path) -> None:
     fit = read_fit(write_log(tmp_path, LOG))
     assert (fit.whole, fit.scorer) == (26.0, 5.5)
     assert fit.scorer_share == pytest.approx(100 * 5.5 / 26)
@@ -130,21 +130,21 @@ WITHOUT_END, WITHOUT_PHASE3 = "\n".join(LOG.splitlines()[:-1]), "\n".join(LOG.sp
 
 
 @pytest.mark.parametrize("text", ["", WITHOUT_END, WITHOUT_PHASE3, RESUMED])
-def test_a_log_of_anything_but_one_whole_run_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(UserError, match=r"log\.txt does not tell of one whole"):
+def test_the_log_of_an_incomplete_or_resumed_run_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match=r"log\.txt is not the log of one complete"):
         read_fit(write_log(tmp_path, text))
     with pytest.raises(UserError, match="nowhere"):
         read_fit(tmp_path / "nowhere")
 
 
-def test_a_small_fit_goes_through_all_phases(tmp_path: Path) -> None:
+def test_a_small_fit_trains_all_phases(tmp_path: Path) -> None:
     fit = small_fit(tmp_path / "run", every=400)
     assert 0 < fit.scorer_share < 100
     stages = {line.split(",")[0] for line in (tmp_path / "run" / "history.csv").read_text().splitlines()[1:]}
     assert stages == {"visual/phase1", "visual/phase2", "language/phase1", "language/phase2", "mixture/phase3"}
 
 
-def test_labels_are_long_tailed_and_leave_no_class_out() -> None:
+def test_labels_are_long_tailed_without_empty_classes() -> None:
     counts = np.bincount(long_tailed_labels(20_000, 100))
     assert counts.sum() == 20_000 and len(counts) == 100 and counts.min() >= 1
     assert counts[0] > 100 * counts[-1]
@@ -161,7 +161,7 @@ def test_operations_are_those_of_the_products() -> None:
 
 
 def test_operations_of_a_tower_are_those_of_its_formula() -> None:
-    made = tiny_subject()
+    made = tiny_workload()
     tower = made.expert.encoder.tower
     with torch.no_grad():
         counted = operations(lambda: tower(made.images))
@@ -170,23 +170,23 @@ def test_operations_of_a_tower_are_those_of_its_formula() -> None:
     assert counted == pytest.approx(4 * (embedding + 2 * block_operations(5, 5, width, 0)), rel=0.1)
 
 
-def test_shares_of_a_cards_rate() -> None:
-    made = tiny_subject()
-    found = list(card_findings(made, inference(made, 1), phase2_step(made, 1), width=64))
+def test_shares_of_the_rate_of_a_gpu() -> None:
+    made = tiny_workload()
+    found = list(gpu_findings(made, inference(made, 1), phase2_step(made, 1), width=64))
     assert [finding.goal for finding in found] == ["gpu inference", "gpu training"]
     assert all(finding.values[""] > 0 for finding in found)
 
 
-def test_subjects_have_the_demos_and_the_published_sizes() -> None:
+def test_workloads_have_the_sizes_of_the_demo_and_the_published_ones() -> None:
     for name, expert in demo_settings().experts.items():
         sizes = bundled(name, 2, CPU).sizes
         assert sizes["blocks"] == 8 and sizes["shared_prompts"] == expert.shared_prompts
-    published = {"shared_prompts": 10, "group_prompts": 10, "pool": 20, "chosen": 2, "group_blocks": 6}
+    published = {"shared_prompts": 10, "group_prompts": 10, "num_groups": 20, "top_k": 2, "group_blocks": 6}
     assert published.items() <= vars(ExpertSettings()).items()
     assert next(iter(precisions(CPU))) == "float32"
 
 
-def test_a_missing_gpu_is_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_gpu_is_an_error_of_one_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    with pytest.raises(SystemExit, match=r"^speed\.py: --device cuda: there is no GPU here"):
+    with pytest.raises(SystemExit, match=r"^benchmarks\.speed: --device cuda: "):
         speed.main(["--device", "cuda"])

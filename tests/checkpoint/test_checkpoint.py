@@ -95,11 +95,11 @@ def test_a_damaged_one_is_passed_over_for_the_one_before(damage, tmp_path):
     assert [path.name for path in root.glob("step-*")] == ["step-3"]
 
 
-def test_a_damaged_one_is_told(tmp_path, caplog):
+def test_a_damaged_one_is_reported(tmp_path, caplog):
     write(tmp_path, 1)
     flip_a_byte(tmp_path / "step-1")
     assert step_of(tmp_path) is None
-    assert f"{tmp_path / 'step-1'} is incomplete or damaged: passed over." in caplog.text
+    assert str(tmp_path / "step-1") in caplog.text
 
 
 def test_steps_are_ordered_as_numbers_and_other_folders_are_none(tmp_path):
@@ -111,14 +111,6 @@ def test_steps_are_ordered_as_numbers_and_other_folders_are_none(tmp_path):
     shutil.copytree(tmp_path / "kept", root / "step-99-old")
     assert step_of(root) == 10
     assert step_of(tmp_path / "nowhere") is None
-
-
-def test_another_schema_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "SCHEMA", 2)
-    write(tmp_path, 1)
-    monkeypatch.undo()
-    with pytest.raises(UserError, match=r"step-1 has schema 2 and this version of lptpp reads 1"):
-        latest_checkpoint(tmp_path)
 
 
 @pytest.mark.parametrize("fails", ["save_file", "_sha256", "_sync"])
@@ -140,7 +132,7 @@ def test_a_failure_while_writing_leaves_the_one_before(fails, tmp_path, monkeypa
 def test_the_one_before_stays_where_the_new_one_cannot_be_read_back(tmp_path, monkeypatch):
     write(tmp_path, 1)
     monkeypatch.setattr(checkpoint, "_valid_manifest", lambda folder: None)
-    with pytest.raises(UserError, match=r"cannot be read back .* the older one is kept"):
+    with pytest.raises(UserError, match=r"step-2 cannot be read back"):
         write(tmp_path, 2)
     monkeypatch.undo()
     assert (tmp_path / "step-1" / "manifest.json").is_file()

@@ -80,22 +80,22 @@ def test_a_backbone_of_a_local_file_goes_along(settings_of, pictures, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, content, told",
+    "name, content, message",
     [
-        ("config.json", None, r"config\.json is missing or not one that `lptpp export` wrote"),
-        ("config.json", b"{", r"config\.json is missing or not one"),
-        ("config.json", b"[]", r"config\.json is missing or not one"),
-        ("config.json", b'{"lptpp_schema": 99}', "has schema 99 and this version of lptpp reads 1"),
-        ("config.yaml", None, r"holds no config\.yaml"),
+        ("config.json", None, r"config\.json"),
+        ("config.json", b"{", r"config\.json"),
+        ("config.json", b"[]", r"config\.json"),
+        ("config.json", b'{"lptpp_version": "9", "lptpp_format": 99}', r"copy \(lptpp 9\) .*format 99"),
+        ("config.yaml", None, r"no config\.yaml"),
         ("config.yaml", b"data: {sauce: x}", "there is no setting data.sauce"),
         ("model.safetensors", b"cut", "cannot be read"),
     ],
 )
-def test_a_damaged_folder_is_told(name, content, messages, copy):
+def test_a_damaged_folder_is_refused(name, content, message, copy):
     (copy / name).unlink()
     if content is not None:
         (copy / name).write_bytes(content)
-    with pytest.raises(UserError, match=messages):
+    with pytest.raises(UserError, match=message):
         lptpp.load(copy)
 
 
@@ -103,11 +103,11 @@ def test_weights_of_another_model_are_refused(copy):
     weights = load_file(copy / "model.safetensors")
     weights.pop("scorer.last.bias")
     save_file(weights, copy / "model.safetensors")
-    with pytest.raises(UserError, match=r"weight scorer\.last\.bias is missing, extra or of another size"):
+    with pytest.raises(UserError, match=r"scorer\.last\.bias"):
         lptpp.load(copy)
 
 
-def test_a_run_that_was_not_evaluated_is_told(trained, tmp_path):
+def test_a_run_that_was_not_evaluated_is_refused(trained, tmp_path):
     run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
     (run / "metrics.json").unlink()
     with pytest.raises(UserError, match=r"metrics\.json does not exist"):
@@ -134,10 +134,10 @@ def test_what_cannot_be_fetched_is_one_sentence(monkeypatch):
         raise huggingface_hub.errors.LocalEntryNotFoundError("no\nnetwork")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", fails)
-    with pytest.raises(UserError, match=r"hf://me/fruit could not be fetched \(LocalEntryNotFoundError: no network\)"):
+    with pytest.raises(UserError, match=r"hf://me/fruit .*\(LocalEntryNotFoundError: no network\)"):
         lptpp.load("hf://me/fruit")
     for name in ("hf://fruit", "hf://me/fruit/more", "hf://../../x/y@"):
-        with pytest.raises(UserError, match="is not of the form hf://owner/name"):
+        with pytest.raises(UserError, match="hf://owner/name"):
             lptpp.load(name)
 
 
@@ -163,13 +163,13 @@ def test_a_push_is_private_and_of_these_files_alone(shared, monkeypatch):
     assert push(shared, "me/fruit") == "https://huggingface.co/me/fruit"
     assert Hub.asked[0] == ("secret", "me/fruit", {"private": True, "exist_ok": True})
     assert (Hub.asked[1]["folder_path"], Hub.asked[1]["allow_patterns"]) == (shared, FILES)
-    with pytest.raises(UserError, match=r"someone/else could not be pushed \(PermissionError: 403 Forbidden\)"):
+    with pytest.raises(UserError, match=r"someone/else failed \(PermissionError: 403 Forbidden\)"):
         push(shared, "someone/else")
 
 
 def test_without_a_token_it_is_asked_for(monkeypatch):
     monkeypatch.setattr(huggingface_hub, "get_token", lambda: None)
-    with pytest.raises(UserError, match="--push needs a Hugging Face token: log in with `hf auth login`"):
+    with pytest.raises(UserError, match="hf auth login"):
         token()
 
 
@@ -178,9 +178,9 @@ def test_the_card_opens_with_what_the_hub_reads(shared):
     top = yaml.safe_load(text.split("---\n")[1])
     assert (top["license"], top["library_name"], top["pipeline_tag"]) == ("apache-2.0", "lptpp", "image-classification")
     assert {"lptpp", "long-tailed-recognition"} <= set(top["tags"])
-    (result,) = top["model-index"][0]["results"]
+    (card,) = top["model-index"][0]["results"]
     metrics = json.loads((shared / "metrics.json").read_text())
-    answer = metrics["rows"][metrics["answer"]]
-    assert [one["value"] for one in result["metrics"]] == [
-        pytest.approx(answer[key], abs=0.01) for key in ("overall", "mean_class")
+    result = metrics["rows"][metrics["result"]]
+    assert [one["value"] for one in card["metrics"]] == [
+        pytest.approx(result[key], abs=0.01) for key in ("overall", "mean_class")
     ]

@@ -8,13 +8,13 @@ from rich.console import Console
 
 from lptpp.console.chart import chart
 
-BORDERS = (20, 100)
+THRESHOLDS = (20, 100)
 
 
 def drawn(names: list[str], counts: list[int] | np.ndarray, width: int = 80) -> list[str]:
     file = io.StringIO()
     console = Console(file=file, width=width, highlight=False, markup=False, emoji=False, soft_wrap=True)
-    console.print(chart(names, np.asarray(counts), BORDERS))
+    console.print(chart(names, np.asarray(counts), THRESHOLDS))
     return file.getvalue().splitlines()
 
 

@@ -6,7 +6,7 @@ from rich.table import Table
 from lptpp.console.tables import shot_table
 from lptpp.data.statistics import describe_shots
 
-BORDERS = (20, 100)
+THRESHOLDS = (20, 100)
 
 
 def metrics(overall: float, few: float | None = 1.0) -> dict:
@@ -35,17 +35,18 @@ def headings(table: Table) -> list[str]:
 
 
 def test_shot_table_prints_one_decimal_and_a_dash_for_none():
-    table = shot_table({"mixture": metrics(61.26), "[expert] a": metrics(60.0, few=None)}, "Emoji [test]", BORDERS)
+    rows = {"mixture": metrics(61.26), "mixture.prior=[b].csv": metrics(60.0, few=None)}
+    table = shot_table(rows, "Emoji [test]", THRESHOLDS)
     text = printed(table)
     assert headings(table)[1:] == ["Overall", "Many", "Medium", "Few", "Mean class", "ECE"]
     assert [str(cell) for cell in table.columns[4].cells] == ["1.0", "–"]
-    assert "61.3" in text and "[expert] a" in text and "Emoji [test]" in text
-    assert " ".join(describe_shots(BORDERS).split()) in " ".join(text.split())
+    assert "61.3" in text and "LPT++, prior [b].csv" in text and "Emoji [test]" in text
+    assert " ".join(describe_shots(THRESHOLDS).split()) in " ".join(text.split())
 
 
 def test_the_best_accuracies_are_bold_ties_too_and_calibration_is_not():
-    rows = {"a": metrics(61.2, few=None), "b": metrics(60.0), "c": metrics(61.2)}
-    table = shot_table(rows, "title", BORDERS)
+    rows = {"a.phase1": metrics(61.2, few=None), "b.phase1": metrics(60.0), "average": metrics(61.2)}
+    table = shot_table(rows, "title", THRESHOLDS)
     assert bold(table, 1) == [True, False, True]
     assert bold(table, 4) == [False, True, True]
     assert bold(table, 6) == [False, False, False]

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lptpp.data.dataset import Encoded
-from lptpp.data.decode import _rgb, decode, examine, problem
+from lptpp.data.dataset import EncodedImage
+from lptpp.data.decode import _rgb, decode, try_decode, unreadable_reason
 
 
 def pixels(path: Path) -> list[list[list[int]]]:
-    assert problem(path) is None
+    assert unreadable_reason(path) is None
     picture = decode(path)
     assert picture.mode == "RGB"
     return np.asarray(picture).tolist()
@@ -32,24 +32,24 @@ def test_rgb_stays(tmp_path: Path) -> None:
     assert pixels(saved(tmp_path / "a.png", Image.fromarray(array))) == array.tolist()
 
 
-def test_arrays_pass_as_they_are() -> None:
+def test_arrays_are_used_as_is() -> None:
     array = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
     assert np.asarray(decode(array)).tolist() == array.tolist()
-    assert problem(array) is None
+    assert unreadable_reason(array) is None
 
 
 @pytest.mark.parametrize("array", [np.zeros((2, 2), np.uint8), np.zeros((2, 2, 3)), np.zeros((0, 2, 3), np.uint8)])
-def test_arrays_of_another_kind_are_a_problem(array: np.ndarray) -> None:
-    assert "expected uint8 (height, width, 3)" in str(problem(array))
+def test_other_arrays_are_refused(array: np.ndarray) -> None:
+    assert "expected uint8 (height, width, 3)" in str(unreadable_reason(array))
 
 
-def test_grey_and_bilevel(tmp_path: Path) -> None:
+def test_gray_and_bilevel(tmp_path: Path) -> None:
     levels = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
     assert pixels(saved(tmp_path / "gray.png", levels)) == gray(0, 100, 255)
     assert pixels(saved(tmp_path / "bilevel.png", levels.point(lambda v: 255 * (v > 90), "1"))) == gray(0, 255, 255)
 
 
-def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
+def test_alpha_is_composited_on_white(tmp_path: Path) -> None:
     picture = Image.new("RGBA", (3, 1))
     for x, alpha in enumerate((255, 128, 0)):
         picture.putpixel((x, 0), (200, 100, 0, alpha))
@@ -57,7 +57,7 @@ def test_alpha_is_laid_on_white(tmp_path: Path) -> None:
     assert pixels(saved(tmp_path / "rgba.png", picture)) == by_hand
 
 
-def test_grey_with_alpha_is_laid_on_white(tmp_path: Path) -> None:
+def test_gray_with_alpha_is_composited_on_white(tmp_path: Path) -> None:
     picture = Image.merge("LA", [Image.new("L", (1, 1), 50), Image.new("L", (1, 1), 51)])
     assert pixels(saved(tmp_path / "la.png", picture)) == gray(round(50 * 0.2 + 255 * 0.8))
 
@@ -87,7 +87,7 @@ def test_palette_with_an_alpha_channel(tmp_path: Path) -> None:
     assert pixels(path) == [[[255, 255, 255], [40, 50, 60]]]
 
 
-def test_grey_with_a_transparent_level(tmp_path: Path) -> None:
+def test_gray_with_a_transparent_level(tmp_path: Path) -> None:
     levels = Image.fromarray(np.array([[7, 8]], np.uint8))
     assert pixels(saved(tmp_path / "l.png", levels, transparency=7)) == gray(255, 8)
 
@@ -96,7 +96,7 @@ LEVELS = np.array([[0, 128, 257, 51400, 65535]])
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("png", "<u2"), ("tiff", "<u2"), ("tiff", ">u2"), ("tiff", "<i4")])
-def test_sixteen_bit_grey_is_divided_by_257(tmp_path: Path, suffix: str, kind: str) -> None:
+def test_sixteen_bit_gray_is_divided_by_257(tmp_path: Path, suffix: str, kind: str) -> None:
     path = saved(tmp_path / f"a.{suffix}", Image.fromarray(LEVELS.astype(kind)))
     with Image.open(path) as picture:
         assert picture.mode.startswith("I")
@@ -116,7 +116,7 @@ def test_sixteen_bit_pgm(tmp_path: Path) -> None:
         ([0.0, 99.6, 300.0], (0, 100, 255)),
     ],
 )
-def test_floating_point_grey(tmp_path: Path, values: list[float], levels: tuple[int, ...]) -> None:
+def test_floating_point_gray(tmp_path: Path, values: list[float], levels: tuple[int, ...]) -> None:
     assert pixels(saved(tmp_path / "f.tiff", Image.fromarray(np.array([values], np.float32)))) == gray(*levels)
 
 
@@ -180,9 +180,9 @@ def test_exif_orientation_of_a_jpeg(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage!!", b"Exif\0\0II*\0\x08\0"])
 @pytest.mark.parametrize("suffix", ["jpg", "webp"])
-def test_damaged_exif_spoils_nothing(tmp_path: Path, suffix: str, exif: bytes) -> None:
+def test_damaged_exif_is_ignored(tmp_path: Path, suffix: str, exif: bytes) -> None:
     path = saved(tmp_path / f"a.{suffix}", Image.new("RGB", (30, 10), "white"), exif=exif)
-    assert problem(path) is None
+    assert unreadable_reason(path) is None
     assert decode(path).size == (30, 10)
 
 
@@ -194,32 +194,34 @@ def noise() -> Image.Image:
 def test_truncated_file(tmp_path: Path, suffix: str) -> None:
     path = saved(tmp_path / f"a.{suffix}", noise())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert str(problem(path)).startswith("cannot be read: ")
+    assert str(unreadable_reason(path)).startswith("cannot be read: ")
 
 
-def test_files_that_are_no_pictures(tmp_path: Path) -> None:
+def test_files_that_are_not_images(tmp_path: Path) -> None:
     (tmp_path / "zero.png").touch()
-    (tmp_path / "text.png").write_text("not a picture")
+    (tmp_path / "text.png").write_text("not an image")
     (tmp_path / "folder.png").mkdir()
-    assert problem(tmp_path / "zero.png") == "cannot be read: the file is empty"
-    assert problem(tmp_path / "text.png") == "cannot be read: not a picture in a format that Pillow knows"
-    assert problem(tmp_path / "none.png") == "cannot be read: there is no such file"
-    assert "directory" in str(problem(tmp_path / "folder.png"))
+    assert unreadable_reason(tmp_path / "zero.png") == "cannot be read: the file is empty"
+    assert unreadable_reason(tmp_path / "text.png") == "cannot be read: not an image format supported by Pillow"
+    assert unreadable_reason(tmp_path / "none.png") == "cannot be read: file not found"
+    assert "directory" in str(unreadable_reason(tmp_path / "folder.png"))
 
 
-def test_stored_files_are_read_as_files_are(tmp_path: Path) -> None:
+def test_encoded_images_are_decoded_like_files(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", noise())
-    stored = Encoded(path.read_bytes(), "row 1")
-    assert problem(stored) is None
+    stored = EncodedImage(path.read_bytes(), "row 1")
+    assert unreadable_reason(stored) is None
     assert np.array_equal(np.asarray(decode(stored)), np.asarray(noise()))
-    assert problem(Encoded(b"", "row 1")) == "cannot be read: the file is empty"
-    assert problem(Encoded(b"text", "row 1")) == "cannot be read: not a picture in a format that Pillow knows"
-    assert problem(stored, 0.001) == "has 0.0 megapixels, more than 0.001"
+    assert unreadable_reason(EncodedImage(b"", "row 1")) == "cannot be read: the file is empty"
+    assert (
+        unreadable_reason(EncodedImage(b"text", "row 1")) == "cannot be read: not an image format supported by Pillow"
+    )
+    assert unreadable_reason(stored, 0.001) == "has 0.0 megapixels, more than 0.001"
 
 
-def test_examine_returns_the_picture_or_what_is_wrong(tmp_path: Path) -> None:
+def test_try_decode_returns_the_image_or_the_reason(tmp_path: Path) -> None:
     array = np.asarray(noise())
-    found = [examine(reference) for reference in (array, saved(tmp_path / "a.png", noise()), array[..., 0])]
+    found = [try_decode(reference) for reference in (array, saved(tmp_path / "a.png", noise()), array[..., 0])]
     for picture in found[:2]:
         assert isinstance(picture, Image.Image)
         assert np.array_equal(np.asarray(picture), array)
@@ -228,16 +230,16 @@ def test_examine_returns_the_picture_or_what_is_wrong(tmp_path: Path) -> None:
 
 def test_limit_on_megapixels(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.png", Image.new("L", (1000, 600)))
-    assert problem(path, 0.5) == "has 0.6 megapixels, more than 0.5"
-    assert problem(path, 0.6) is None
+    assert unreadable_reason(path, 0.5) == "has 0.6 megapixels, more than 0.5"
+    assert unreadable_reason(path, 0.6) is None
 
 
-def test_size_is_judged_from_the_header_even_of_a_bomb(tmp_path: Path) -> None:
+def test_the_size_of_a_decompression_bomb_is_read_from_its_header(tmp_path: Path) -> None:
     header = struct.pack(">IIBBBBB", 40_000, 30_000, 8, 2, 0, 0, 0)
     chunk = struct.pack(">I", 13) + b"IHDR" + header + struct.pack(">I", zlib.crc32(b"IHDR" + header))
     (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + struct.pack(">I", 0) + b"IDAT")
     limit = Image.MAX_IMAGE_PIXELS
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert problem(tmp_path / "bomb.png") == "has 1200.0 megapixels, more than 25"
+        assert unreadable_reason(tmp_path / "bomb.png") == "has 1200.0 megapixels, more than 25"
     assert limit == Image.MAX_IMAGE_PIXELS

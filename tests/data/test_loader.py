@@ -4,18 +4,18 @@ import torch
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data.augment import Augmentation
-from lptpp.data.cache import Pictures
+from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
-from lptpp.data.loader import Draw, Views, batches
-from lptpp.data.transforms import each, evaluation_transform
+from lptpp.data.loader import EpochSamples, Sample, ViewDataset, batches, interleave
+from lptpp.data.transforms import evaluation_transform, per_image
 from lptpp.utils.random import key
 
 SMALL = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear")
 LARGE = Preprocessing((12, 12), (0.5,) * 3, (0.5,) * 3, "bilinear")
-DRAWS: list[Draw] = [(i % 7, key(0, "augmentation", i)) for i in range(10)]
+SAMPLES: list[Sample] = [(i % 7, key(0, "augmentation", i)) for i in range(10)]
 
 
-def views(memory_bytes: int = 0) -> Views:
+def views(memory_bytes: int = 0) -> ViewDataset:
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 256, (20, 16, 3), dtype=np.uint8) for _ in range(7)]
     split = Split(list(images), np.arange(7) * 10)
@@ -23,13 +23,13 @@ def views(memory_bytes: int = 0) -> Views:
         "small": Augmentation(SMALL, 0.4, True, 0.3),
         "large": Augmentation(LARGE, 0.4, True, 0.3),
     }
-    return Views(Pictures(split, memory_bytes), split.labels, transforms)
+    return ViewDataset(ImageCache(split, memory_bytes), split.labels, transforms)
 
 
 def rows(workers: int, memory_bytes: int = 0, batch_size: int = 4) -> list[tuple[torch.Tensor, torch.Tensor, int, int]]:
     return [
         (small, large, int(label), int(index))
-        for seen, labels, indices in batches(views(memory_bytes), DRAWS, batch_size, workers)
+        for seen, labels, indices in batches(views(memory_bytes), SAMPLES, batch_size, workers)
         for small, large, label, index in zip(seen["small"], seen["large"], labels, indices, strict=True)
     ]
 
@@ -41,16 +41,16 @@ def same(first: list, second: list, tolerance: float = 0.0) -> bool:
     )
 
 
-def test_batches_have_the_shapes_and_the_order_of_the_draws() -> None:
-    found = list(batches(views(), DRAWS, 4, workers=0))
+def test_batches_have_the_shapes_and_the_order_of_the_samples() -> None:
+    found = list(batches(views(), SAMPLES, 4, workers=0))
     assert [len(labels) for _, labels, _ in found] == [4, 4, 2]
     seen, labels, indices = found[0]
     assert seen["small"].shape == (4, 3, 8, 8)
     assert seen["large"].shape == (4, 3, 12, 12)
     assert seen["small"].dtype == torch.float32
     assert labels.dtype == indices.dtype == torch.int64
-    assert torch.cat([part[2] for part in found]).tolist() == [index for index, _ in DRAWS]
-    assert torch.cat([part[1] for part in found]).tolist() == [10 * index for index, _ in DRAWS]
+    assert torch.cat([part[2] for part in found]).tolist() == [index for index, _ in SAMPLES]
+    assert torch.cat([part[1] for part in found]).tolist() == [10 * index for index, _ in SAMPLES]
 
 
 @pytest.mark.parametrize("memory_bytes", [0, 3 * 960, 10**6])
@@ -76,29 +76,65 @@ def test_all_transforms_get_the_same_keys() -> None:
     set_of_views = views()
     transform = set_of_views.transforms["small"]
     set_of_views.transforms = {"one": transform, "two": transform}
-    seen, _, _ = set_of_views.of(DRAWS)
-    pictures = [set_of_views.pictures.load(index) for index, _ in DRAWS]
-    assert torch.equal(seen["one"], transform(pictures, [key for _, key in DRAWS]))
+    seen, _, _ = set_of_views.of(SAMPLES)
+    pictures = [set_of_views.images.load(index) for index, _ in SAMPLES]
+    assert torch.equal(seen["one"], transform(pictures, [key for _, key in SAMPLES]))
     assert torch.equal(seen["one"], seen["two"])
 
 
-def test_the_first_batches_can_be_left_out() -> None:
-    whole, rest = (list(batches(views(), DRAWS, 3, workers=0, first=first)) for first in (0, 2))
+def test_the_first_batches_can_be_skipped() -> None:
+    whole, rest = (list(batches(views(), SAMPLES, 3, workers=0, first=first)) for first in (0, 2))
     assert [part[2].tolist() for part in rest] == [part[2].tolist() for part in whole[2:]]
     assert torch.equal(rest[0][0]["small"], whole[2][0]["small"])
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_the_global_generator_is_left_as_it_was(workers: int) -> None:
+def test_the_global_generator_is_not_changed(workers: int) -> None:
     torch.manual_seed(0)
     before = torch.get_rng_state()
     rows(workers)
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_evaluation_views_and_no_draws() -> None:
+def test_evaluation_views_and_no_samples() -> None:
     set_of_views = views()
-    set_of_views.transforms = {"eval": each(evaluation_transform(SMALL))}
+    set_of_views.transforms = {"eval": per_image(evaluation_transform(SMALL))}
     seen = set_of_views.of([(2, 0), (2, 99)])[0]["eval"]
     assert torch.equal(seen[0], seen[1])
     assert list(batches(set_of_views, [], 4, workers=0)) == []
+
+
+def literal_interleave(orders: list[np.ndarray], size: int) -> list[int]:
+    result = []
+    for start in range(0, len(orders[0]), size):
+        for order in orders:
+            result.extend(order[start : start + size].tolist())
+    return result
+
+
+@pytest.mark.parametrize("streams", [1, 2, 3])
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 5, 12, 13])
+def test_interleave_takes_a_batch_of_each_order(streams: int, length: int) -> None:
+    orders = [np.arange(length, dtype=np.int32) + 100 * stream for stream in range(streams)]
+    found = interleave(orders, 4)
+    assert found.tolist() == literal_interleave(orders, 4)
+    assert found.dtype == np.int32
+
+
+def test_slices_and_positions_give_the_same_samples() -> None:
+    samples = EpochSamples(np.array([5, 5, 2, 0, 1]), 3, "phase", 0)
+    whole = [samples[place] for place in range(5)]
+    assert [image for image, _ in whole] == [5, 5, 2, 0, 1]
+    assert len({key for _, key in whole}) == 5
+    assert samples[:] == list(samples) == whole
+    assert samples[1:3] == whole[1:3] and samples[3:99] == whole[3:] and samples[9:] == []
+    assert samples[-1] == whole[-1]
+    with pytest.raises(IndexError):
+        samples[5]
+
+
+def test_keys_depend_on_seed_and_parts() -> None:
+    made = [
+        EpochSamples(np.zeros(3, dtype=np.int64), *parts)[0] for parts in ((0, "a"), (1, "a"), (0, "b"), (0, "a", 1))
+    ]
+    assert len(set(made)) == 4

@@ -3,17 +3,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.data.dataset import Collection, Split
+from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.statistics import describe_shots, gini, imbalance_factor, shots, suggested_thresholds, summary
 
 
-def test_shots_at_the_borders() -> None:
+def test_shots_at_the_thresholds() -> None:
     counts = np.array([0, 1, 19, 20, 100, 101, 5000])
     assert shots(counts).tolist() == ["few", "few", "few", "medium", "medium", "many", "many"]
     assert shots(counts, (1, 19)).tolist() == ["few", "medium", "medium", "many", "many", "many", "many"]
 
 
-def test_suggested_borders_make_three_kinds_of_about_a_third_each() -> None:
+def test_suggested_thresholds_give_three_groups_of_about_a_third() -> None:
     assert suggested_thresholds(np.arange(1, 10)) == (4, 6)
     counts = np.array([0, 0, 1, 1, 1, 1, 2, 50])
     assert sorted(set(shots(counts, suggested_thresholds(counts)).tolist())) == ["few", "many", "medium"]
@@ -24,13 +24,13 @@ def test_suggested_borders_make_three_kinds_of_about_a_third_each() -> None:
     assert suggested_thresholds(np.array([], dtype=int)) is None
 
 
-def test_borders_in_words() -> None:
+def test_thresholds_in_words() -> None:
     expected = "many: more than 100 training images, medium: 20 to 100, few: fewer than 20"
     assert describe_shots() == expected
     assert "more than 7 " in describe_shots((3, 7))
 
 
-def test_imbalance_factor_passes_over_empty_classes() -> None:
+def test_imbalance_factor_ignores_empty_classes() -> None:
     assert imbalance_factor(np.array([0, 4, 10, 2])) == 5.0
     assert imbalance_factor(np.array([3, 3])) == 1.0
 
@@ -46,7 +46,7 @@ def test_summary() -> None:
     labels = np.repeat([0, 1, 3], [150, 50, 2])
     train = Split([Path(f"{i}.png") for i in range(202)], labels)
     test = Split([Path("a.png"), Path("b.png")], np.array([1, 2]))
-    messages = summary(Collection(["a", "b", "c", "d"], train, None, test))
+    messages = summary(ImageDataset(["a", "b", "c", "d"], train, None, test))
     assert messages["classes"] == 4
     assert messages["images"] == {"train": 202, "test": 2}
     assert messages["largest"] == ("a", 150)

@@ -7,10 +7,11 @@ from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
 from lptpp.backbones.base import Preprocessing
-from lptpp.data.transforms import each, evaluation_transform
+from lptpp.data.transforms import evaluation_transform, per_image, resample, resample_weights
 from lptpp.utils.errors import UserError
 from tests.drawn import noise, smooth
 
+BOXES = torch.tensor([[0, 0, 40, 30], [5, 7, 20, 11], [38, 28, 2, 2], [0, 10, 1, 20], [3, 0, 37, 1]])
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
 
 
@@ -25,7 +26,7 @@ def test_normalizes_channel_by_channel() -> None:
 
 @pytest.mark.parametrize("size", [(50, 80), (80, 50), (33, 97), (20, 20), (7, 300)])
 @pytest.mark.parametrize("crop_share", [1.0, 0.875, 0.9])
-def test_square_geometry_is_resize_of_the_shorter_side_and_centre_crop(
+def test_square_geometry_is_resize_of_the_shorter_side_and_center_crop(
     size: tuple[int, int], crop_share: float
 ) -> None:
     by_hand = v2.Compose([v2.Resize(int(32 / crop_share), antialias=True), v2.CenterCrop(32)])
@@ -33,7 +34,7 @@ def test_square_geometry_is_resize_of_the_shorter_side_and_centre_crop(
     torch.testing.assert_close(result, by_hand(noise(*size)) / 255)
 
 
-def test_looks_as_pillow_resizes_it() -> None:
+def test_equals_pillow_resize() -> None:
     pixels = smooth(96, 64)
     resized = Image.fromarray(pixels.permute(1, 2, 0).numpy()).resize((32, 48), Image.Resampling.BICUBIC)
     by_pillow = np.asarray(resized.crop((0, 8, 32, 40)), np.float32) / 255
@@ -42,7 +43,7 @@ def test_looks_as_pillow_resizes_it() -> None:
 
 
 @pytest.mark.parametrize("size", [(40, 40), (10, 90), (90, 10)])
-def test_oblong_sizes_are_covered_with_the_aspect_kept(size: tuple[int, int]) -> None:
+def test_rectangular_sizes_keep_the_aspect_ratio(size: tuple[int, int]) -> None:
     result = evaluation_transform(replace(PLAIN, size=(16, 48)))(smooth(*size))
     assert result.shape == (3, 16, 48)
     across, down = result[0].diff(dim=1).mean(), result[1].diff(dim=0).mean()
@@ -50,7 +51,7 @@ def test_oblong_sizes_are_covered_with_the_aspect_kept(size: tuple[int, int]) ->
     assert (across / down).item() == pytest.approx((size[0] - 1) / (size[1] - 1), rel=0.05)
 
 
-def test_squash_keeps_everything() -> None:
+def test_squash_keeps_the_whole_image() -> None:
     result = evaluation_transform(replace(PLAIN, squash=True))(smooth(64, 128))
     assert result.shape == (3, 32, 32)
     assert result[0, 0, 0] < 0.03
@@ -59,10 +60,10 @@ def test_squash_keeps_everything() -> None:
     assert cropped[0, 0, 0] > 0.2
 
 
-def test_a_batch_is_its_pictures_one_by_one() -> None:
+def test_a_batch_equals_its_images_one_by_one() -> None:
     transform = evaluation_transform(PLAIN)
     pictures = [noise(40, 50), noise(33, 32)]
-    assert torch.equal(each(transform)(pictures, [0, 1]), torch.stack([transform(one) for one in pictures]))
+    assert torch.equal(per_image(transform)(pictures, [0, 1]), torch.stack([transform(one) for one in pictures]))
 
 
 def test_refusals() -> None:
@@ -75,3 +76,22 @@ def test_interpolations_are_those_of_torchvision(name: str) -> None:
     resize = v2.Resize(32, InterpolationMode(name), antialias=True)
     result = evaluation_transform(replace(PLAIN, interpolation=name))(noise(65, 65))
     torch.testing.assert_close(result, resize(noise(65, 65)) / 255)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("size", [(32, 32), (16, 48), (7, 64), (1, 1)])
+def test_resample_equals_torchvision(size: tuple[int, int], interpolation: str) -> None:
+    pictures = torch.rand(len(BOXES), 3, 40, 30, generator=torch.Generator().manual_seed(0))
+    found = resample(pictures, BOXES, size, interpolation)
+    mode = InterpolationMode(interpolation)
+    for picture, box, result in zip(pictures, BOXES.tolist(), found, strict=True):
+        expected = v2.functional.resized_crop(picture, *box, size, mode, antialias=True)
+        torch.testing.assert_close(result, expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_weights_sum_to_one_and_stay_in_the_box(interpolation: str) -> None:
+    found = resample_weights(torch.tensor([3, 0]), torch.tensor([5, 12]), 12, 9, interpolation)
+    torch.testing.assert_close(found.sum(-1), torch.ones(2, 9))
+    assert not found[0, :, :3].any()
+    assert not found[0, :, 8:].any()

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from lptpp.cli import app
 from lptpp.config import Settings
+from lptpp.config.resolve import presets
 from lptpp.config.validate import check_keys
 from lptpp.utils.errors import UserError
 from tests.docs.pages import PAGES, ROOT, anchors, commands, prose
@@ -38,7 +39,10 @@ def named_settings(text: str) -> list[str]:
 
 
 def check_key(key: str) -> None:
-    check_keys(OmegaConf.from_dotlist([f"{key}={{}}"]), Settings, key)
+    try:
+        check_keys(OmegaConf.from_dotlist([f"{key}={{}}"]), Settings, key)  # a section, a number, a text
+    except UserError:
+        check_keys(OmegaConf.from_dotlist([f"{key}=[]"]), Settings, key)  # a list, if the key exists
 
 
 def check_command(line: str) -> None:
@@ -61,9 +65,9 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 @each_page
-def test_settings_files_are_there(page: Path) -> None:
-    for name in re.findall(r"\bconfigs/\w+\.yaml", page.read_text(encoding="utf-8")):
-        assert (ROOT / name).is_file(), name
+def test_presets_are_there(page: Path) -> None:
+    for name in re.findall(r"\blptpp (?:fit|data|sweep|init) ([a-z]\w*)(?=[ `\n])", page.read_text(encoding="utf-8")):
+        assert name in presets(), name
 
 
 @each_page
@@ -97,6 +101,6 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
         with pytest.raises(UserError, match="there is no setting"):
             check_key(key)
     with pytest.raises(UserError, match="there is no setting"):
-        check_command("lptpp fit configs/emoji.yaml phase1.epoch=3")
+        check_command("lptpp fit emoji phase1.epoch=3")
     with pytest.raises(Exception, match="No such option: --top"):
         check_command("find . | lptpp predict runs/mine - --top 3")

@@ -1,46 +1,36 @@
-"""The tables of the settings: every field, with what the source says beside it."""
+"""The tables of the settings: every field with its metadata."""
+
+# ruff: noqa: RUF009  (`setting` returns a dataclass field)
 
 import re
-import sys
-from dataclasses import fields, is_dataclass
-from types import ModuleType
+from dataclasses import dataclass, fields, is_dataclass
 
-import pytest
 import settings_reference
-from settings_reference import MARK, beside, tables
+from settings_reference import MARK, tables
 
 from lptpp import config
+from lptpp.config.choices import Range
+from lptpp.config.schema import section, setting
 from tests.docs.pages import ROOT
 
-SOURCE = '''
+
 @dataclass
 class Small:
     """Little."""
 
-    one: int = 1  # the first | of two
-    two: list[str] = field(
-        default_factory=lambda: ["# no comment"],  # spread over
-    )  # several lines
-    three: str | None = None
+    one: int = setting(1, "the first | of two", within=Range(1))
+    two: list[str] = setting(["a"], "spread\nover lines", choices=("a", "b"))
+    three: str | None = setting(None, "a text")
+    four: bool = setting(False, "yes or no")
+    five: float = setting(0.5, "a share", within=Range(0, 1, below=True))
 
 
 @dataclass
 class Large:
     """Much."""
 
-    small: Small = field(default_factory=lambda: Small(one=7))
-    more: dict[str, Small] = field(default_factory=dict)
-'''
-
-
-@pytest.fixture
-def made(tmp_path, monkeypatch) -> ModuleType:
-    (tmp_path / "made_settings.py").write_text(f"from dataclasses import dataclass, field\n{SOURCE}")
-    monkeypatch.syspath_prepend(tmp_path)
-    import made_settings
-
-    yield made_settings
-    del sys.modules["made_settings"]
+    small: Small = section(lambda: Small(one=7))
+    more: dict[str, Small] = section(dict)
 
 
 def rows(text: str, name: str) -> list[list[str]]:
@@ -50,27 +40,22 @@ def rows(text: str, name: str) -> list[list[str]]:
     return cells[2:]
 
 
-def test_comments_are_taken_from_all_lines_of_a_field(made):
-    assert beside(made) == {
-        "Small": {"one": "the first | of two", "two": "spread over several lines", "three": ""},
-        "Large": {"small": "", "more": ""},
-    }
-
-
-def test_a_table_holds_key_meaning_default_and_type(made):
-    assert rows(tables(made.Large), "Small") == [
-        ["`one`", "the first \\| of two", "`1`", "`int`"],
-        ["`two`", "spread over several lines", "`['# no comment']`", "`list[str]`"],
-        ["`three`", "", "nothing", "`str or nothing`"],
+def test_a_table_has_key_meaning_default_and_values():
+    assert rows(tables(Large), "Small") == [
+        ["`one`", "the first \\| of two", "`1`", "whole number, 1 or more"],
+        ["`two`", "spread over lines", "`['a']`", "list of `a`, `b`"],
+        ["`three`", "a text", "`null`", "text, or `null`"],
+        ["`four`", "yes or no", "`false`", "`true`, `false`"],
+        ["`five`", "a share", "`0.5`", "number, at least 0 and less than 1"],
     ]
 
 
-def test_a_nested_dataclass_tells_what_differs_from_its_own_defaults(made):
-    assert rows(tables(made.Large), "Large") == [
+def test_a_nested_dataclass_shows_what_differs_from_its_own_defaults():
+    assert rows(tables(Large), "Large") == [
         ["`small`", "Little. Here: `one=7`", "", "[Small](#small)"],
-        ["`more`", "Little.", "`{}`", "[Small](#small)"],
+        ["`more`", "Little.", "", "[Small](#small)"],
     ]
-    assert "Keys: `small.…`, `more.NAME.…`." in tables(made.Large)
+    assert "Keys: `small.…`, `more.NAME.…`." in tables(Large)
 
 
 def test_every_setting_of_the_package_has_a_row_and_a_meaning():
@@ -80,10 +65,15 @@ def test_every_setting_of_the_package_has_a_row_and_a_meaning():
     for schema in schemas:
         found = rows(text, schema.__name__)
         assert [row[0] for row in found] == [f"`{one.name}`" for one in fields(schema)]
-        assert [row[0] for row in found if not row[1]] == []
+        assert [row[0] for row in found if not row[1] or not row[3]] == []
 
 
-def test_the_page_gets_the_tables(monkeypatch):
+def test_choices_are_those_of_the_schema():
+    found = {row[0]: row for row in rows(tables(config.Settings), "StreamSettings")}
+    assert "`square_root`" in found["`sampler`"][3]
+
+
+def test_the_page_gets_the_tables():
     class App:
         class env:  # noqa: N801
             note_dependency = staticmethod(lambda path: None)

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from lptpp.config import EvaluationSettings
+from lptpp.evaluation.table import MIXTURE, ResultRow
 from lptpp.evaluation.tta import Adjustment, adjustment, options, rows_of
 
 PRIORS = np.array([0.5, 0.3, 0.2]), np.array([0.2, 0.2, 0.6])
@@ -35,20 +36,22 @@ def test_without_options_the_plain_view_is_left_as_it_is():
 def test_rows_show_each_part_alone_and_all_together():
     asked = EvaluationSettings(views="five_crops", temperature="fitted", prior="here/expected.csv")
     whole = Adjustment("five_crops", 1.7, PRIORS)
-    rows = rows_of(asked, whole)
+    rows = rows_of(asked, whole, MIXTURE)
     assert rows == {
-        "five crops": Adjustment(views="five_crops"),
-        "temperature fitted": Adjustment(temperature=1.7),
-        "prior expected.csv": Adjustment(priors=PRIORS),
-        "five crops, temperature fitted, prior expected.csv": whole,
+        ResultRow("mixture", views="five_crops"): Adjustment(views="five_crops"),
+        ResultRow("mixture", temperature="fitted"): Adjustment(temperature=1.7),
+        ResultRow("mixture", prior="expected.csv"): Adjustment(priors=PRIORS),
+        ResultRow("mixture", views="five_crops", temperature="fitted", prior="expected.csv"): whole,
     }
 
 
-@pytest.mark.parametrize("asked, names", [({}, []), ({"views": "flip"}, ["flip"]), ({"temperature": "1.0"}, [])])
-def test_what_is_off_has_no_row(asked, names):
+@pytest.mark.parametrize(
+    "asked, keys", [({}, []), ({"views": "flip"}, ["visual.phase2.flip"]), ({"temperature": "1.0"}, [])]
+)
+def test_what_is_off_has_no_row(asked, keys):
     settings = EvaluationSettings(**asked)
     whole = Adjustment(settings.views, float(settings.temperature))
-    assert list(rows_of(settings, whole)) == names
+    assert [str(row) for row in rows_of(settings, whole, ResultRow("phase2", "visual"))] == keys
 
 
 def test_the_settings_become_an_adjustment(settings_of, tmp_path):

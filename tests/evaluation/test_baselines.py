@@ -3,11 +3,13 @@ import pytest
 import torch
 
 from lptpp.backbones import load_backbone
-from lptpp.data.cache import Pictures
+from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.transforms import evaluation_transform
 from lptpp.evaluation import baselines
 from lptpp.evaluation.baselines import baseline_rankings, linear_probe, nearest_mean, zero_shot
+from lptpp.evaluation.table import ResultRow
+from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
 
 NAMES = ["apple", "polar bear", "car", "dog", "cloud", "chair"]
@@ -113,10 +115,10 @@ def test_the_baselines_stand_on_the_backbone_as_it_came(trained, pictures, cards
     """Prompts and adapters, trained or not, play no part."""
     expert = trained.mixture.experts["visual"]
     split = Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3)
-    found, labels = Runner(torch.device("cpu"), batch_size=5).features(expert, Pictures(split, 0), "features")
+    found, labels = frozen_features(expert, ImageCache(split, 0), Runner(torch.device("cpu"), batch_size=5), "features")
     backbone = load_backbone("vision", "vision_random", str(cards / "vision_random.safetensors"))
     transform = evaluation_transform(backbone.preprocessing)
-    images = torch.stack([transform(Pictures(split, 0).load(i)) for i in range(12)])
+    images = torch.stack([transform(ImageCache(split, 0).load(i)) for i in range(12)])
     with torch.no_grad():
         torch.testing.assert_close(found, backbone.tower(images), rtol=1e-4, atol=1e-5)
     assert labels.tolist() == split.labels.tolist()
@@ -124,9 +126,10 @@ def test_the_baselines_stand_on_the_backbone_as_it_came(trained, pictures, cards
 
 def test_only_wanted_rows_of_frozen_backbones_are_made(trained, pictures):
     split = Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3)
-    parts = {"test": Pictures(split, 0)}
+    parts = {"test": ImageCache(split, 0)}
     templates = {"visual": TEMPLATES, "language": TEMPLATES}
     arguments = (trained.mixture, parts, "test", NAMES[:4], templates)
     runner = Runner(torch.device("cpu"))
-    assert [name for name, _ in baseline_rankings(*arguments, ["zero_shot"], runner)] == ["zero-shot, language"]
+    rows = [row for row, _ in baseline_rankings(*arguments, ["zero_shot"], runner)]
+    assert rows == [ResultRow("zero_shot", "language")]
     assert list(baseline_rankings(*arguments, [], runner)) == []

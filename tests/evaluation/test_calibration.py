@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.evaluation.calibration import FILE, Fitted, fit_temperature, read_fitted, tempered, write_fitted
+from lptpp.evaluation.calibration import FILE, FittedTemperature, fit_temperature, read_fitted, tempered, write_fitted
 from lptpp.utils.errors import UserError
 
-FITTED = Fitted(1.5, "validation", 12, 2.0, 1.8, "abc")
+FITTED = FittedTemperature(1.5, "validation", 12, 2.0, 1.8, "abc")
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -24,7 +24,7 @@ def drawn(images: int, truth: float, seed: int = 0) -> tuple[np.ndarray, torch.T
     return logits, torch.from_numpy((generator.random((images, 1)) > sums).sum(1))
 
 
-def fit(logits: np.ndarray, labels: torch.Tensor) -> Fitted:
+def fit(logits: np.ndarray, labels: torch.Tensor) -> FittedTemperature:
     probabilities = torch.from_numpy(softmax(logits)).float()
     batches = zip(probabilities.split(7), labels.split(7), strict=True)
     return fit_temperature(batches, "validation", "abc")
@@ -74,13 +74,13 @@ def test_what_was_written_is_read(tmp_path):
 
 
 def test_a_missing_a_broken_and_a_foreign_temperature_are_refused_with_what_to_do(tmp_path):
-    cure = rf"by `lptpp evaluate {tmp_path} evaluation\.temperature=fitted`"
-    with pytest.raises(UserError, match=rf"{tmp_path} holds no fitted temperature: .*{cure}"):
+    fix = rf"`lptpp evaluate {tmp_path} evaluation\.temperature=fitted`"
+    with pytest.raises(UserError, match=rf"{tmp_path} .*{fix}"):
         read_fitted(tmp_path, "abc")
     write_fitted(tmp_path, FITTED)
-    with pytest.raises(UserError, match=rf"was fitted to other weights than {tmp_path} holds now: .*{cure}"):
+    with pytest.raises(UserError, match=rf"{FILE} .*weights.*{fix}"):
         read_fitted(tmp_path, "def")
     for content in ("{}", "[1]", '{"temperature": 1}'):
         (tmp_path / FILE).write_text(content)
-        with pytest.raises(UserError, match=rf"does not hold a fitted temperature: .*{cure}"):
+        with pytest.raises(UserError, match=rf"{FILE} .*{fix}"):
             read_fitted(tmp_path, "abc")

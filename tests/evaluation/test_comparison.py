@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lptpp.config import Settings, to_yaml
-from lptpp.console.comparison import comparison_table
-from lptpp.evaluation.compare import Run, Spread, flat_rows, spread
+from lptpp.console.tables import comparison_table
+from lptpp.evaluation.compare import ComparedRun, Spread, flat_rows, spread
+from tests import golden
 
 PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
 
@@ -18,10 +19,10 @@ def metrics(overall: float, few: float | None = 1.0) -> dict:
     return {**accuracies, "calibration_error": 3.21}
 
 
-def run(folder: str, rows: dict, settings: str | None = None, **changes) -> Run:
-    messages = {"split": "test", "shot_thresholds": [20, 100], "seed": 0, "method": "lptpp", "result": "LPT++"}
-    content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **messages, **changes}
-    return Run(Path(folder), content, settings or folder)
+def run(folder: str, rows: dict, settings: str | None = None, **changes) -> ComparedRun:
+    common = {"split": "test", "shot_thresholds": [20, 100], "seed": 0, "method": "lptpp", "result": "mixture"}
+    content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **common, **changes}
+    return ComparedRun(Path(folder), content, settings or folder)
 
 
 def printed(table: Table) -> str:
@@ -39,35 +40,35 @@ def bold(table: Table, place: int) -> list[bool]:
 
 
 def test_every_run_is_a_section_with_a_line_for_each_row() -> None:
-    first = run("runs/a", {"LPT++": metrics(60), "plain [average]": metrics(50, few=None)})
-    table = comparison_table([first, run("runs/b", {"LPT++": metrics(70)}, seed=1)])
-    assert column(table, 0) == ["a", "LPT++", "plain [average]", "b", "LPT++"]
+    first = run("runs/a", {"mixture": metrics(60), "mixture.prior=[a].csv": metrics(50, few=None)})
+    table = comparison_table([first, run("runs/b", {"mixture": metrics(70)}, seed=1)])
+    assert column(table, 0) == ["a", "LPT++", "LPT++, prior [a].csv", "b", "LPT++"]
     assert column(table, 1) == ["", "60.0", "50.0", "", "70.0"]
     assert column(table, 4) == ["", "1.0", "–", "", "1.0"]
     assert bold(table, 1) == [False, False, False, False, True]
-    assert "plain [average]" in printed(table)  # not read as markup
+    assert "LPT++, prior [a].csv" in printed(table)  # not read as markup
     assert bold(table, 6) == [False] * 5  # calibration has no best
     assert "test split" in str(table.caption) and "seeds 0, 1" in str(table.caption)
 
 
 def test_runs_that_differ_in_the_seed_alone_are_one() -> None:
-    alike = [run(f"runs/x-{seed}", {"LPT++": metrics(60 + seed)}, "same", seed=seed) for seed in range(3)]
-    table = comparison_table([alike[0], run("runs/y", {"LPT++": metrics(61.04)}), *alike[1:]])
+    alike = [run(f"runs/x-{seed}", {"mixture": metrics(60 + seed)}, "same", seed=seed) for seed in range(3)]
+    table = comparison_table([alike[0], run("runs/y", {"mixture": metrics(61.04)}), *alike[1:]])
     assert column(table, 0) == ["x-0, x-1, x-2 (3 seeds)", "LPT++", "y", "LPT++"]
     assert column(table, 1) == ["", "61.0 ± 1.0", "", "61.0"]
     assert bold(table, 1) == [False, True, False, True]
 
 
 def test_runs_are_one_only_where_seeds_differ_and_what_was_evaluated_does_not() -> None:
-    seeds = [run(f"runs/x-{seed}", {"LPT++": metrics(60)}, "same", seed=seed) for seed in range(2)]
-    again = run("runs/again", {"LPT++": metrics(60)}, "same", seed=1)
-    other = run("runs/other", {"LPT++": metrics(60)}, "same", seed=2, split="validation")
-    messages = column(comparison_table([*seeds, again, other]), 0)
-    assert [name for name in messages if name != "LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
+    seeds = [run(f"runs/x-{seed}", {"mixture": metrics(60)}, "same", seed=seed) for seed in range(2)]
+    again = run("runs/again", {"mixture": metrics(60)}, "same", seed=1)
+    other = run("runs/other", {"mixture": metrics(60)}, "same", seed=2, split="validation")
+    names = column(comparison_table([*seeds, again, other]), 0)
+    assert [name for name in names if name != "LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
 
 
 def test_a_row_that_some_seeds_lack_says_so() -> None:
-    rows = [{"LPT++": metrics(60), "LPT++, flip": metrics(61)}, {"LPT++": metrics(60)}]
+    rows = [{"mixture": metrics(60), "mixture.flip": metrics(61)}, {"mixture": metrics(60)}]
     table = comparison_table([run(f"runs/x-{seed}", rows[seed], "same", seed=seed) for seed in range(2)])
     assert column(table, 0) == ["x-0, x-1 (2 seeds)", "LPT++", "LPT++, flip (1 seed)"]
 
@@ -84,15 +85,15 @@ def test_a_run_is_known_by_its_settings_without_seed_and_folder(tmp_path: Path) 
     for name, settings in {"a": Settings(seed=1), "b": Settings(seed=2, run="b"), "c": Settings(workers=3)}.items():
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "metrics.json").write_text(json.dumps({"rows": {}}))
+        (folder / "metrics.json").write_text(json.dumps({"result": "mixture", "rows": {}}))
         (folder / "config.yaml").write_text(to_yaml(settings))
-        runs.append(Run.read(folder))
+        runs.append(ComparedRun.read(folder))
     assert runs[0].settings == runs[1].settings != runs[2].settings
 
 
 def test_costs_stand_beside_the_accuracies() -> None:
-    table = comparison_table([run("a", {"LPT++": metrics(60), "language, phase 1": metrics(50)})])
-    assert str(table.columns[7].header) == "Tuned"
+    table = comparison_table([run("a", {"mixture": metrics(60), "language.phase1": metrics(50)})])
+    assert str(table.columns[7].header) == "Trainable"
     assert column(table, 7) == ["", "1,060", "30"]
     assert len(table.columns) == 8  # no run tells how long it took, and how fast it is
 
@@ -101,21 +102,21 @@ def test_costs_stand_beside_the_accuracies() -> None:
     "change, words",
     [
         ({"split": "validation"}, "different splits (test, validation)"),
-        ({"shot_thresholds": [5, 50]}, "borders (20-100, 5-50)"),
+        ({"shot_thresholds": [5, 50]}, "thresholds (20-100, 5-50)"),
         ({"classes": 7}, "different data (– classes"),
     ],
 )
-def test_runs_that_cannot_be_compared_are_told_apart(change, words) -> None:
-    table = comparison_table([run("a", {"LPT++": metrics(60)}), run("b", {"LPT++": metrics(50)}, **change)])
+def test_runs_that_cannot_be_compared_are_not(change, words) -> None:
+    table = comparison_table([run("a", {"mixture": metrics(60)}), run("b", {"mixture": metrics(50)}, **change)])
     assert words in str(table.caption)
     assert not any(bold(table, 1))
 
 
 def test_flat_rows_hold_every_run_and_row() -> None:
-    (row,) = flat_rows([run("a", {"visual, phase 1": metrics(60.0)})])
+    (row,) = flat_rows([run("a", {"visual.phase1": metrics(60.0)})])
     place = {
         "run": "a",
-        "row": "visual, phase 1",
+        "row": "visual.phase1",
         "method": "lptpp",
         "split": "test",
         "shot_thresholds": "20-100",
@@ -127,3 +128,10 @@ def test_flat_rows_hold_every_run_and_row() -> None:
 
 def test_a_comparison_of_nothing_is_an_empty_table() -> None:
     assert comparison_table([]).row_count == 0
+
+
+def test_the_printed_comparison() -> None:
+    alike = [run(f"runs/x-{seed}", {"mixture": metrics(60 + seed)}, "same", seed=seed) for seed in range(2)]
+    other = run("runs/y", {"visual.phase1": metrics(50), "mixture": metrics(61)}, seed=1)
+    different = [run("a", {"mixture": metrics(60)}), run("b", {"mixture": metrics(50)}, split="validation")]
+    golden.check("compare_table", printed(comparison_table([*alike, other])) + printed(comparison_table(different)))

@@ -77,34 +77,32 @@ def test_frequencies_are_read_in_the_order_of_the_classes(name, text, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name, text, told",
+    "name, text, message",
     [
-        ("p.csv", "cat,1\ndgo,1\n", r"names a class 'dgo' that the run lacks: known are cat, dog, brown, emu"),
+        ("p.csv", "cat,1\ndgo,1\n", r"p\.csv.*'dgo'.*cat, dog, brown, emu"),
         ("p.csv", "cat,1\ncats,1\n", "did you mean cat?"),
-        ("p.csv", "cat,1\n", r"lacks dog, brown, emu: give every class a frequency, 0 where it cannot occur"),
-        ("p.csv", "cat,1\nemu,many\n", "gives class 'emu' the frequency 'many': expected a number from 0 up"),
-        ("p.csv", "cat,1\nemu,-1\n", r"gives class 'emu' the frequency -1\.0"),
-        ("p.csv", "cat,1\nemu,nan\n", "gives class 'emu' the frequency nan"),
-        ("p.csv", "cat,1\ncat,2\n", "names class 'cat' twice"),
-        ("p.csv", "cat,1\ndog, brown,1\n", "holds the line 'dog, brown,1': expected lines `class,frequency`"),
-        ("p.csv", "", "gives no class a frequency above 0"),
-        ("p.json", '{"cat": 0, "dog, brown": 0, "emu": 0}', "gives no class a frequency above 0"),
-        ("p.json", '{"cat": "1"}', "gives class 'cat' the frequency '1'"),
-        ("p.json", "[1, 2]", "should hold an object of class and frequency"),
-        ("p.json", "{", "line 1 is not JSON"),
+        ("p.csv", "cat,1\n", r"p\.csv.* dog, brown, emu"),
+        ("p.csv", "cat,1\nemu,many\n", "p.csv.*'emu'.*'many'"),
+        ("p.csv", "cat,1\nemu,-1\n", r"p\.csv.*'emu'.*-1\.0"),
+        ("p.csv", "cat,1\nemu,nan\n", "p.csv.*'emu'.*nan"),
+        ("p.csv", "cat,1\ncat,2\n", "p.csv.*'cat'"),
+        ("p.csv", "cat,1\ndog, brown,1\n", "p.csv.*'dog, brown,1'.*`class,frequency`"),
+        ("p.csv", "", r"p\.csv.* 0"),
+        ("p.json", '{"cat": 0, "dog, brown": 0, "emu": 0}', r"p\.json.* 0"),
+        ("p.json", '{"cat": "1"}', "p.json.*'cat'.*'1'"),
+        ("p.json", "[1, 2]", r"p\.json: .*object"),
+        ("p.json", "{", r"p\.json.*line 1"),
     ],
 )
-def test_a_file_that_gives_no_prior_is_refused(name, text, messages, tmp_path):
+def test_a_file_that_gives_no_prior_is_refused(name, text, message, tmp_path):
     (tmp_path / name).write_text(text)
-    with pytest.raises(UserError, match=messages):
+    with pytest.raises(UserError, match=message):
         read_prior(tmp_path / name, NAMES)
 
 
 def test_a_missing_file_and_an_impossible_assumption_are_refused(settings_of, tmp_path):
-    with pytest.raises(
-        UserError, match=r"unifrom is not a file: .* the class frequencies \(or say uniform, or training\)"
-    ):
+    with pytest.raises(UserError, match=r"unifrom.*uniform.*training"):
         expected_prior("unifrom", NAMES, COUNTS)
     (tmp_path / "p.csv").write_text('cat,1\n"dog, brown",0\nemu,1\n')
-    with pytest.raises(UserError, match="gives class dog, brown the frequency 0: the assumed prior needs more"):
+    with pytest.raises(UserError, match=r"p\.csv.*dog, brown.* 0"):
         assumed_prior(str(tmp_path / "p.csv"), NAMES, COUNTS, settings_of(tmp_path))

@@ -1,4 +1,4 @@
-"""A small trained model: two experts of different size, normalization and parts, and pictures they differ on."""
+"""A small trained model: two experts of different size, normalization and parts, and images they differ on."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +11,7 @@ from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.transforms import evaluation_transform
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import BatchPrediction, result
+from lptpp.inference.pipeline import BatchPrediction, batch_prediction
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
 from tests.models.test_mixture import make_mixture
@@ -27,41 +27,42 @@ def make_model(*names: str) -> Model:
     return Model(mixture, CLASSES, np.array([9, 4, 2, 1, 0]), Settings(), Runner(torch.device("cpu")))
 
 
-def make_pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Return pictures (40, 50, 3) that differ much: stripes of all widths in all colors."""
+def make_images(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Return images (40, 50, 3) that differ much: stripes of all widths in all colors."""
     draw = np.random.default_rng(seed)
-    pictures = []
+    images = []
     for number in range(count):
         wave = np.sin(np.arange(50) * (0.2 + 0.3 * number)) * 90 + 120
         noise = draw.integers(-30, 30, (40, 50, 3))
-        pictures.append((wave[None, :, None] * draw.random(3) + noise).clip(0, 255).astype(np.uint8))
-    return pictures
+        images.append((wave[None, :, None] * draw.random(3) + noise).clip(0, 255).astype(np.uint8))
+    return images
 
 
-def save_pictures(folder: Path, count: int) -> list[Path]:
+def save_images(folder: Path, count: int) -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     paths = [folder / f"{number}.png" for number in range(count)]
-    for path, picture in zip(paths, make_pictures(count), strict=True):
-        Image.fromarray(picture).save(path)
+    for path, image in zip(paths, make_images(count), strict=True):
+        Image.fromarray(image).save(path)
     return paths
 
 
-def truth(mixture: Mixture, pictures: list[np.ndarray]) -> BatchPrediction:
-    """Return what the mixture says by the way that `lptpp predict` goes."""
-    tensors = [torch.from_numpy(picture).permute(2, 0, 1) for picture in pictures]
-    look = {name: evaluation_transform(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
+def expected_prediction(mixture: Mixture, images: list[np.ndarray]) -> BatchPrediction:
+    """Return the prediction along the path of `lptpp predict`."""
+    tensors = [torch.from_numpy(image).permute(2, 0, 1) for image in images]
+    transforms = {name: evaluation_transform(expert.backbone.preprocessing) for name, expert in mixture.experts.items()}
     with torch.no_grad():
-        return result(
-            mixture, mixture.forward_experts({name: torch.stack(list(map(see, tensors))) for name, see in look.items()})
+        outputs = mixture.forward_experts(
+            {name: torch.stack(list(map(transform, tensors))) for name, transform in transforms.items()}
         )
+    return batch_prediction(mixture, outputs)
 
 
-def prepared(pictures: list[np.ndarray], inputs: Mapping[str, Mapping]) -> dict[str, np.ndarray]:
-    """Return pictures as model.json's `inputs` want them, by the code of docs/export.md."""
+def prepared(arrays: list[np.ndarray], inputs: Mapping[str, Mapping]) -> dict[str, np.ndarray]:
+    """Return the `inputs` of model.json, by the code of docs/export.md."""
     code = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8").split("```python\n")[1]
     names: dict = {}
     start, end = code.index("def prepare"), code.index("session =")
     exec("import numpy as np\nfrom PIL import Image\n" + code[start:end], names)
-    images = [Image.fromarray(picture) for picture in pictures]
+    images = [Image.fromarray(array) for array in arrays]
     names["Image"] = type("Files", (), {"open": staticmethod(lambda image: image), "Resampling": Image.Resampling})
     return {name: np.concatenate([names["prepare"](image, how) for image in images]) for name, how in inputs.items()}

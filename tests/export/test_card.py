@@ -1,10 +1,13 @@
 import re
+import sys
 
 import pytest
 import yaml
 
 from lptpp.config import DataSettings, Settings, default_experts
 from lptpp.export.card import data_name, model_card, plain_text, table
+from lptpp.utils.errors import UserError
+from tests import golden
 
 NAMES = ["many|most", "a, b", '<script>alert("x")</script>', "*star* [link](http://x)", "ätherisch"]
 ROW = {"overall": 61.25, "many": 90.0, "medium": 50.0, "few": 20.0, "mean_class": 44.4, "calibration_error": 7.0}
@@ -22,8 +25,8 @@ def facts(counts=(120, 30, 5, 1, 0)) -> dict:
 
 def metrics(**changed) -> dict:
     return {
-        "rows": {"visual, phase 1": ROW, "LPT++": ROW},
-        "result": "LPT++",
+        "rows": {"visual.phase1": ROW, "mixture": ROW},
+        "result": "mixture",
         "split": "test",
         "images": 1234,
         "seed": 3,
@@ -38,11 +41,11 @@ def metrics(**changed) -> dict:
 
 
 def cells(line: str) -> list[str]:
-    """Return the cells of a line of a Markdown table, by its rule that \\| is no border."""
+    """Return the cells of a line of a Markdown table, in which \\| is not a border."""
     return [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def test_a_table_keeps_its_shape_whatever_is_in_it():
+def test_a_table_keeps_its_shape():
     lines = list(table([["a|b", "c"], ["x\ny", "`z`"], [NAMES[2], NAMES[3]]]))
     assert [len(cells(line)) for line in lines] == [2, 2, 2, 2]
     assert lines[1] == "| --- | --- |"
@@ -50,7 +53,7 @@ def test_a_table_keeps_its_shape_whatever_is_in_it():
     assert cells(lines[2])[0] == "x y"
 
 
-def test_names_are_shown_and_not_obeyed(settings):
+def test_names_are_escaped(settings):
     text = model_card("me/*fruit*", settings, facts(), metrics(), "mit")
     assert "<script>" not in text
     assert "&lt;script&gt;alert" in text
@@ -58,32 +61,44 @@ def test_names_are_shown_and_not_obeyed(settings):
     assert plain_text("a_b") == "a\\_b"
 
 
-def test_the_shot_table_its_borders_and_the_data_are_there(settings):
+def test_the_card_reads_well(settings):
+    golden.check("export_card", model_card("me/fruit", settings, facts(), metrics(), "mit"))
+
+
+def test_the_card_has_the_numbers(settings):
     text = model_card("me/fruit", settings, facts(), metrics(), "mit")
     assert "| LPT++ | 61.2 | 90.0 | 50.0 | 20.0 | 44.4 | 7.0 |" in text
-    assert "many: more than 100 training images, medium: 20 to 100, few: fewer than 20" in text
-    assert "on the test part of the data below (1,234 images, one seed, 3)" in text
-    assert "156 training images of 5 classes (1 many-shot, 1 medium-shot, 3 few-shot)" in text
+    assert "1,234 images" in text
+    assert "156 training images in 5 classes (1 many-shot, 1 medium-shot, 3 few-shot)" in text
     assert "imbalance factor 120.0" in text
     assert 'lptpp.load("hf://me/fruit")' in text
+    assert "1,000 trainable, 100,000 frozen" in text
 
 
-def test_limits_say_what_is_known_and_nothing_else(settings):
-    text = model_card("fruit", settings, facts(), metrics(), "mit").split("## Limits")[1]
-    assert "few-shot classes it gets 20.0 % right" in text
-    assert "off by 7.0 points" in text
-    assert "1 of its classes had no training image" in text
-    named = '1 of 5: &lt;script&gt;alert("x")&lt;/script&gt;.'
-    assert f"Classes without a picture to be tested on, of which nothing is known: {named}" in text
-    full = metrics(
-        classes_tested=5, untested_classes=[], rows={"LPT++": {**ROW, "few": None, "calibration_error": None}}
-    )
-    text = model_card("fruit", settings, facts((120, 30, 5, 1, 1)), full, "mit").split("## Limits")[1]
-    for absent in ("few-shot", "points", "no training image", "to be tested", "None"):
-        assert absent not in text
+def limitations(settings: Settings, given: dict, measured: dict) -> list[str]:
+    text = model_card("fruit", settings, given, measured, "mit")
+    return text.split("## Limitations\n\n")[1].split("\n\n##")[0].splitlines()
 
 
-def test_the_data_set_is_called_by_its_name(settings):
+def test_limitations_state_only_what_is_known(settings):
+    lines = limitations(settings, facts(), metrics())
+    assert len(lines) == 7
+    for number in ("20.0 %", "7.0 percentage points", "images: 1.", '1 of 5: &lt;script&gt;alert("x")&lt;/script&gt;.'):
+        assert sum(number in line for line in lines) == 1, number
+    rows = {"mixture": {**ROW, "few": None, "calibration_error": None}}
+    full = metrics(classes_tested=5, untested_classes=[], rows=rows)
+    lines = limitations(settings, facts((120, 30, 5, 1, 1)), full)
+    assert len(lines) == 3
+    assert not any("None" in line for line in lines)
+
+
+def test_a_missing_extra_is_named(settings, monkeypatch):
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(UserError, match=r"--to huggingface .*lptpp\[hub\]"):
+        model_card("fruit", settings, facts(), metrics(), "mit")
+
+
+def test_the_data_set_is_named(settings):
     text = model_card("fruit", settings, facts(), metrics(), "mit")
     assert "birds\\_of \\*\\[all\\]\\*.csv (source `folder`): 156 training images" in text
     result = yaml.safe_load(text.split("---\n")[1])["model-index"][0]["results"][0]
@@ -113,12 +128,12 @@ def test_the_name_of_a_data_set_is_that_of_its_table_or_folder(given, name, tmp_
 
 
 @pytest.mark.parametrize("name", ["me/fruit", 'odd: "name" # x', "- [a]"])
-def test_the_top_is_yaml_whatever_the_name(name, settings):
+def test_the_metadata_is_yaml_for_any_name(name, settings):
     text = model_card(name, settings, facts(), metrics(), "mit")
     assert yaml.safe_load(text.split("---\n")[1])["model-index"][0]["name"] == name
 
 
-def test_backbones_of_a_hub_are_named_as_there(settings):
+def test_backbones_of_the_hub_are_named(settings):
     settings.experts["visual"].backbone.name = "vit_base_patch16_224.augreg_in21k"
     language = settings.experts["language"].backbone
     language.name, language.weights = "ViT-B-16", "laion2b_s34b_b88k"
@@ -129,7 +144,7 @@ def test_backbones_of_a_hub_are_named_as_there(settings):
     assert yaml.safe_load(text.split("---\n")[1])["base_model"] == ["timm/vit_base_patch16_224.augreg_in21k"]
 
 
-def test_bundled_backbones_are_no_model_of_the_hub(settings):
+def test_bundled_backbones_are_not_on_the_hub(settings):
     text = model_card("x", settings, facts(), metrics(), "mit")
     assert "base_model" not in text
-    assert "which ships with lptpp" in text
+    assert "bundled with lptpp" in text

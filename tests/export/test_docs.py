@@ -1,4 +1,4 @@
-"""The commands and the code of docs/export.md run, in order, in a folder as a reader would have it."""
+"""The commands and the code of docs/export.md run, in order, in a folder like that of a reader."""
 
 import re
 import shlex
@@ -13,18 +13,18 @@ from PIL import Image
 import lptpp
 from lptpp.training.fit import fit
 from tests.docs.pages import ROOT, blocks, commands
-from tests.export.made import make_pictures
+from tests.export.made import make_images
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def reader(settings_of, tmp_path_factory) -> Path:
-    """A run of one expert, which is exported sooner, and a picture."""
+    """A run of one expert, which is faster to export, and an image."""
     folder = tmp_path_factory.mktemp("reader")
     quick = ["method=lpt", "phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
     fit(settings_of(folder / "runs" / "emoji", *quick))
-    Image.fromarray(make_pictures(1)[0]).save(folder / "cat.png")
+    Image.fromarray(make_images(1)[0]).save(folder / "cat.png")
     return folder
 
 
@@ -35,13 +35,13 @@ def exported(reader) -> Path:
     for line in lines:
         command = [Path(sys.executable).parent / "lptpp", *shlex.split(line)[1:]]
         done = subprocess.run(command, cwd=reader, capture_output=True, text=True, timeout=300)
-        assert (done.returncode, done.stderr) == (0, ""), line  # not even a warning
+        assert (done.returncode, done.stderr) == (0, ""), line  # no warning either
         if "--output" in line:
             assert f"Written to {line.split('--output ')[1].split()[0]}\n" in done.stdout
     return reader
 
 
-def test_the_code_says_what_the_run_says(exported, monkeypatch, capsys):
+def test_the_code_reproduces_the_predictions_of_the_run(exported, monkeypatch, capsys):
     monkeypatch.chdir(exported)
     onnx, torch = ({}, {})
     for names, code in zip((onnx, torch), blocks(PAGE, "python"), strict=True):

@@ -11,7 +11,7 @@ import lptpp
 from lptpp.export.onnx_files import write_onnx
 from lptpp.export.samples import samples
 from lptpp.utils.errors import UserError
-from tests.export.made import CLASSES, make_model, make_pictures, prepared, truth
+from tests.export.made import CLASSES, expected_prediction, make_images, make_model, prepared
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("onnx")
-    lines = list(write_onnx(model, samples(model.mixture, make_pictures(3)), folder))
+    lines = list(write_onnx(model, samples(model.mixture, make_images(3)), folder))
     names = ["model.onnx", "expert-middle.onnx", "expert-wide.onnx"]
     assert [line.split(":")[0] for line in lines] == names
     assert {path.name for path in folder.iterdir()} == {*names, "model.json"}
@@ -35,23 +35,23 @@ def about(folder) -> dict:
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])
-def test_other_pictures_get_the_same_answer_in_any_batch(count, model, folder, about):
-    pictures = make_pictures(count, seed=count)
-    expected, given = truth(model.mixture, pictures), prepared(pictures, about["inputs"])
+def test_other_images_get_the_same_prediction_at_any_batch_size(count, model, folder, about):
+    images = make_images(count, seed=count)
+    expected, given = expected_prediction(model.mixture, images), prepared(images, about["inputs"])
     probabilities, weights = onnxruntime.InferenceSession(folder / "model.onnx").run(None, given)
-    # Pillow's resize and torchvision's differ by a gray level at times
+    # the resize of Pillow and that of torchvision differ by a gray level here and there
     np.testing.assert_allclose(probabilities, expected.probabilities, atol=0.02)
     np.testing.assert_allclose(weights, expected.weights, atol=0.02)
-    if count == 8:  # in one batch, each picture with the groups it chooses
+    if count == 8:  # the images of one batch use different groups
         assert len({tuple(sorted(chosen)) for chosen in expected.groups["middle"].tolist()}) > 1
     assert (probabilities.argmax(1) == expected.probabilities.argmax(1).numpy()).all()
 
 
-def test_the_same_bytes_get_the_same_answer_to_a_millionth(model, folder):
-    found = samples(model.mixture, make_pictures(3, seed=7))
+def test_the_same_bytes_get_the_same_prediction(model, folder):
+    found = samples(model.mixture, make_images(3, seed=7))
     for program, expected in found.expected.items():
         session = onnxruntime.InferenceSession(folder / f"{program}.onnx")
-        given = {one.name: found.pictures[one.name.removeprefix("picture_")].numpy() for one in session.get_inputs()}
+        given = {one.name: found.images[one.name.removeprefix("image_")].numpy() for one in session.get_inputs()}
         for output, wanted in zip(session.run(None, given), expected, strict=True):
             np.testing.assert_allclose(output, wanted, atol=1e-5)
 
@@ -71,7 +71,7 @@ def test_the_facts_are_in_the_file_too(model, folder, about):
     assert about["class_names"] == CLASSES
     assert about["training_images"] == model.counts.tolist()
     assert about["weights_of"] == ["middle", "wide"]
-    wide = about["inputs"]["picture_wide"]
+    wide = about["inputs"]["image_wide"]
     assert (wide["resize_to"], wide["center_crop"], wide["keep_aspect"]) == ([40, 40], [32, 32], True)
     assert wide["inside_the_model"] == {"divide_by": 255, "mean": [0.1, 0.4, 0.6], "std": [0.2, 0.3, 0.4]}
     for name in about["files"]:
@@ -88,15 +88,15 @@ def test_no_path_of_this_machine_is_in_them(folder):
         assert b"site-packages" not in data
 
 
-def test_a_file_that_says_something_else_is_refused(tmp_path):
+def test_a_file_with_other_outputs_is_refused(tmp_path):
     mixture = make_model("wide").mixture
-    found = samples(mixture, make_pictures(3))
+    found = samples(mixture, make_images(3))
     found.expected["model"][0] = found.expected["model"][0] + 2e-4
-    with pytest.raises(UserError, match=r"model, exported, differs from PyTorch by 0\.0002, more than 0\.0001"):
+    with pytest.raises(UserError, match=r"exported model differs from PyTorch by 0\.0002, more than 0\.0001"):
         list(write_onnx(make_model("wide"), found, tmp_path))
 
 
-def test_without_the_extra_it_is_asked_for(model, tmp_path, monkeypatch):
+def test_a_missing_extra_is_named(model, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r'--to onnx needs an extra: run pip install "lptpp\[onnx\]"'):
-        list(write_onnx(model, samples(model.mixture, make_pictures(3)), tmp_path))
+    with pytest.raises(UserError, match=r"--to onnx .*lptpp\[onnx\]"):
+        list(write_onnx(model, samples(model.mixture, make_images(3)), tmp_path))

@@ -10,17 +10,17 @@ import lptpp
 from lptpp.export.samples import samples
 from lptpp.export.torch_program import write_torch
 from lptpp.utils.errors import UserError
-from tests.export.made import CLASSES, make_model, make_pictures
+from tests.export.made import CLASSES, make_images, make_model
 
-WITHOUT_US = """
+WITHOUT_PACKAGE = """
 import sys
-sys.modules["lptpp"] = sys.modules["timm"] = None  # whoever imports them fails
+sys.modules["lptpp"] = sys.modules["timm"] = None  # importing them fails
 import json, numpy, torch
 file, given, found = sys.argv[1:]
 about = {"lptpp.json": ""}
 program = torch.export.load(file, extra_files=about).module()
-pictures = numpy.load(given)
-outputs = program(*(torch.from_numpy(pictures[name]) for name in pictures))
+images = numpy.load(given)
+outputs = program(*(torch.from_numpy(images[name]) for name in images))
 numpy.savez(found, *(output.numpy() for output in outputs), names=json.loads(about["lptpp.json"])["class_names"])
 """
 
@@ -33,17 +33,17 @@ def model():
 @pytest.fixture(scope="module")
 def folder(model, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("torch")
-    lines = list(write_torch(model, samples(model.mixture, make_pictures(3)), folder))
+    lines = list(write_torch(model, samples(model.mixture, make_images(3)), folder))
     assert [line.split(":")[0] for line in lines] == ["model.pt2"]
     assert {path.name for path in folder.iterdir()} == {"model.pt2", "model.json"}
     return folder
 
 
-def test_it_runs_where_this_package_is_not(model, folder, tmp_path):
-    other = samples(model.mixture, make_pictures(3, seed=7))
-    np.savez(tmp_path / "given.npz", **{name: views.numpy() for name, views in other.pictures.items()})
+def test_it_runs_without_this_package(model, folder, tmp_path):
+    other = samples(model.mixture, make_images(3, seed=7))
+    np.savez(tmp_path / "given.npz", **{name: views.numpy() for name, views in other.images.items()})
     files = [folder / "model.pt2", tmp_path / "given.npz", tmp_path / "found.npz"]
-    done = subprocess.run([sys.executable, "-c", WITHOUT_US, *map(str, files)], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", WITHOUT_PACKAGE, *map(str, files)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     found = np.load(tmp_path / "found.npz")
     for output, expected in zip((found["arr_0"], found["arr_1"]), other.expected["model"], strict=True):
@@ -51,7 +51,7 @@ def test_it_runs_where_this_package_is_not(model, folder, tmp_path):
     assert found["names"].tolist() == CLASSES
 
 
-def test_of_its_parts_only_the_example_inputs_are_a_pickle(folder):
+def test_only_the_example_inputs_are_a_pickle(folder):
     """As docs/export.md says."""
     with zipfile.ZipFile(folder / "model.pt2") as archive:
         pickles = [name for name in archive.namelist() if archive.read(name)[:2] in (b"PK", b"\x80\x02")]
@@ -66,9 +66,9 @@ def test_no_path_of_this_machine_is_in_it(folder):
     assert not any(home in part or b"site-packages" in part for part in parts)
 
 
-def test_a_program_that_says_something_else_is_refused(tmp_path):
+def test_a_program_with_other_outputs_is_refused(tmp_path):
     model = make_model("wide")
-    found = samples(model.mixture, make_pictures(3))
+    found = samples(model.mixture, make_images(3))
     found.expected["model"][1] = found.expected["model"][1] + 1
-    with pytest.raises(UserError, match="model, exported, differs from PyTorch by 1"):
+    with pytest.raises(UserError, match="exported model differs from PyTorch by 1"):
         list(write_torch(model, found, tmp_path))

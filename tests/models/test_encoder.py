@@ -37,7 +37,7 @@ SIZES = {
     "group": {"group_prompts": 2},
     "both": {"shared_prompts": 3, "group_prompts": 2},
 }
-GROUPS = {"pool": 5, "chosen": 2, "group_blocks": 2}
+GROUPS = {"num_groups": 5, "top_k": 2, "group_blocks": 2}
 
 
 def randomise(parameters: list[nn.Parameter], seed: int) -> None:
@@ -128,7 +128,7 @@ def literal_choice(encoder: AdaptedEncoder, query: torch.Tensor) -> tuple[list[i
     keys, tokens = encoder.groups.keys, encoder.groups.tokens
     cosines = [(query @ key) / (query.norm() * key.norm()) for key in keys]
     ranked = sorted(range(len(keys)), key=lambda entry: float(cosines[entry].detach()), reverse=True)
-    entries = ranked[: GROUPS["chosen"]]
+    entries = ranked[: GROUPS["top_k"]]
     return entries, sum(tokens[e] for e in entries) / len(entries), sum(cosines[e] for e in entries)
 
 
@@ -144,8 +144,8 @@ def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> Encoding:
         query_features.append(query_feature)
         features.append(feature)
         matches.append(match)
-    messages = torch.tensor(chosen) if chosen else None
-    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), messages)
+    message = torch.tensor(chosen) if chosen else None
+    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), message)
 
 
 @pytest.mark.parametrize("adapters", [False, True], ids=["", "adapters"])
@@ -265,8 +265,8 @@ def test_a_size_of_zero_removes_the_part() -> None:
     [
         ({"group_blocks": 5}, "group_blocks=5: expected 1 to 4"),
         ({"group_blocks": 0}, "group_blocks=0: expected 1 to 4"),
-        ({"chosen": 0}, "top_k=0: expected 1 to the pool's size, 5"),
-        ({"chosen": 6}, "top_k=6: expected 1 to the pool's size, 5"),
+        ({"top_k": 0}, "top_k=0: expected 1 to 5"),
+        ({"top_k": 6}, "top_k=6: expected 1 to 5"),
     ],
 )
 def test_refuses_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:

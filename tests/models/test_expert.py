@@ -15,7 +15,7 @@ from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.training.loop import train_only
 
 CLASSES, WIDTH, DEPTH = 6, 24, 3
-ALL = {"shared_prompts": 2, "adapter_width": 4, "group_prompts": 2, "pool": 5, "chosen": 2, "group_blocks": 2}
+ALL = {"shared_prompts": 2, "adapter_width": 4, "group_prompts": 2, "num_groups": 5, "top_k": 2, "group_blocks": 2}
 LPT = ALL | {"adapter_width": 0}
 PROBE = {}
 SHARED = {"shared_prompts": 2}

@@ -15,7 +15,7 @@ from lptpp.models.scorer import Scorer
 CLASSES, IMAGES = 5, 4
 EXPERTS = {  # name: (width, image size, scale, sizes)
     "small": (12, 16, 20.0, {"shared_prompts": 2}),
-    "middle": (24, 24, 30.0, {"shared_prompts": 2, "group_prompts": 2, "pool": 4, "group_blocks": 1}),
+    "middle": (24, 24, 30.0, {"shared_prompts": 2, "group_prompts": 2, "num_groups": 4, "group_blocks": 1}),
     "wide": (36, 32, 5.0, {"adapter_width": 3}),
 }
 
@@ -96,8 +96,8 @@ def test_a_trained_mixture_equals_loops(names: tuple[str, ...]) -> None:
         weights = literal_weights(mixture.scorer, [feature[b] for feature in features])
         assert mixed.weights[b].tolist() == pytest.approx(weights, abs=1e-5)
         for c in range(CLASSES):
-            mixed = sum(weight * one[b][c] for weight, one in zip(weights, confidences, strict=True))
-            assert float(mixed.probabilities[b, c]) == pytest.approx(mixed, abs=1e-5)
+            expected = sum(weight * one[b][c] for weight, one in zip(weights, confidences, strict=True))
+            assert float(mixed.probabilities[b, c]) == pytest.approx(expected, abs=1e-5)
     assert mixed.weights.std(dim=0).max() > 1e-2  # image by image
     torch.testing.assert_close(mixed.probabilities.sum(1), torch.ones(IMAGES))
     torch.testing.assert_close(mixed.weights.sum(1), torch.ones(IMAGES))

@@ -8,9 +8,9 @@ from lptpp.models.prompts import GroupPrompts, SharedPrompts
 POOL, BLOCKS, LENGTH, WIDTH = 7, 2, 3, 5
 
 
-def make_groups(chosen: int) -> GroupPrompts:
+def make_groups(top_k: int) -> GroupPrompts:
     torch.manual_seed(4)
-    groups = GroupPrompts(POOL, chosen, BLOCKS, LENGTH, WIDTH).double()
+    groups = GroupPrompts(POOL, top_k, BLOCKS, LENGTH, WIDTH).double()
     groups.tokens.data.normal_()
     groups.keys.data.mul_(torch.linspace(0.1, 20, POOL)[:, None])  # lengths must not matter
     return groups
@@ -24,7 +24,7 @@ def chosen_by_loop(groups: GroupPrompts, query: torch.Tensor) -> tuple[list[int]
     """Return the chosen entries of one image, best first, and the cosines of the query with every key."""
     cosines = [(query * key).sum() / (query.pow(2).sum().sqrt() * key.pow(2).sum().sqrt()) for key in groups.keys]
     ranked = sorted(range(POOL), key=lambda entry: -float(cosines[entry].detach()))
-    return ranked[: groups.chosen], cosines
+    return ranked[: groups.top_k], cosines
 
 
 def by_loop(groups: GroupPrompts, queries: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -44,9 +44,9 @@ def test_shared_prompts_are_those_of_the_block() -> None:
     assert len(shared.tokens.flatten(1).unique(dim=0)) == 4  # every block starts with prompts of its own
 
 
-@pytest.mark.parametrize("chosen", [1, 2, 3, POOL])
-def test_selection_equals_a_loop(chosen: int) -> None:
-    groups, queries = make_groups(chosen), make_queries()
+@pytest.mark.parametrize("top_k", [1, 2, 3, POOL])
+def test_selection_equals_a_loop(top_k: int) -> None:
+    groups, queries = make_groups(top_k), make_queries()
     prompts, match, entries = groups(queries)
     expected_prompts, expected_match = by_loop(groups, queries)
     assert prompts.shape == (4, BLOCKS, LENGTH, WIDTH)
@@ -55,9 +55,9 @@ def test_selection_equals_a_loop(chosen: int) -> None:
     assert entries.tolist() == [chosen_by_loop(groups, query)[0] for query in queries]
 
 
-@pytest.mark.parametrize("chosen", [1, 2, 3])
-def test_gradients_equal_those_of_the_loop(chosen: int) -> None:
-    groups, queries = make_groups(chosen), make_queries().requires_grad_()
+@pytest.mark.parametrize("top_k", [1, 2, 3])
+def test_gradients_equal_those_of_the_loop(top_k: int) -> None:
+    groups, queries = make_groups(top_k), make_queries().requires_grad_()
     leaves = [groups.keys, groups.tokens, queries]
     direction = torch.randn(4, BLOCKS, LENGTH, WIDTH, dtype=torch.float64)
     gradients = []

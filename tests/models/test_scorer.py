@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.models.scorer import READS, Scorer, weighted_average, weighted_logits
+from lptpp.config.choices import READS
+from lptpp.models.scorer import Scorer, weighted_average, weighted_logits
 
 WIDTHS, CLASSES, IMAGES = (4, 3), 5, 6
 

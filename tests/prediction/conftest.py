@@ -8,7 +8,7 @@ import torch
 
 import lptpp
 from lptpp.prediction import predict as prediction
-from lptpp.prediction.options import Options
+from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.predict import predict_paths
 
 
@@ -26,7 +26,9 @@ def loaded_once(trained) -> Iterator[None]:
 @pytest.fixture
 def predict(trained, loaded_once, tmp_path) -> Callable:
     """Return a function of an output's name, paths and options."""
-    return lambda name, *paths, **options: predict_paths(trained.folder, paths, tmp_path / name, Options(**options))
+    return lambda name, *paths, **options: predict_paths(
+        trained.folder, paths, tmp_path / name, PredictOptions(**options)
+    )
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ def names(*paths: str, column: str | None = None) -> list[str]:
 def test_files_and_folders_are_expanded_in_the_order_given(folder):
     in_photos = ["photos/a 2.png", "photos/a 10.png", "photos/deep/c.JPG"]
     assert names("photos", "b.jpg", "photos") == [*in_photos, "b.jpg", *in_photos]
-    assert expanded("photos/notes.md") == [Input("photos/notes.md", "photos/notes.md")]  # its row will tell
+    assert expanded("photos/notes.md") == [Input("photos/notes.md", "photos/notes.md")]  # its row gives the reason
 
 
 def test_a_glob_stands_for_the_files_it_matches_in_natural_order(folder):
@@ -48,16 +48,16 @@ def test_a_file_whose_name_looks_like_a_glob_is_that_file(folder):
 
 
 @pytest.mark.parametrize(
-    "path, told",
+    "path, message",
     [
-        ("gone.png", r"gone\.png does not exist: give images, folders, globs"),
-        ("gone/*.png", r"gone/\*\.png matches no file: correct the pattern"),
-        ("empty", r"empty holds no image: expected files ending in \.apng, "),
+        ("gone.png", r"gone\.png"),
+        ("gone/*.png", r"gone/\*\.png"),
+        ("empty", r"empty .*\.apng"),
     ],
 )
-def test_what_the_command_line_names_must_be_there(path, messages, folder):
+def test_paths_on_the_command_line_must_exist(path, message, folder):
     (folder / "empty").mkdir()
-    with pytest.raises(UserError, match=messages):
+    with pytest.raises(UserError, match=message):
         names("b.jpg", path)
 
 
@@ -88,7 +88,7 @@ def test_names_that_are_no_utf8_still_lead_to_their_files(folder):
 
 def test_a_list_in_utf16_is_refused(folder):
     (folder / "list.txt").write_text("b.jpg\n", encoding="utf-16")
-    with pytest.raises(UserError, match=r"list\.txt is UTF-16 text: save it as UTF-8"):
+    with pytest.raises(UserError, match=r"list\.txt .*UTF-16"):
         names("list.txt")
 
 
@@ -101,7 +101,7 @@ def test_standard_input_gives_a_path_a_line_among_other_paths(folder, monkeypatc
 def test_the_column_of_a_table_is_found_by_its_usual_names(header, folder):
     (folder / "t.csv").write_text(f"n,{header}\n1,b.jpg\n")
     assert names("t.csv") == ["b.jpg"]
-    with pytest.raises(UserError, match=rf"t\.csv has no column 'imag' \(--column\): .*{header}"):
+    with pytest.raises(UserError, match=rf"t\.csv .*imag.*--column.*{header}"):
         names("t.csv", column="imag")
 
 
@@ -125,21 +125,21 @@ def test_a_null_in_a_table_is_an_input_without_a_path(folder):
 
 
 @pytest.mark.parametrize(
-    "content, told",
+    "content, message",
     [
         (
             {"imag": ["b.jpg"]},
-            r"t\.parquet has none of the columns image, path, .*image_path: give --column=NAME; there are imag\.",
+            r"t\.parquet .*image, path, .*--column.*imag",
         ),
         (
             {"image": ["a.png"], "Path": ["b.png"]},
-            r"t\.parquet: --column may be any of the columns image, Path: give it",
+            r"t\.parquet.*--column.*image, Path",
         ),
-        ({"image": [b"123"]}, r"t\.parquet row 0: image holds bytes, expected the paths of pictures as text"),
-        ({"image": [3]}, r"t\.parquet row 0: image holds int"),
+        ({"image": [b"123"]}, r"t\.parquet row 0: .*image .*bytes"),
+        ({"image": [3]}, r"t\.parquet row 0: .*image .*int"),
     ],
 )
-def test_a_column_without_paths_is_refused(content, messages, folder):
+def test_a_column_without_paths_is_refused(content, message, folder):
     pyarrow.parquet.write_table(pyarrow.table(content), folder / "t.parquet")
-    with pytest.raises(UserError, match=messages):
+    with pytest.raises(UserError, match=message):
         names("t.parquet")

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 import lptpp
-from lptpp.evaluation.calibration import Fitted, write_fitted
+from lptpp.evaluation.calibration import FittedTemperature, write_fitted
 from lptpp.utils.errors import UserError
 
 MESSY = ("a.png", "b.jpg", "c.png")
@@ -41,10 +41,10 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
     assert found[0]["prediction"] == found[0]["label_1"] in ("apple", "bear", "car", "dog")
     assert [row["error"] for row in found] == [
         "",
-        "cannot be read: not a picture in a format that Pillow knows",
+        "cannot be read: not an image format supported by Pillow",
         "has 30.0 megapixels, more than 25",
     ]
-    assert [row["image"] for row in summary.answered + summary.faults] == [row["image"] for row in found]
+    assert [row["image"] for row in summary.predicted + summary.failed] == [row["image"] for row in found]
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"out.csv", "out.csv.json"}
 
 
@@ -54,14 +54,14 @@ def test_missing_files_folders_and_duplicates_in_a_list_have_a_row_each_in_its_o
     predict("out.csv", tmp_path / "list.txt", images[0])
     rows = read(tmp_path / "out.csv")
     assert [row["image"] for row in rows] == [*map(str, images), str(images[0])]
-    messages = [
+    message = [
         "",
-        "cannot be read: there is no such file",
-        "is no file: give the files of a folder one by one",
+        "cannot be read: file not found",
+        "is not a file: pass the files of a folder, not the folder",
         "",
         "",
     ]
-    assert [row["error"] for row in rows] == messages
+    assert [row["error"] for row in rows] == message
     assert rows[0] == rows[3] == rows[4]
 
 
@@ -83,7 +83,7 @@ def test_no_image_in_a_list_makes_an_empty_table(predict, tmp_path):
     for name in ("out.csv", "out.jsonl", "out.parquet"):
         assert predict(name, tmp_path / "list.txt", embeddings=tmp_path / f"{name}.npy").rows == 0
         assert (tmp_path / name).is_file()
-    assert (tmp_path / "out.csv").read_text().startswith("image,answer,label_1")
+    assert (tmp_path / "out.csv").read_text().startswith("image,prediction,label_1")
 
 
 def test_the_chunks_change_nothing_but_rounding(predict, listed, tmp_path):
@@ -104,7 +104,7 @@ def test_embeddings_are_the_features_of_every_row(predict, listed, trained, tmp_
     rows = read(tmp_path / "out.csv")
     assert table["image"].to_pylist() == [row["image"] for row in rows]
     assert np.isnan(features).all(1).tolist() == [bool(row["error"]) for row in rows]
-    outputs = lptpp.load(trained.folder).judge([row["image"] for row in rows if not row["error"]])
+    outputs = lptpp.load(trained.folder).predict_batch([row["image"] for row in rows if not row["error"]])
     expected = np.concatenate([outputs.features["visual"], outputs.features["language"]], axis=1)
     np.testing.assert_allclose(features[[not row["error"] for row in rows]], expected, atol=1e-6)
     width = outputs.features["visual"].shape[1]
@@ -123,15 +123,15 @@ def test_views_prior_and_temperature_change_the_rows_as_their_formulas_say(predi
     expected = views.mean(1) ** (1 / 1.5) * [1, 2, 3, 4]
     expected /= expected.sum(1, keepdims=True)
     for row, probabilities in zip(rows, expected, strict=True):
-        messages = {row[f"label_{k}"]: float(row[f"probability_{k}"]) for k in range(1, 5)}
-        assert messages == pytest.approx(dict(zip(model.class_names, probabilities, strict=True)), abs=2e-6)
+        message = {row[f"label_{k}"]: float(row[f"probability_{k}"]) for k in range(1, 5)}
+        assert message == pytest.approx(dict(zip(model.class_names, probabilities, strict=True)), abs=2e-6)
 
 
 def test_the_fitted_temperature_is_that_of_the_run(predict, trained, pictures, tmp_path):
-    with pytest.raises(UserError, match="holds no fitted temperature"):
+    with pytest.raises(UserError, match="temperature"):
         predict("out.csv", pictures / "test", temperature="fitted")
     fingerprint = lptpp.load(trained.folder).mixture.fingerprint()
-    write_fitted(trained.folder, Fitted(2.5, "validation", 5, 1.0, 0.9, fingerprint))
+    write_fitted(trained.folder, FittedTemperature(2.5, "validation", 5, 1.0, 0.9, fingerprint))
     try:
         predict("fitted.csv", pictures / "test", temperature="fitted")
         predict("given.csv", pictures / "test", temperature="2.5")
@@ -142,32 +142,32 @@ def test_the_fitted_temperature_is_that_of_the_run(predict, trained, pictures, t
 
 
 @pytest.mark.parametrize(
-    "options, told",
+    "options, message",
     [
-        ({"top_k": 0}, "top_k=0: expected 1 or more"),
-        ({"threshold": 50}, r"threshold=50: expected a probability, 0 to 1"),
-        ({"batch_size": 0}, r"batch_size=0: expected 1 or more"),
-        ({"views": "ten_crops"}, r"views=ten_crops: did you mean five_crops\?"),
-        ({"temperature": "hot"}, "temperature=hot: expected a number above 0, or fitted"),
-        ({"prior": "gone.csv"}, r"gone\.csv is not a file"),
-        ({"embeddings": Path("f.csv")}, r"f\.csv should end in \.npy or \.parquet"),
+        ({"top_k": 0}, "top_k=0"),
+        ({"threshold": 50}, "threshold=50"),
+        ({"batch_size": 0}, "batch_size=0"),
+        ({"views": "ten_crops"}, "views=ten_crops: .*five_crops"),
+        ({"temperature": "hot"}, "temperature=hot"),
+        ({"prior": "gone.csv"}, r"gone\.csv"),
+        ({"embeddings": Path("f.csv")}, r"f\.csv"),
     ],
 )
-def test_options_that_cannot_be_are_refused_and_leave_nothing(options, messages, predict, listed, tmp_path):
-    with pytest.raises(UserError, match=messages):
+def test_options_that_cannot_be_are_refused_and_leave_nothing(options, message, predict, listed, tmp_path):
+    with pytest.raises(UserError, match=message):
         predict("out.csv", listed, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["list.txt"]
 
 
-def test_other_inputs_are_refused_the_same_ones_told_again_and_overwriting_is_possible(
+def test_other_inputs_are_refused_the_same_ones_are_not_computed_again_and_overwriting_is_possible(
     predict, listed, pictures, tmp_path
 ):
     first = predict("out.csv", listed)
     before = (tmp_path / "out.csv").stat().st_mtime_ns
     assert predict("out.csv", listed) == first
     assert (tmp_path / "out.csv").stat().st_mtime_ns == before
-    with pytest.raises(UserError, match=r"out\.csv holds predictions of other inputs"):
+    with pytest.raises(UserError, match=r"out\.csv .*inputs.*--overwrite"):
         predict("out.csv", pictures / "test")
-    with pytest.raises(UserError, match=r"other options \(top_k was 5, now 2\)"):
+    with pytest.raises(UserError, match=r"out\.csv .*top_k was 5, now 2.*--overwrite"):
         predict("out.csv", listed, top_k=2)
     assert predict("out.csv", pictures / "test", overwrite=True).rows == 12

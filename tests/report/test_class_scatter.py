@@ -1,13 +1,14 @@
-"""Marks of classes against loops over the classes."""
+"""Markers of classes against loops over the classes."""
 
 from collections import defaultdict
 
 import numpy as np
 import pytest
 
-from lptpp.report.class_scatter import MOST_MARKS, class_plot
-from lptpp.report.gather import Run, gather
-from lptpp.report.style import MARKS, log_position
+from lptpp.evaluation.table import MIXTURE
+from lptpp.report.class_scatter import MOST_MARKERS, class_plot
+from lptpp.report.gather import EvaluatedRun, gather
+from lptpp.report.style import MARKERS, log_position
 from tests.report.made import make_run
 
 
@@ -16,8 +17,8 @@ def marks(ax) -> dict[str, list[tuple[float, float]]]:
     return {line.get_gid(): list(zip(*line.get_data(), strict=True)) for line in ax.lines if line.get_gid()}
 
 
-def test_every_class_is_at_its_place_under_its_tip(run: Run) -> None:
-    values = run.classes.accuracy["LPT++"]
+def test_every_class_is_at_its_place_under_its_tip(run: EvaluatedRun) -> None:
+    values = run.classes.accuracy[MIXTURE]
     places = defaultdict(list)
     for index, value in enumerate(values):
         if not np.isnan(value):
@@ -42,7 +43,7 @@ def test_a_tip_says_images_and_value_and_names_few(tmp_path) -> None:
     assert max(sizes, key=sizes.get).startswith("few")  # seven classes at one place are a larger mark than one
 
 
-def test_the_line_is_the_mean_of_equal_parts_of_the_classes(run: Run) -> None:
+def test_the_line_is_the_mean_of_equal_parts_of_the_classes(run: EvaluatedRun) -> None:
     values = np.arange(14.0)
     _, ax, _ = class_plot(run, values, "{}", "value")
     (line,) = [line for line in ax.lines if line.get_label() == "mean"]
@@ -56,15 +57,15 @@ def test_only_the_shots_there_are_in_the_legend(tmp_path) -> None:
     run = gather(make_run(tmp_path / "run", [10, 5, 3]))
     figure, _, _ = class_plot(run, np.ones(3), "{}", "value")
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["few"]
-    assert list(MARKS) == ["many", "medium", "few"]
+    assert list(MARKERS) == ["many", "medium", "few"]
 
 
 def test_too_many_marks_become_a_picture(tmp_path) -> None:
-    classes = MOST_MARKS + 1
+    classes = MOST_MARKERS + 1
     run = gather(make_run(tmp_path / "run", range(1, classes + 1), tested=[1] + [0] * (classes - 1)))
     _, ax, tips = class_plot(run, np.ones(classes), "{}", "value")
     assert tips == {}
     assert all(line.get_rasterized() for line in ax.lines if line.get_gid())
-    _, ax, tips = class_plot(run, np.where(np.arange(classes) < MOST_MARKS, 1.0, np.nan), "{}", "value")
-    assert sum(map(len, tips.values())) == MOST_MARKS
+    _, ax, tips = class_plot(run, np.where(np.arange(classes) < MOST_MARKERS, 1.0, np.nan), "{}", "value")
+    assert sum(map(len, tips.values())) == MOST_MARKERS
     assert not any(line.get_rasterized() for line in ax.lines)

@@ -10,12 +10,12 @@ from PIL import Image
 from lptpp.report.distribution import distribution_figure, steps
 from lptpp.report.style import COLORS
 
-BORDERS = (20, 100)
+THRESHOLDS = (20, 100)
 
 
 def heights(counts: np.ndarray) -> dict[str, list[float]]:
     """Return the height at the middle of every class, by color, as the figure's stairs have them."""
-    (ax,) = distribution_figure(counts, BORDERS).axes
+    (ax,) = distribution_figure(counts, THRESHOLDS).axes
     found = {}
     for patch in ax.patches:
         assert isinstance(patch, StepPatch)
@@ -44,7 +44,7 @@ def test_extreme_counts_are_written_without_a_warning(counts: list[int], tmp_pat
     path = tmp_path / "a.png"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        distribution_figure(np.array(counts), BORDERS).savefig(path)
+        distribution_figure(np.array(counts), THRESHOLDS).savefig(path)
     with Image.open(path) as figure:
         assert (0xBB, 0x55, 0x66) in {color for _, color in figure.convert("RGB").getcolors(2**24)}
 

@@ -6,8 +6,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from lptpp.report.gather import Run
-from lptpp.report.section import Plate
+from lptpp.evaluation.table import ResultRow
+from lptpp.report.gather import EvaluatedRun
+from lptpp.report.section import Plot
 from lptpp.report.sections.mixture import gain
 from lptpp.report.style import panel, style
 from lptpp.report.svg import SVG, inline
@@ -20,7 +21,7 @@ def drawn(name: str, tips: dict | None = None) -> ElementTree.Element:
         figure, ax = panel()
         ax.plot(range(3), range(3), "o", gid="marks")
         ax.set_xticks(range(3), NAMES)
-        return ElementTree.fromstring(inline(Plate(figure, "a < b", "", "", tips or {}), name))
+        return ElementTree.fromstring(inline(Plot(figure, "a < b", "", "", tips or {}), name))
 
 
 def test_names_of_classes_are_text_as_they_are() -> None:
@@ -40,9 +41,9 @@ def test_tips_that_do_not_fit_the_marks_are_an_error() -> None:
         drawn("f", {"marks": ["one"]})
 
 
-def test_ids_are_the_figures_own_and_references_find_them(run: Run) -> None:
+def test_ids_are_the_figures_own_and_references_find_them(run: EvaluatedRun) -> None:
     with style():
-        first, second = (inline(gain(run, "visual, phase 2", "visual"), name) for name in ("s1", "s2"))
+        first, second = (inline(gain(run, ResultRow("phase2", "visual"), "visual"), name) for name in ("s1", "s2"))
     ids = re.findall(r'\sid="([^"]*)"', first + second)
     assert len(ids) == len(set(ids)) > 20
     referred = re.findall(r'href="#([^"]*)"|url\(#([^)]*)\)', first + second)

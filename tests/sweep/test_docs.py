@@ -1,26 +1,28 @@
-"""The commands and the space of docs/sweep.md and configs/sweeps run, in a folder as a reader would have it."""
+"""The commands and the space of docs/sweep.md and the shipped spaces run, in a folder as a reader would have it."""
 
 import shlex
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from lptpp.config import load_settings
+from lptpp.config import load_settings, resolve
+from lptpp.config.resolve import SPACES
 from lptpp.sweep.plan import make_plan
 from tests.docs.pages import ROOT, blocks, commands
+from tests.presets import SHIPPED, lptpp_with, quick_presets
 
 PAGE = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
-SPACES = sorted((ROOT / "configs" / "sweeps").glob("*.yaml"))
+SHIPPED_SPACES = sorted((SHIPPED / SPACES).glob("*.yaml"))
 
 
 @pytest.fixture
-def reader(config, pictures, tmp_path) -> Path:
-    shutil.copytree(ROOT / "configs", tmp_path / "configs")
-    shutil.copy(config, tmp_path / "configs" / "folder.yaml")  # a tiny one in the place of the shipped one
-    shutil.copytree(pictures, tmp_path / "my_pictures")
+def reader(config, pictures, tmp_path, monkeypatch) -> Path:
+    quick_presets(tmp_path / "presets", {})
+    shutil.copy(config, tmp_path / "presets" / "folder.yaml")
+    shutil.copytree(pictures, tmp_path / "my_images")
+    monkeypatch.setattr(resolve, "FOLDER", tmp_path / "presets")
     return tmp_path
 
 
@@ -29,7 +31,7 @@ def test_the_commands_run_and_leave_what_the_page_says(reader):
     assert [line.split()[1] for line in lines] == ["sweep", "fit"]
     for line in lines:
         quick = line.replace("--trials 20", "--trials 2").replace("data.validation=0.2", "data.validation=0.4")
-        command = [Path(sys.executable).parent / "lptpp", *shlex.split(quick)[1:]]
+        command = [*lptpp_with(reader / "presets"), *shlex.split(quick)[1:]]
         done = subprocess.run(command, cwd=reader, capture_output=True, text=True, timeout=300)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
@@ -42,18 +44,18 @@ def test_the_commands_run_and_leave_what_the_page_says(reader):
 def test_the_space_of_the_page_and_those_shipped_fit_the_settings(reader, monkeypatch):
     monkeypatch.chdir(reader)
     (reader / "space.yaml").write_text(blocks(PAGE, "yaml")[0])
-    overrides = ("data.root=my_pictures", "data.validation=0.4")
-    for path in (reader / "space.yaml", *SPACES):
-        plan = make_plan("configs/folder.yaml", overrides, path, "mean_class", None, reader / "sweep")
+    overrides = ("data.root=my_images", "data.validation=0.4")
+    for path in (reader / "space.yaml", *SHIPPED_SPACES):
+        plan = make_plan("folder", overrides, path, "mean_class", None, reader / "sweep")
         assert plan.space
 
 
-@pytest.mark.parametrize("path", SPACES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", SHIPPED_SPACES, ids=lambda path: path.stem)
 def test_a_shipped_space_holds_the_values_of_the_demo(path, reader, monkeypatch):
     """Its head says that it lies around them."""
     monkeypatch.chdir(reader)
-    demo = load_settings(ROOT / "configs" / "emoji.yaml")
-    plan = make_plan("configs/folder.yaml", ("data.root=my_pictures", "data.validation=0.4"), path, "few", None, reader)
+    demo = load_settings(SHIPPED / "emoji.yaml")
+    plan = make_plan("folder", ("data.root=my_images", "data.validation=0.4"), path, "few", None, reader)
     for key, distribution in plan.space.items():
         value = demo
         for part in key.split("."):
@@ -61,4 +63,4 @@ def test_a_shipped_space_holds_the_values_of_the_demo(path, reader, monkeypatch)
         choices = getattr(distribution, "choices", None)
         inside = f'"{value}"' in choices or str(value) in choices if choices else distribution._contains(value)
         assert inside, (key, value)
-    assert "lptpp sweep configs/emoji.yaml" in path.read_text(encoding="utf-8")
+    assert "lptpp sweep emoji" in path.read_text(encoding="utf-8")

@@ -1,7 +1,9 @@
-"""Sweeps of runs of one epoch: judged on the validation part, stopped and gone on, failing and telling why."""
+"""Sweeps of short runs: evaluated on the validation split, interrupted and resumed, with failing trials."""
 
 import csv
 import json
+import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -11,11 +13,12 @@ from filelock import FileLock
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import load_settings, to_dictionary
 from lptpp.evaluation import run as report
-from lptpp.sweep import search as sweep_run
+from lptpp.sweep import search
 from lptpp.sweep.plan import Plan, make_plan
 from lptpp.sweep.search import sweep
 from lptpp.training.recorder import Interrupted
 from lptpp.utils.errors import UserError
+from tests import golden
 from tests.training.test_resume import stop_at
 
 QUICK = ("method=linear_probe", "data.validation=0.4", "phase1.epochs=2")
@@ -37,11 +40,18 @@ def table(plan: Plan) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_a_sweep_leaves_runs_a_table_and_the_best_settings(plan, pictures, monkeypatch):
-    looked_at = []
+def sentences(caplog, plan: Plan) -> str:
+    """Return what a sweep logs, without durations and folders."""
+    lines = [re.sub(r"about .*", "about N min left", record.getMessage()) for record in caplog.records]
+    header = (plan.folder / "best.yaml").read_text().splitlines()[:2]
+    return "\n".join([*lines, *header, ""]).replace(str(plan.folder), "FOLDER")
+
+
+def test_a_sweep_writes_runs_a_table_and_the_best_settings(plan, pictures, monkeypatch):
+    evaluated = []
     evaluate = report.evaluate
     monkeypatch.setattr(
-        report, "evaluate", lambda mixture, given, *more: looked_at.append(given) or evaluate(mixture, given, *more)
+        report, "evaluate", lambda mixture, given, *more: evaluated.append(given) or evaluate(mixture, given, *more)
     )
     made = plan()
     best = sweep(made, 3)
@@ -52,24 +62,24 @@ def test_a_sweep_leaves_runs_a_table_and_the_best_settings(plan, pictures, monke
         assert float(row["mean_class"]) == metrics["rows"][metrics["result"]]["mean_class"]
         assert (metrics["split"], row["state"], row["reason"]) == ("validation", "finished", "")
     assert best.value == max(float(row["mean_class"]) for row in rows)
-    assert len(looked_at) == 3
-    assert not any("test" in path.parts for given in looked_at for path in given.split.images)
+    assert len(evaluated) == 3
+    assert not any("test" in path.parts for given in evaluated for path in given.split.images)
 
 
-def test_best_yaml_is_the_trial_for_a_run_that_looks_at_the_test_part(plan, config):
+def test_best_yaml_is_the_best_trial_evaluated_on_the_test_split(plan, config):
     made = plan(SPACE, "seed=3")
     best = sweep(made, 2)
     found = load_settings(made.folder / "best.yaml")
-    expected = load_settings(config, [*QUICK, "seed=3", *best.tried, f"run={made.folder / 'best'}"])
+    expected = load_settings(config, [*QUICK, "seed=3", *best.overrides, f"run={made.folder / 'best'}"])
     assert to_dictionary(found) == to_dictionary(expected)
     assert found.evaluation.split == "test"
     assert (found.seed, found.method) == (3, "linear_probe")
     header = (made.folder / "best.yaml").read_text().splitlines()[:3]
     assert header[0].startswith(f"# Trial {best.number} of the sweep: mean_class ")
-    assert header[2].startswith(f"# The same: lptpp fit {config} method=linear_probe")
+    assert header[2].startswith(f"# Equivalent: lptpp fit {config} method=linear_probe")
 
 
-def test_stopped_within_a_trial_it_goes_on_from_its_checkpoint(plan, tmp_path, monkeypatch):
+def test_an_interrupted_trial_resumes_from_its_checkpoint(plan, tmp_path, monkeypatch):
     unbroken = sweep(made := plan(), 2)
     expected = table(made)
     shutil.rmtree(made.folder)
@@ -80,112 +90,112 @@ def test_stopped_within_a_trial_it_goes_on_from_its_checkpoint(plan, tmp_path, m
     standing = latest_checkpoint(made.folder / "trial-001" / "checkpoint").manifest
     assert (standing["finished"], standing["position"]["epoch"]) == (False, 1)
     seen = []
-    restore = sweep_run.fit
+    restore = search.fit
 
     def noted(settings):
         seen.append((Path(settings.run).name, (Path(settings.run) / "checkpoint").is_dir()))
         return restore(settings)
 
-    monkeypatch.setattr(sweep_run, "fit", noted)
+    monkeypatch.setattr(search, "fit", noted)
     assert sweep(plan(), 2) == unbroken
     assert seen == [("trial-001", True), ("trial-002", False)]
     assert table(made) == expected
-    assert sweep(plan(), 2) == unbroken  # nothing is left
+    assert sweep(plan(), 2) == unbroken  # nothing left to do
     assert len(seen) == 2
-    sweep(plan(), 3)  # more trials go on from those of before
+    sweep(plan(), 3)  # more trials extend the sweep
     assert table(made)[:2] == expected
     assert len(table(made)) == 3
 
 
-def test_a_failing_trial_is_told_and_the_sweep_goes_on(plan, monkeypatch, caplog):
+def test_a_failed_trial_is_recorded_and_the_sweep_continues(plan, monkeypatch, caplog):
     def fails(settings):
         if settings.run.endswith("2"):
             raise UserError('The loss became nan, on "a, b".')
         return {"rows": {"result": {"mean_class": 50.0}}, "result": "result"}
 
-    monkeypatch.setattr(sweep_run, "fit", fails)
+    monkeypatch.setattr(search, "fit", fails)
     made = plan()
-    assert sweep(made, 3).number == 1
+    with caplog.at_level(logging.INFO, logger="lptpp"):
+        assert sweep(made, 3).number == 1
     assert [(row["state"], row["mean_class"], row["reason"]) for row in table(made)] == [
         ("finished", "50.0", ""),
         ("failed", "", 'The loss became nan, on "a, b".'),
         ("finished", "50.0", ""),
     ]
-    assert 'Trial 2 failed: The loss became nan, on "a, b".' in caplog.text
+    assert 'The loss became nan, on "a, b".' in caplog.text
+    golden.check("sweep_output", sentences(caplog, made))
 
 
-def test_where_all_fail_the_end_says_so(plan, monkeypatch):
+def test_a_sweep_without_a_finished_trial_is_an_error(plan, monkeypatch):
     def fails(settings):
         raise UserError("no")
 
-    monkeypatch.setattr(sweep_run, "fit", fails)
-    with pytest.raises(UserError, match=r"None of the 2 trials gave a number: .*trials\.csv says why"):
+    monkeypatch.setattr(search, "fit", fails)
+    with pytest.raises(UserError, match=r"trials\.csv"):
         sweep(made := plan(), 2)
     assert [row["reason"] for row in table(made)] == ["no", "no"]
     assert not (made.folder / "best.yaml").exists()
 
 
-def test_other_objectives_are_looked_at_and_in_their_direction(plan, monkeypatch):
+def test_other_objectives_have_their_direction(plan, monkeypatch):
     errors = iter([9.0, 3.0, 5.0])
-    rows = lambda: {"visual, phase 1": {"calibration_error": next(errors), "few": None}}  # noqa: E731
-    monkeypatch.setattr(sweep_run, "fit", lambda settings: {"rows": rows(), "result": "LPT++"})
-    assert sweep(plan(metric="calibration_error", row="visual, phase 1"), 3).number == 2
+    rows = lambda: {"visual.phase1": {"calibration_error": next(errors), "few": None}}  # noqa: E731
+    monkeypatch.setattr(search, "fit", lambda settings: {"rows": rows(), "result": "mixture"})
+    assert sweep(plan(metric="calibration_error", row="visual.phase1"), 3).number == 2
 
 
-def test_a_number_that_is_not_known_is_a_failure_with_a_reason(plan, monkeypatch):
-    metrics = {"rows": {"LPT++": {"few": None}}, "result": "LPT++"}
+def test_an_unknown_value_is_a_failure_with_a_reason(plan, monkeypatch):
+    metrics = {"rows": {"mixture": {"few": None}}, "result": "mixture"}
     made = plan(metric="few")
-    with pytest.raises(UserError, match="few is not known: the validation part holds no picture of such classes"):
+    with pytest.raises(UserError, match="--metric few: "):
         made.objective(metrics)
-    with pytest.raises(UserError, match=r"There is no row 'visual, phase 2': known are LPT\+\+"):
-        plan(row="visual, phase 2").objective(metrics)
+    with pytest.raises(UserError, match=r"--row visual\.phase2: .*mixture"):
+        plan(row="visual.phase2").objective(metrics)
 
 
 @pytest.mark.parametrize(
-    "overrides, space, options, told",
+    "overrides, space, options, message",
     [
-        ((), "phase1.epoch: [1, 2]", {}, "space.yaml: phase1.epoch=1: command line: there is no setting phase1.epoch"),
-        ((), "phase1.main.sampler: [square_rot]", {}, "did you mean square_root?"),
-        ((), "phase1.batch_size: {low: 0, high: 8}", {}, "phase1.batch_size=0: expected 1 or more"),
-        ((), "experts.visual.adapter_width: [4]", {}, "sets what method=linear_probe fixes"),
-        (("experts.visual.shared_prompts=2",), SPACE, {}, "sets what method=linear_probe fixes"),
-        (("run=elsewhere",), SPACE, {}, "run=elsewhere does not go with a sweep"),
-        (("evaluation.split=test",), SPACE, {}, "evaluation.split=test does not go with a sweep"),
-        (("data.validation=0",), SPACE, {}, "A sweep needs a validation part"),
-        (("phase1.epoch=2",), SPACE, {}, "there is no setting phase1.epoch"),
-        ((), SPACE, {"metric": "mean"}, "--metric mean: did you mean"),
-        ((), SPACE, {"row": "visual phase 1"}, "--row visual phase 1: did you mean visual, phase 1"),
+        ((), "phase1.epoch: [1, 2]", {}, "space.yaml: phase1.epoch=1: "),
+        ((), "phase1.main.sampler: [square_rot]", {}, "square_root"),
+        ((), "phase1.batch_size: {low: 0, high: 8}", {}, "phase1.batch_size=0: "),
+        ((), "experts.visual.adapter_width: [4]", {}, "fixed by method=linear_probe"),
+        (("experts.visual.shared_prompts=2",), SPACE, {}, "fixed by method=linear_probe"),
+        (("run=elsewhere",), SPACE, {}, "run=elsewhere: "),
+        (("evaluation.split=test",), SPACE, {}, "evaluation.split=test: "),
+        (("data.validation=0",), SPACE, {}, "data.validation=0.2"),
+        (("phase1.epoch=2",), SPACE, {}, "phase1.epoch"),
+        ((), SPACE, {"metric": "mean"}, "--metric mean: "),
+        ((), SPACE, {"row": "visual phase 1"}, "--row visual phase 1: did you mean visual.phase1"),
     ],
 )
-def test_what_is_wrong_is_told_before_a_trial_begins(overrides, space, options, messages, plan, tmp_path):
+def test_mistakes_are_refused_before_the_first_trial(overrides, space, options, message, plan, tmp_path):
     with pytest.raises(UserError) as error:
         plan(space, *overrides, **options)
-    assert messages in str(error.value)
+    assert message in str(error.value)
     assert not (tmp_path / "sweep").exists()
 
 
 def test_a_folder_belongs_to_one_sweep(plan, monkeypatch):
-    monkeypatch.setattr(
-        sweep_run, "fit", lambda settings: {"rows": {"a": {"mean_class": 1.0, "few": 1.0}}, "result": "a"}
-    )
+    monkeypatch.setattr(search, "fit", lambda settings: {"rows": {"a": {"mean_class": 1.0, "few": 1.0}}, "result": "a"})
     sweep(plan(), 1)
-    sweep(plan(SPACE, "device=auto", "workers=1", "data.memory_gb=1"), 2)  # these change no result
-    for other, messages in (
+    sweep(plan(SPACE, "device=auto", "workers=1", "data.memory_gb=1"), 2)  # without effect on the result
+    for other, message in (
         (plan(SPACE, "seed=1"), "settings.seed differs"),
         (plan("phase1.learning_rate: {low: 0.001, high: 0.2, log: true}\n"), "space.phase1.learning_rate differs"),
         (plan(metric="few"), "objective.metric differs"),
     ):
-        with pytest.raises(UserError, match=rf"holds another sweep \({messages}\): choose another --output"):
+        with pytest.raises(UserError, match=rf"another sweep \({message}\)"):
             sweep(other, 3)
     (plan().folder / "sweep.json").write_text("{")
-    with pytest.raises(UserError, match=r"sweep\.json is damaged .* delete it to go on"):
+    with pytest.raises(UserError, match=r"sweep\.json is damaged"):
         sweep(plan(), 2)
-    with pytest.raises(UserError, match="--trials 0: expected 1 or more"):
+    with pytest.raises(UserError, match="--trials 0"):
         sweep(plan(), 0)
 
 
-def test_two_at_a_time_are_one_too_many(plan):
+def test_a_folder_is_used_by_one_process_at_a_time(plan):
     made = plan()
     made.folder.mkdir()
-    with FileLock(made.folder / "sweep.lock"), pytest.raises(UserError, match="Another lptpp runs the sweep"):
+    with FileLock(made.folder / "sweep.lock"), pytest.raises(UserError, match="another process runs the sweep"):
         sweep(made, 1)

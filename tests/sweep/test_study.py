@@ -18,13 +18,13 @@ def study(tmp_path, seed: int = 0, minimize: bool = False) -> Study:
 
 
 def value_of(trial: Trial) -> float:
-    """A number that is best at a rate near 0.01."""
-    rate = float(trial.tried[0].split("=")[1])
+    """A value that is best at a learning rate of 0.01."""
+    rate = float(trial.overrides[0].split("=")[1])
     return -abs(rate - 0.01)
 
 
 def run(tmp_path, stops: tuple[int, ...], total: int = 14) -> list[Trial]:
-    """Run a study that is stopped within some trials and opened again each time."""
+    """Run a study that is interrupted within some trials and reopened each time."""
     for stop in (*stops, None):
         for trial in (found := study(tmp_path)).due(total):
             if trial.number == stop:
@@ -33,23 +33,23 @@ def run(tmp_path, stops: tuple[int, ...], total: int = 14) -> list[Trial]:
     return study(tmp_path).trials()
 
 
-def test_stopped_anywhere_it_tries_the_same(tmp_path):
+def test_a_resumed_study_proposes_the_same(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     unbroken = run(tmp_path / "a", ())
     assert [trial.number for trial in unbroken] == list(range(1, 15))
-    assert len({trial.tried for trial in unbroken}) == 14
+    assert len({trial.overrides for trial in unbroken}) == 14
     assert [trial.state for trial in unbroken] == ["finished"] * 2 + ["failed"] + ["finished"] * 11
     assert run(tmp_path / "b", (1, 4, 5, 13)) == unbroken
 
 
-def test_an_unfinished_trial_comes_first_with_what_it_tried(tmp_path):
+def test_an_unfinished_trial_comes_first_with_its_settings(tmp_path):
     first = next(study(tmp_path).due(5))
     again = study(tmp_path)
     assert again.trials() == [first]
     assert next(again.due(5)) == first
-    assert first.tried[1].startswith("phase1.epochs=")
-    assert first.tried[2] in ('phase1.main.sampler="square_root"', 'phase1.main.sampler="class_balanced"')
+    assert first.overrides[1].startswith("phase1.epochs=")
+    assert first.overrides[2] in ('phase1.main.sampler="square_root"', 'phase1.main.sampler="class_balanced"')
 
 
 @pytest.mark.parametrize("minimize, expected", [(False, 3), (True, 2)])
@@ -61,22 +61,22 @@ def test_the_best_is_the_largest_or_the_smallest(minimize, expected, tmp_path):
     assert (found.best().number, found.best().state) == (expected, "finished")
 
 
-def test_another_seed_tries_something_else(tmp_path):
+def test_another_seed_proposes_other_settings(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "b").mkdir()
     first, second = (next(study(tmp_path / name, seed).due(1)) for name, seed in (("a", 0), ("b", 1)))
-    assert first.tried != second.tried
+    assert first.overrides != second.overrides
 
 
-def test_its_memory_is_lines_of_json_and_no_pickle(tmp_path, monkeypatch):
+def test_the_file_is_json_lines_without_pickle(tmp_path, monkeypatch):
     for name in ("load", "loads", "dump", "dumps"):
         monkeypatch.setattr(pickle, name, lambda *arguments: pytest.fail("it pickles"))
-    run(tmp_path, (2, 5), total=110)  # Optuna's journal takes a snapshot every hundred lines, where it can
+    run(tmp_path, (2, 5), total=110)  # the journal of Optuna takes a snapshot every hundred lines if it can
     (path,) = tmp_path.iterdir()
     assert all(isinstance(json.loads(line), dict) for line in path.read_text().splitlines())
 
 
-def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path):
+def test_an_incomplete_last_line_is_removed(tmp_path):
     found = study(tmp_path)
     for trial in found.due(2):
         found.finish(trial, 1.0)

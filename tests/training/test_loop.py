@@ -4,12 +4,14 @@ import pytest
 import torch
 from torch import nn
 
+from lptpp.config.stages import StageKey
 from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
 from lptpp.training.optim import Optimization
 from lptpp.utils.errors import UserError
 
 EPOCHS, STEPS = 3, 4
+STAGE = StageKey("visual", 1)
 
 
 class Task(nn.Module):
@@ -50,35 +52,35 @@ def batches(epoch: int, first: int) -> Iterator[Batch]:
 def trained(position: Position) -> tuple[Task, Notes, Stage]:
     task, notes = Task(), Notes()
     optimization = Optimization("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
-    stage = Stage("a stage", task, [task.weight], optimization, EPOCHS, batches)
+    stage = Stage(STAGE, task, [task.weight], optimization, EPOCHS, batches)
     train(stage, make_accelerator("cpu", "float32"), notes, 0, position, None)
     return task, notes, stage
 
 
 def test_every_batch_of_every_epoch_is_one_step_at_its_rate():
-    _, notes, stage = trained(Position("a stage"))
+    _, notes, stage = trained(Position(STAGE))
     assert notes.steps == [(epoch, batch + 1) for epoch in range(EPOCHS) for batch in range(STEPS)]
     assert notes.rates == [stage.optimization.rate(step) for step in range(EPOCHS * STEPS)]
 
 
 def test_the_loss_of_an_epoch_is_the_mean_of_its_steps():
-    task, notes, stage = trained(Position("a stage"))
+    task, notes, stage = trained(Position(STAGE))
     for epoch, summary in enumerate(notes.summaries):
         assert summary["loss"] == pytest.approx(sum(task.losses[epoch * STEPS : (epoch + 1) * STEPS]) / STEPS)
         assert summary["learning_rate"] == stage.optimization.rate((epoch + 1) * STEPS - 1)
 
 
 def test_an_epoch_begun_elsewhere_counts_what_was_lost_there():
-    task, notes, stage = trained(Position("a stage", epoch=1, batch=2, loss_sum=10.0))
+    task, notes, stage = trained(Position(STAGE, epoch=1, batch=2, loss_sum=10.0))
     assert notes.summaries[0]["loss"] == pytest.approx((10 + sum(task.losses[:2])) / STEPS)
     assert len(notes.summaries) == EPOCHS - 1
-    _, notes, _ = trained(Position("a stage", epoch=1, batch=STEPS, loss_sum=10.0))  # stopped after its last step
+    _, notes, _ = trained(Position(STAGE, epoch=1, batch=STEPS, loss_sum=10.0))  # stopped after its last step
     assert notes.summaries[0]["loss"] == pytest.approx(10 / STEPS)
     assert notes.summaries[0]["learning_rate"] == stage.optimization.rate(2 * STEPS - 1)
 
 
 def test_only_the_parameters_of_a_stage_are_trained():
-    task, _, _ = trained(Position("a stage"))
+    task, _, _ = trained(Position(STAGE))
     assert task.fixed.tolist() == [1, 1]
     assert task.fixed.grad is None
     assert task.weight.tolist() != [1, 1]
@@ -89,9 +91,9 @@ def test_only_the_parameters_of_a_stage_are_trained():
 def test_the_noise_of_a_step_belongs_to_the_step():
     """Whatever was drawn before, the same step draws the same."""
     torch.manual_seed(1)
-    first = trained(Position("a stage"))[0].losses
+    first = trained(Position(STAGE))[0].losses
     torch.manual_seed(2)
-    assert trained(Position("a stage"))[0].losses == first
+    assert trained(Position(STAGE))[0].losses == first
     assert len(set(first)) == len(first)
 
 
@@ -100,15 +102,15 @@ def test_what_preparing_a_stage_took_counts_with_its_first_epoch_alone():
     optimization = Optimization("sgd", 0.1, 0.0, 2, EPOCHS * STEPS, 256)
     wall, processor = clocks()
     began = (wall - 1000, processor - 500)
-    stage = Stage("a stage", task, [task.weight], optimization, EPOCHS, batches, began=began)
-    train(stage, make_accelerator("cpu", "float32"), notes, 0, Position("a stage"), None)
+    stage = Stage(STAGE, task, [task.weight], optimization, EPOCHS, batches, began=began)
+    train(stage, make_accelerator("cpu", "float32"), notes, 0, Position(STAGE), None)
     first, *rest = notes.summaries
     assert 1000 < first["seconds"] < 1400 and 500 < first["cpu_seconds"] < 900
     assert all(summary["seconds"] < 400 and summary["cpu_seconds"] < 400 for summary in rest)
 
 
 def test_what_an_epoch_took_before_a_stop_counts():
-    _, notes, _ = trained(Position("a stage", epoch=1, batch=1, seconds=1000.0, cpu_seconds=500.0))
+    _, notes, _ = trained(Position(STAGE, epoch=1, batch=1, seconds=1000.0, cpu_seconds=500.0))
     first, *rest = notes.summaries
     assert 1000 < first["seconds"] < 1400 and 500 < first["cpu_seconds"] < 900
     assert all(summary["seconds"] < 400 and summary["cpu_seconds"] < 400 for summary in rest)
@@ -153,7 +155,7 @@ def test_the_gradients_of_the_streams_are_those_of_their_summed_loss():
 def test_a_stream_whose_loss_is_not_finite_stops_the_run_before_the_step(spoiled: int):
     task = Streams()
     optimization = Optimization("sgd", 0.1, 0.0, 0, 1, 256)
-    stage = Stage("a stage", task, [task.weight], optimization, 1, lambda epoch, first: [two_streams(spoiled)])
-    with pytest.raises(UserError, match=r"nan in a stage, epoch 1, step 1, on a\.png, b\.png"):
-        train(stage, make_accelerator("cpu", "float32"), Notes(), 0, Position("a stage"), None)
+    stage = Stage(STAGE, task, [task.weight], optimization, 1, lambda epoch, first: [two_streams(spoiled)])
+    with pytest.raises(UserError, match=r"nan in visual/phase1, epoch 1, step 1, on a\.png, b\.png"):
+        train(stage, make_accelerator("cpu", "float32"), Notes(), 0, Position(STAGE), None)
     assert task.weight.tolist() == [1.0, -2.0]

@@ -29,17 +29,14 @@ def test_a_loss_that_is_not_finite_stops_the_run(
     spoil(monkeypatch, ExpertTask, value)
     with pytest.raises(UserError) as error:
         fit(settings_of(folder))
-    messages = str(error.value)
-    assert (
-        f"The loss became {'nan' if value != value else 'inf'} in {stage}, epoch 2, step 1, on {pictures}" in messages
-    )
-    assert "The last checkpoint is kept" in messages
+    message = str(error.value)
+    assert f"{'nan' if value != value else 'inf'} in {stage}, epoch 2, step 1, on {pictures}" in message
     assert latest_checkpoint(folder / "checkpoint").manifest == before
 
 
 def test_so_does_the_scorers(trained, settings_of, tmp_path, monkeypatch):
     folder = Path(shutil.copytree(trained.checkpoints[8], tmp_path / "again"))
     spoil(monkeypatch, ScorerTask, float("nan"))
-    with pytest.raises(UserError, match="nan in mixture/phase3, epoch 2, step 1, on outputs of the experts"):
+    with pytest.raises(UserError, match="nan in mixture/phase3, epoch 2, step 1, on expert outputs"):
         fit(settings_of(folder))
     assert latest_checkpoint(folder / "checkpoint").manifest["position"]["epoch"] == 1

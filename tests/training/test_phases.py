@@ -8,13 +8,14 @@ from torch import nn
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.config import LossSettings, PhaseSettings, StreamSettings
+from lptpp.config.choices import READS
 from lptpp.data.augment import Augmentation
-from lptpp.data.cache import Pictures
+from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
-from lptpp.data.loader import Views
+from lptpp.data.loader import ViewDataset
 from lptpp.losses import AGCL
 from lptpp.models.expert import ExpertOutput
-from lptpp.models.scorer import MIXES, READS, Scorer
+from lptpp.models.scorer import MIXES, Scorer
 from lptpp.training.loop import Batch, add_gradients
 from lptpp.training.phases import (
     ExpertTask,
@@ -47,7 +48,7 @@ def data() -> TrainingData:
     labels = np.repeat(np.arange(len(COUNTS)), COUNTS)
     images = [rng.integers(0, 256, (32, 32, 3), dtype=np.uint8) for _ in labels]
     transform = Augmentation(Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear"), 0.3, True, 0.0)
-    views = Views(Pictures(Split(list(images), labels), 2**20), labels, {"visual": transform})
+    views = ViewDataset(ImageCache(Split(list(images), labels), 2**20), labels, {"visual": transform})
     return TrainingData(views, torch.tensor(COUNTS), seed=3, workers=0)
 
 

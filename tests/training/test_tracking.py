@@ -1,4 +1,4 @@
-"""What a run tells while it trains is told once, stopped or not, in history.jsonl and by the trackers."""
+"""A run reports each number once, stopped or not, in history.jsonl and to the trackers."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ def lines(folder: Path) -> list[dict]:
 def scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
     """Return (step, value) of each curve, from all event files of a run's TensorBoard folder."""
     found: dict[str, list[tuple[int, float]]] = {}
-    for path in sorted((folder / "tensorboard").glob("events*")):
+    for path in sorted((folder / "tensorboard").glob("events*"), key=lambda path: path.stat().st_mtime_ns):
         events = EventAccumulator(str(path)).Reload()
         for tag in events.Tags()["scalars"]:
             found.setdefault(tag, []).extend((event.step, event.value) for event in events.Scalars(tag))
@@ -66,10 +66,10 @@ def test_the_mean_of_the_steps_is_the_epochs_loss(settings_of, tmp_path):
 
 
 def test_tensorboard_shows_the_lines(unbroken):
-    found, messages = scalars(unbroken), lines(unbroken)
-    steps = [one for one in messages if one["stage"] == "visual/phase1" and "batch" in one]
+    found, message = scalars(unbroken), lines(unbroken)
+    steps = [one for one in message if one["stage"] == "visual/phase1" and "batch" in one]
     assert found["visual/phase1/loss"] == [(one["step"], pytest.approx(one["loss"], rel=1e-6)) for one in steps]
-    epochs = [one for one in messages if one["stage"] == "visual/phase2" and "batch" not in one]
+    epochs = [one for one in message if one["stage"] == "visual/phase2" and "batch" not in one]
     assert found["visual/phase2/epoch/loss"] == [(one["step"], pytest.approx(one["loss"], rel=1e-6)) for one in epochs]
     metrics = json.loads((unbroken / "metrics.json").read_text())
     mean_class = metrics["rows"][metrics["result"]]["mean_class"]
@@ -83,7 +83,7 @@ def killed(self: RunRecorder, *arguments) -> None:
 
 
 @pytest.mark.parametrize("epoch, batch", [(0, 1), (1, 2), (1, 3)])
-def test_stopped_and_gone_on_it_tells_nothing_twice(epoch, batch, unbroken, settings_of, tmp_path, monkeypatch):
+def test_stopped_and_gone_on_it_reports_nothing_twice(epoch, batch, unbroken, settings_of, tmp_path, monkeypatch):
     settings = settings_of(tmp_path, *SHORT, "tracker=tensorboard")
     with monkeypatch.context() as patch:
         stop_at(patch, epoch, batch)
@@ -97,11 +97,11 @@ def test_stopped_and_gone_on_it_tells_nothing_twice(epoch, batch, unbroken, sett
             assert scalars(tmp_path)[tag] == expected, tag
 
 
-def test_killed_between_checkpoints_it_tells_nothing_twice(unbroken, settings_of, tmp_path, monkeypatch):
-    """The steps after the checkpoint have been told, and are taken again."""
+def test_killed_between_checkpoints_it_reports_nothing_twice(unbroken, settings_of, tmp_path, monkeypatch):
+    """The steps after the checkpoint have been reported, and are taken again."""
     settings = settings_of(tmp_path, *SHORT, "tracker=tensorboard")
     with monkeypatch.context() as patch:
-        patch.setattr(RunRecorder, "_save", killed)  # after the first epoch has been told
+        patch.setattr(RunRecorder, "_save", killed)  # after the first epoch has been reported
         with pytest.raises(KeyboardInterrupt):
             fit(settings)
     assert len(lines(tmp_path)) == 2
@@ -124,14 +124,14 @@ def test_a_tracker_that_joins_late_gets_all(unbroken, settings_of, tmp_path, mon
 
 def test_the_validation_part_is_measured_after_each_epoch(settings_of, tmp_path):
     on = ["evaluation.each_epoch=true", "data.validation=0.4", "evaluation.split=validation"]
-    metrics = fit(settings_of(tmp_path, BARE, *on))
+    metrics = fit(settings_of(tmp_path, BARE, *on)).metrics
     found = {one["stage"]: one for one in lines(tmp_path) if "batch" not in one}
     rows = {
-        "visual/phase1": "visual, phase 1",
-        "visual/phase2": "visual, phase 2",
-        "language/phase1": "language, phase 1",
-        "language/phase2": "language, phase 2",
-        "mixture/phase3": "LPT++",
+        "visual/phase1": "visual.phase1",
+        "visual/phase2": "visual.phase2",
+        "language/phase1": "language.phase1",
+        "language/phase2": "language.phase2",
+        "mixture/phase3": "mixture",
     }
     for stage, row in rows.items():  # after its last epoch, what a stage has trained changes no more
         for key in ("overall", "mean_class"):
@@ -147,8 +147,8 @@ def test_measuring_changes_no_weight(trained, settings_of, tmp_path):
     assert tuned[0] == tuned[1]
 
 
-def test_without_a_validation_part_it_is_told_before_training(settings_of, tmp_path):
-    with pytest.raises(UserError, match=r"evaluation\.each_epoch=true: the data hold no validation part"):
+def test_without_a_validation_split_it_is_refused_before_training(settings_of, tmp_path):
+    with pytest.raises(UserError, match=r"evaluation\.each_epoch=true"):
         fit(settings_of(tmp_path / "run", "evaluation.each_epoch=true"))
     assert not (tmp_path / "run").exists()
 
@@ -156,14 +156,14 @@ def test_without_a_validation_part_it_is_told_before_training(settings_of, tmp_p
 @pytest.mark.parametrize("name", ["tensorboard", "wandb"])
 def test_a_missing_library_is_asked_for_first(name, settings_of, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(UserError, match=rf'tracker={name} needs an extra: run pip install "lptpp\[{name}\]"'):
+    with pytest.raises(UserError, match=rf"tracker={name}: .*lptpp\[{name}\]"):
         fit(settings_of(tmp_path / "run", f"tracker={name}", "data.root=nowhere"))
 
 
-def test_a_wrong_name_is_told(settings_of, tmp_path):
-    with pytest.raises(UserError, match=r"tracker=tensorbord: did you mean tensorboard\?"):
+def test_a_wrong_name_is_refused(settings_of, tmp_path):
+    with pytest.raises(UserError, match=r"tracker=tensorbord: .*tensorboard"):
         settings_of(tmp_path, "tracker=tensorbord")
-    with pytest.raises(UserError, match="track_every=0: expected 1 or more"):
+    with pytest.raises(UserError, match="track_every=0"):
         settings_of(tmp_path, "track_every=0")
 
 
@@ -171,4 +171,4 @@ def test_a_run_moves_with_its_lines(unbroken, settings_of, tmp_path):
     moved = Path(shutil.copytree(unbroken, tmp_path / "moved"))
     fit(settings_of(moved, *SHORT, "tracker=tensorboard"))
     assert lines(moved) == lines(unbroken)
-    assert scalars(moved) == scalars(unbroken)  # nothing was left to train, nothing to tell
+    assert scalars(moved) == scalars(unbroken)  # nothing was left to train

@@ -12,7 +12,7 @@ from wandb.proto import wandb_internal_pb2
 
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted
-from lptpp.training.trackers import open_tracker
+from lptpp.training.tracking import open_tracker
 from lptpp.utils.errors import UserError
 from tests.training.test_resume import BARE, stop_at
 
@@ -58,7 +58,7 @@ def points(folder: Path) -> list[tuple[int, str, float]]:
     return found
 
 
-def test_a_run_that_goes_on_is_the_same_run_and_tells_nothing_twice(settings_of, tmp_path, monkeypatch, capfd):
+def test_a_run_that_goes_on_is_the_same_run_and_reports_nothing_twice(settings_of, tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "openai", ModuleType("openai"))  # Weights & Biases advertises where it sees this
     folder = tmp_path / "run"
     settings = settings_of(folder, *SHORT)
@@ -68,14 +68,14 @@ def test_a_run_that_goes_on_is_the_same_run_and_tells_nothing_twice(settings_of,
             fit(settings)
     fit(settings)
     found = [point for point in points(folder) if "seconds" not in point[1]]
-    messages = [(step, key) for step, key, _ in found if key.startswith("visual")]
-    assert sorted(messages) == [  # wandb does not keep the order within a step
+    message = [(step, key) for step, key, _ in found if key.startswith("visual")]
+    assert sorted(message) == [  # wandb does not keep the order within a step
         (step, f"visual/phase1/{key}")
         for step, kind in ((2, ""), (3, "epoch/"), (5, ""), (6, "epoch/"))
         for key in (f"{kind}learning_rate", f"{kind}loss")
     ]
     metrics = json.loads((folder / "metrics.json").read_text())
-    assert (6, "test/overall", metrics["rows"]["visual, phase 1"]["overall"]) in found
+    assert (6, "test/overall", metrics["rows"]["visual.phase1"]["overall"]) in found
     begun = [record.run for record in records(folder) if record.run.run_id]
     assert {(run.run_id, run.project, run.display_name) for run in begun} == {
         ((folder / "wandb" / "run_id").read_text(), "fruit", "run")
@@ -88,5 +88,5 @@ def test_what_keeps_it_from_starting_is_one_sentence(tmp_path, monkeypatch):
         raise wandb.errors.UsageError("api_key not configured\n(no-tty)")
 
     monkeypatch.setattr(wandb, "init", refuses)
-    with pytest.raises(UserError, match=r"did not start \(api_key .* \(no-tty\)\): log in with `wandb login`"):
+    with pytest.raises(UserError, match=r"tracker=wandb .*\(api_key .* \(no-tty\)\).*`wandb login`"):
         open_tracker("wandb", tmp_path, {})

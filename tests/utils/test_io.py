@@ -5,11 +5,12 @@ import numpy as np
 import pyarrow.parquet
 import pytest
 
-from lptpp.utils import io as writing
-from lptpp.utils.io import write_csv, write_json, write_json_lines, write_parquet
+from lptpp.utils import io
+from lptpp.utils.errors import UserError
+from lptpp.utils.io import locked, write_csv, write_json, write_json_lines, write_parquet
 
 
-def test_csv_keeps_commas_and_other_alphabets_and_leaves_unknown_numbers_empty(tmp_path):
+def test_csv_keeps_commas_and_unicode_and_leaves_nan_empty(tmp_path):
     path = tmp_path / "table.csv"
     write_csv(
         path,
@@ -26,7 +27,7 @@ def test_csv_keeps_commas_and_other_alphabets_and_leaves_unknown_numbers_empty(t
     assert path.read_text() == "class,accuracy\n"
 
 
-def test_json_holds_null_for_numbers_that_json_lacks(tmp_path):
+def test_json_has_null_for_nan_and_inf(tmp_path):
     path = tmp_path / "metrics.json"
     content = {
         "a": float("nan"),
@@ -43,7 +44,7 @@ def test_json_holds_null_for_numbers_that_json_lacks(tmp_path):
     assert text.startswith('{\n  "a": null')
 
 
-def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
+def test_a_failed_write_leaves_only_the_old_file(tmp_path):
     path = tmp_path / "metrics.json"
     write_json(path, {"old": 1})
     with pytest.raises(TypeError):
@@ -52,7 +53,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_json_lines_hold_a_row_each_whatever_it_holds(tmp_path):
+def test_json_lines_are_one_row_per_line(tmp_path):
     rows = [{"a": "line\nbreak, 猫", "b": np.float32(0.5)}, {"a": None, "b": float("nan")}]
     write_json_lines(tmp_path / "rows.jsonl", iter(rows))
     lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
@@ -61,7 +62,7 @@ def test_json_lines_hold_a_row_each_whatever_it_holds(tmp_path):
 
 @pytest.mark.parametrize("count", [0, 1, 7])
 def test_parquet_is_written_in_groups_of_rows(count, tmp_path, monkeypatch):
-    monkeypatch.setattr(writing, "GROUP", 3)
+    monkeypatch.setattr(io, "GROUP", 3)
     schema = pyarrow.schema([("name", pyarrow.string()), ("value", pyarrow.float64())])
     rows = [{"name": f"é{number}", "value": None if number else 0.5} for number in range(count)]
     write_parquet(tmp_path / "rows.parquet", iter(rows), schema)
@@ -75,3 +76,11 @@ def test_a_parquet_file_that_fails_leaves_nothing(tmp_path):
     with pytest.raises(pyarrow.ArrowInvalid):
         write_parquet(tmp_path / "rows.parquet", [{"value": "text"}], schema)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_is_held_once_and_can_be_taken_again(tmp_path):
+    path = tmp_path / "lock"
+    with locked(path, "first"), pytest.raises(UserError, match="second"), locked(path, "second"):
+        pass
+    with locked(path, "third"):
+        pass

@@ -1,47 +1,46 @@
-"""Pictures of the run to try the page with: some of each shot, of different classes, from the evaluated part."""
+"""Example images of the run: a few per shot group, each of another class, from the evaluated split."""
 
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lptpp.app.predictions import Asked
-from lptpp.data.dataset import Collection
-from lptpp.data.decode import examine
-from lptpp.data.statistics import shots
+from lptpp.app.predictions import ImageInput
+from lptpp.data.dataset import ImageDataset
+from lptpp.data.decode import try_decode
+from lptpp.data.statistics import SHOTS, shots
 from lptpp.inference.model import Model
-from lptpp.report.style import SHOTS
 from lptpp.report.thumbnails import LONGEST
 from lptpp.utils.random import generator
 
-OF_EACH_SHOT = 3
-Example = tuple[Asked, Image.Image]  # with a small copy
+PER_SHOT = 3
+ExampleImage = tuple[ImageInput, Image.Image]  # with a thumbnail
 
 
-def examples(model: Model, collection: Collection) -> list[Example]:
-    """Return up to nine pictures that can be read, the same each time; none where there is no evaluated part."""
-    split = collection.parts().get(model.settings.evaluation.split)
+def examples(model: Model, collection: ImageDataset) -> list[ExampleImage]:
+    """Return up to nine readable images, the same each time; none if there is no evaluated split."""
+    split = collection.splits().get(model.settings.evaluation.split)
     if split is None:
         return []
     low, high = model.settings.evaluation.shot_thresholds
     kinds = shots(model.counts, (low, high))[split.labels]  # (n,)
     order = generator(model.settings.seed, "examples").permutation(len(split))
-    first = order[np.sort(np.unique(split.labels[order], return_index=True)[1])]  # of each class, in drawn order
-    chosen: list[Example] = []
+    first = order[np.sort(np.unique(split.labels[order], return_index=True)[1])]  # one image per class, in drawn order
+    found: list[ExampleImage] = []
     for shot in SHOTS:
-        chosen += _readable(model, collection, first[kinds[first] == shot])
-    return chosen
+        found += _readable(model, collection, first[kinds[first] == shot])
+    return found
 
 
-def _readable(model: Model, collection: Collection, places: np.ndarray) -> list[Example]:
-    """Return the first of the pictures at these places of the evaluated part that can be read."""
-    split, found = collection.parts()[model.settings.evaluation.split], []
-    for place in places:
-        picture = examine(split.images[place], model.settings.data.largest_megapixels)
-        if not isinstance(picture, str):
-            picture.thumbnail((LONGEST, LONGEST))
-            label = collection.class_names[split.labels[place]]
-            found.append((Asked(Path(split.name(place)).name, split.images[place], label), picture))
-        if len(found) == OF_EACH_SHOT:
+def _readable(model: Model, collection: ImageDataset, indices: np.ndarray) -> list[ExampleImage]:
+    """Return the first readable images among these indices of the evaluated split."""
+    split, found = collection.splits()[model.settings.evaluation.split], []
+    for index in indices:
+        image = try_decode(split.images[index], model.settings.data.largest_megapixels)
+        if not isinstance(image, str):
+            image.thumbnail((LONGEST, LONGEST))
+            label = collection.class_names[split.labels[index]]
+            found.append((ImageInput(Path(split.name(index)).name, split.images[index], label), image))
+        if len(found) == PER_SHOT:
             break
     return found

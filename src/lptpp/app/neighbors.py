@@ -1,6 +1,6 @@
-"""Training pictures that the experts see as nearly the same: computed once, then read from the run folder.
+"""Similar training images: their features are computed once, then read from the run folder.
 
-Shapes: n training pictures, E experts, F_e the width of an expert's features, unit vectors each.
+Shapes: n training images, E experts, F_e the feature width of an expert; features are unit vectors.
 """
 
 import hashlib
@@ -12,42 +12,40 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from lptpp.data.cache import Pictures, check
-from lptpp.data.dataset import Collection, Split
-from lptpp.data.prepare import fault_progress
+from lptpp.data.cache import ImageCache
+from lptpp.data.check import check_images, check_progress
+from lptpp.data.dataset import ImageDataset, Split
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import predict_batch
-from lptpp.inference.runtime import each_once, evaluation_views
 from lptpp.report.thumbnails import thumbnail
-from lptpp.utils.io import replacing
+from lptpp.utils.io import atomic_write
 
 log = logging.getLogger("lptpp")
 FILE = "neighbors.safetensors"
 SHOWN = 6
-Table = dict[str, torch.Tensor]
+FeatureTable = dict[str, torch.Tensor]  # features: (n, ΣF_e), places: (n,)
 
 
 @dataclass(frozen=True)
-class Similar:
-    """A training picture, its class, and how much alike it is to the one that was asked about."""
+class SimilarImage:
+    """A training image, its class, and its similarity to the query image."""
 
     name: str
     label: str
     similarity: float  # mean cosine over the experts, at most 1
-    picture: str | None  # a small copy as data URI; None where it cannot be read any more
+    thumbnail: str | None  # data URI; None if the image is no longer readable
 
 
 class Neighbors:
-    """The features of all training pictures that can be read."""
+    """Nearest-neighbor search over the features of all readable training images."""
 
     def __init__(self, features: torch.Tensor, split: Split, class_names: list[str], experts: int) -> None:
-        self.features = features  # (n, ΣF_e), an expert's unit features after the other's
-        self.split = split  # of the same n pictures
+        self.features = features  # (n, ΣF_e), the unit features of the experts side by side
+        self.split = split  # the same n images
         self.class_names = class_names
         self.experts = experts
 
-    def nearest(self, feature: torch.Tensor) -> list[Similar]:
-        """Return the pictures nearest to one of features (ΣF_e,), the most similar first.
+    def nearest(self, feature: torch.Tensor) -> list[SimilarImage]:
+        """Return the training images nearest to a feature (ΣF_e,), most similar first.
 
         similarity = 1/E · Σ_e f_e · g_e
         """
@@ -55,49 +53,45 @@ class Neighbors:
         best = similarities.topk(min(SHOWN, len(similarities)))
         return [self._similar(*pair) for pair in zip(best.indices.tolist(), best.values.tolist(), strict=True)]
 
-    def _similar(self, place: int, similarity: float) -> Similar:
-        label = self.class_names[self.split.labels[place]]
-        return Similar(self.split.name(place), label, similarity, thumbnail(self.split.images[place]))
+    def _similar(self, index: int, similarity: float) -> SimilarImage:
+        label = self.class_names[self.split.labels[index]]
+        return SimilarImage(self.split.name(index), label, similarity, thumbnail(self.split.images[index]))
 
 
-def neighbors_of(model: Model, collection: Collection, folder: Path) -> Neighbors:
-    """Return the neighbors among the training pictures, from `folder` if they are there, else computed and kept."""
-    identity = {"model": model.mixture.fingerprint(), "pictures": _digest(collection)}
-    table = _kept(folder / FILE, identity)
+def neighbors_of(model: Model, collection: ImageDataset, folder: Path) -> Neighbors:
+    """Return the neighbor search of a model, from the file in `folder` if it is up to date, else computed and saved."""
+    identity = {"model": model.mixture.fingerprint(), "images": _digest(collection)}
+    table = _read(folder / FILE, identity)
     if table is None:
-        table = _computed(model, collection.train)
-        _keep(folder / FILE, table, identity)
+        table = _compute(model, collection.train)
+        _write(folder / FILE, table, identity)
     split = collection.train.subset(table["places"].numpy())
     return Neighbors(table["features"], split, collection.class_names, len(model.mixture.experts))
 
 
-def _computed(model: Model, split: Split) -> Table:
-    """Return the features of the pictures that can be read, and their places in the split."""
-    with fault_progress(len(split)) as advance:
-        good, faults = check({"train": split}, "skip", model.settings.data.largest_megapixels, advance)
+def _compute(model: Model, split: Split) -> FeatureTable:
+    """Return the features of the readable images, and their places in the split."""
+    with check_progress(len(split)) as advance:
+        good, faults = check_images({"train": split}, "skip", model.settings.data.largest_megapixels, advance)
     bad = {name for name, _ in faults}
     places = [place for place in range(len(split)) if split.name(place) not in bad]
-    pictures = Pictures(good["train"], 0)
-    views = evaluation_views(model.mixture, pictures)
-    batches = model.runner.expert_outputs(model.mixture, views, each_once(pictures), "Similar pictures, once")
+    images = ImageCache(good["train"], 0)
     with torch.no_grad():
-        features = [
-            torch.cat([*predict_batch(model.mixture, expert_outputs).features.values()], 1)
-            for expert_outputs, _, _ in batches
-        ]
+        predictions = model.pipeline().predictions(images, "Computing training features")
+        features = [torch.cat([*found.features.values()], 1) for found, _ in predictions]
     return {"features": torch.cat(features), "places": torch.tensor(places)}
 
 
-def _digest(collection: Collection) -> str:
-    """Return a sha256 of the training pictures' names and labels."""
+def _digest(collection: ImageDataset) -> str:
+    """Return a sha256 of the names and labels of the training images."""
     digest, split = hashlib.sha256(), collection.train
     for place, label in enumerate(split.labels.tolist()):
         digest.update(f"{label} {split.name(place)}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
-def _kept(path: Path, identity: dict[str, str]) -> Table | None:
-    """Return the table that was kept of this model and these pictures; None where there is none."""
+def _read(path: Path, identity: dict[str, str]) -> FeatureTable | None:
+    """Return the saved table, None if it is missing, damaged or of another model or other images."""
     try:
         with safe_open(path, "pt") as file:
             known = file.metadata() == identity
@@ -106,9 +100,9 @@ def _kept(path: Path, identity: dict[str, str]) -> Table | None:
         return None
 
 
-def _keep(path: Path, table: Table, identity: dict[str, str]) -> None:
+def _write(path: Path, table: FeatureTable, identity: dict[str, str]) -> None:
     try:
-        with replacing(path, "wb") as file:
+        with atomic_write(path, "wb") as file:
             file.write(save(table, identity))
     except OSError as error:
-        log.warning("%s cannot be written (%s): similar pictures are looked for again next time.", path, error)
+        log.warning("%s cannot be written (%s); the features will be computed again next time.", path, error)

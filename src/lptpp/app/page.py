@@ -1,48 +1,69 @@
-"""The layout of the page; all that it tells comes from `answers` and `cards`."""
+"""The page: a Gradio layout, and an HTML card per image."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lptpp.app.cards import cards
-from lptpp.app.examples import Example
-from lptpp.app.predictions import Asked, PicturePredictor
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from lptpp.app.examples import ExampleImage
+from lptpp.app.predictions import ImageInput, ImagePrediction, ImagePredictor, RejectedImage
 from lptpp.data.statistics import describe_shots
+from lptpp.report.style import COLORS
+from lptpp.report.text import counted, percent, shortened
 from lptpp.utils.extras import extra
 
-MOST = 50  # pictures answered at once
-MANY = f"Only the first {MOST} pictures are answered here: `lptpp predict` takes any number."
-INTRO = "Nothing leaves this computer: pictures are read here and removed when the page is stopped."
+MOST = 50  # images per upload
+TOO_MANY = f"Only the first {MOST} images are classified here; `lptpp predict` takes any number."
+INTRO = "Your images stay on this computer: they are read here and deleted when the page is stopped."
 
 
 def gradio() -> Any:
-    """Return Gradio, which is told first to send no statistics.
+    """Return Gradio with its telemetry switched off.
 
-    Raises `UserError` where it is not installed.
+    Raises:
+        UserError: the extra `app` is not installed.
     """
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     return extra("gradio", "app", "lptpp app")
 
 
-def build_page(predictor: PicturePredictor, title: str, examples: Sequence[Example]) -> Any:
-    """Return the page as `gradio.Blocks`: a place to drop pictures, examples of the run, and a card for each answer."""
+def build_page(predictor: ImagePredictor, title: str, examples: Sequence[ExampleImage]) -> Any:
+    """Return the page as `gradio.Blocks`: a drop area, example images of the run, and a card per prediction."""
     gr = gradio()
     low, high = predictor.model.settings.evaluation.shot_thresholds
     with gr.Blocks(title=title, analytics_enabled=False) as page:
-        gr.Markdown(f"# {title}\n{INTRO} Classes are {describe_shots((low, high))}.")
-        drop = gr.File(label="Drop pictures here", file_count="multiple", height=140)
+        gr.Markdown(f"# {title}\n{INTRO} Shots: {describe_shots((low, high))}.")
+        drop = gr.File(label="Drop images here", file_count="multiple", height=140)
         gallery = _gallery(examples) if examples else None
         result = gr.HTML()
         _connect(predictor, examples, drop, gallery, result)
     return page
 
 
-def _gallery(examples: Sequence[Example]) -> Any:
+def cards(predictions: Sequence[ImagePrediction | RejectedImage], note: str = "") -> str:
+    """Return the HTML cards of images, in order, after an optional note; every text is escaped."""
+    loader = PackageLoader("lptpp.app", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"percent": percent, "counted": counted, "shortened": shortened}
+    return environment.get_template("cards.html").render(predictions=predictions, note=note)
+
+
+def style() -> str:
+    """Return the style sheet of the cards, with the colors of the shot groups."""
+    source = PackageLoader("lptpp.app", "templates").get_source(Environment(), "cards.css")[0]
+    colors = "".join(f"--{shot}: {color}; " for shot, color in COLORS.items())
+    return f":root {{ {colors}}}\n{source}"
+
+
+def _gallery(examples: Sequence[ExampleImage]) -> Any:
     gr = gradio()
-    gr.Markdown("Or pick one of the run's own pictures, which the model has not learned from:")
+    gr.Markdown("Or choose an image of the run that the model was not trained on:")
     return gr.Gallery(
-        [(picture, asked.true) for asked, picture in examples],
+        [(image, given.true) for given, image in examples],
         columns=len(examples),
         show_label=False,
         allow_preview=False,
@@ -52,18 +73,18 @@ def _gallery(examples: Sequence[Example]) -> Any:
     )
 
 
-def _connect(predictor: PicturePredictor, examples: Sequence[Example], drop: Any, gallery: Any, result: Any) -> None:
+def _connect(predictor: ImagePredictor, examples: Sequence[ExampleImage], drop: Any, gallery: Any, result: Any) -> None:
     gr = gradio()
 
     def uploaded(paths: list[str] | None, progress: Any = gr.Progress()) -> tuple[str, None]:  # noqa: B008
-        given = [Asked(Path(path).name, Path(path)) for path in paths or ()]
-        predictions = [predictor.predict(one) for one in progress.tqdm(given[:MOST], desc="Judging", unit="pictures")]
-        return cards(predictions, MANY if len(given) > MOST else ""), None  # the place is free for the next pictures
+        given = [ImageInput(Path(path).name, Path(path)) for path in paths or ()]
+        predictions = [predictor.predict(one) for one in progress.tqdm(given[:MOST], desc="Predicting", unit="images")]
+        return cards(predictions, TOO_MANY if len(given) > MOST else ""), None  # clears the drop area
 
-    def picked(event: gr.SelectData) -> str:  # type: ignore[name-defined]
+    def selected(event: gr.SelectData) -> str:  # type: ignore[name-defined]
         return cards([predictor.predict(examples[event.index][0])])
 
     one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
     drop.upload(uploaded, drop, [result, drop], **one_at_a_time)
     if gallery is not None:
-        gallery.select(picked, None, result, **one_at_a_time)
+        gallery.select(selected, None, result, **one_at_a_time)

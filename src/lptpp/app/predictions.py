@@ -1,4 +1,7 @@
-"""What is said of a picture, as plain data: the mixture's answer, each expert's, and how the scorer weighs them."""
+"""The prediction for an image as plain data: the mixture, each expert, the scorer weights, similar training images.
+
+Shapes: C classes.
+"""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -6,20 +9,20 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from lptpp.app.neighbors import Neighbors, Similar
+from lptpp.app.neighbors import Neighbors, SimilarImage
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import examine
+from lptpp.data.decode import try_decode
 from lptpp.data.statistics import shots
 from lptpp.inference.model import Model
-from lptpp.inference.outputs import BatchPrediction
+from lptpp.inference.pipeline import BatchPrediction
 from lptpp.report.thumbnails import thumbnail
 
-BEST, BEST_OF_EXPERT = 5, 3  # classes told
-LARGEST_RATIO = 100  # of the sides: a longer picture, resized to cover what a backbone sees, takes gigabytes
+TOP_K, EXPERT_TOP_K = 5, 3  # classes shown for the mixture and for each expert
+LARGEST_RATIO = 100  # of the sides: resizing a longer image to the input size takes gigabytes
 
 
-class Asked(NamedTuple):
-    """A picture to be judged: what it is called, where it is, and its class where that is known."""
+class ImageInput(NamedTuple):
+    """An image to classify: its display name, where it is, and its class if known."""
 
     name: str
     image: ImageReference
@@ -27,8 +30,8 @@ class Asked(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Chance:
-    """A class, its probability, and how many images there were to learn it from."""
+class ClassScore:
+    """A class, its probability, and its number of training images."""
 
     label: str
     probability: float
@@ -38,85 +41,87 @@ class Chance:
 
 @dataclass(frozen=True)
 class ExpertPrediction:
-    """What one expert says alone, the scorer's weight for it, and the groups of prompts that it chose."""
+    """The prediction of one expert alone, its scorer weight, and the prompt groups it uses."""
 
     name: str
     weight: float
-    best: list[Chance]
-    groups: list[int]  # counted from 1, the best matched first
-    num_groups: int  # groups to choose from; 0 for an expert without any
+    best: list[ClassScore]
+    groups: list[int]  # counted from 1, best match first
+    num_groups: int  # 0 for an expert without group prompts
 
 
 @dataclass(frozen=True)
-class PicturePrediction:
-    """All that is said of one picture."""
+class ImagePrediction:
+    """Everything a card shows for one image."""
 
     name: str
-    picture: str | None  # a small copy as data URI
+    thumbnail: str | None  # data URI
     true: str | None
-    best: list[Chance]
+    best: list[ClassScore]
     experts: list[ExpertPrediction]
-    similar: list[Similar]
+    similar: list[SimilarImage]
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A picture of which nothing can be said: its name followed by `reason` is a sentence."""
+class RejectedImage:
+    """An image that cannot be classified; its name followed by `reason` is a sentence."""
 
     name: str
     reason: str
 
 
-class PicturePredictor:
-    """A model that tells all it thinks of a picture, with training pictures like it where `neighbors` knows some."""
+class ImagePredictor:
+    """Classify images one by one; with `neighbors`, also find similar training images."""
 
     def __init__(self, model: Model, neighbors: Neighbors | None = None) -> None:
         self.model = model
         self.neighbors = neighbors
-        low, high = model.settings.evaluation.shot_thresholds
-        self.shots = shots(model.counts, (low, high))  # (C,)
-        self.look = model.looking()
+        self.shots = shots(model.counts, model.settings.evaluation.shot_thresholds)  # (C,)
+        self.pipeline = model.pipeline()
 
-    def predict(self, asked: Asked) -> PicturePrediction | Refused:
-        """Return what is said of a picture; one that cannot be used is refused in a sentence."""
-        picture = examine(asked.image, self.model.settings.data.largest_megapixels)
-        if isinstance(picture, str):
-            return Refused(asked.name, f"{picture}.")
-        if max(picture.size) > LARGEST_RATIO * min(picture.size):
-            return Refused(asked.name, f"has a side more than {LARGEST_RATIO} times as long as the other.")
-        expert_outputs = self.model.forward([self.look(picture)])
-        return PicturePrediction(
-            asked.name,
-            thumbnail(np.asarray(picture)),
-            asked.true,
-            self._chances(expert_outputs.probabilities[0], BEST),
-            self._of_experts(expert_outputs),
-            []
-            if self.neighbors is None
-            else self.neighbors.nearest(torch.cat([*expert_outputs.features.values()], 1)[0]),
+    def predict(self, given: ImageInput) -> ImagePrediction | RejectedImage:
+        """Classify an image; an unreadable or too large one is rejected with the reason."""
+        image = try_decode(given.image, self.model.settings.data.largest_megapixels)
+        if isinstance(image, str):
+            return RejectedImage(given.name, f"{image}.")
+        if max(image.size) > LARGEST_RATIO * min(image.size):
+            return RejectedImage(given.name, f"has an aspect ratio above {LARGEST_RATIO}.")
+        outputs = self.pipeline.forward([self.pipeline.view(image)])
+        return ImagePrediction(
+            given.name,
+            thumbnail(np.asarray(image)),
+            given.true,
+            self._best(outputs.probabilities[0], TOP_K),
+            self._experts(outputs),
+            self._similar(outputs),
         )
 
     def warm_up(self) -> None:
-        """Judge a gray picture: what is prepared only once is then ready for the first visitor."""
-        self.predict(Asked("gray", np.full((64, 64, 3), 128, np.uint8)))
+        """Classify a gray image, so that one-time initialization does not delay the first visitor."""
+        self.predict(ImageInput("gray", np.full((64, 64, 3), 128, np.uint8)))
 
-    def _of_experts(self, expert_outputs: BatchPrediction) -> list[ExpertPrediction]:
+    def _similar(self, outputs: BatchPrediction) -> list[SimilarImage]:
+        if self.neighbors is None:
+            return []
+        return self.neighbors.nearest(torch.cat([*outputs.features.values()], 1)[0])
+
+    def _experts(self, outputs: BatchPrediction) -> list[ExpertPrediction]:
         settings = self.model.settings.experts
-        groups = {name: [1 + group for group in chosen[0].tolist()] for name, chosen in expert_outputs.groups.items()}
+        groups = {name: [1 + group for group in found[0].tolist()] for name, found in outputs.groups.items()}
         return [
             ExpertPrediction(
                 name,
                 weight,
-                self._chances(expert_outputs.experts[name][0], BEST_OF_EXPERT),
+                self._best(outputs.experts[name][0], EXPERT_TOP_K),
                 groups.get(name, []),
                 settings[name].num_groups if name in groups else 0,
             )
-            for name, weight in zip(expert_outputs.experts, expert_outputs.weights[0].tolist(), strict=True)
+            for name, weight in zip(outputs.experts, outputs.weights[0].tolist(), strict=True)
         ]
 
-    def _chances(self, probabilities: torch.Tensor, number: int) -> list[Chance]:
-        """Return the best classes of one picture; probabilities: (C,)."""
+    def _best(self, probabilities: torch.Tensor, top_k: int) -> list[ClassScore]:
+        """Return the `top_k` best classes of one image; probabilities: (C,)."""
         names, counts = self.model.class_names, self.model.counts
-        best = probabilities.topk(min(number, len(names)))
+        best = probabilities.topk(min(top_k, len(names)))
         pairs = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-        return [Chance(names[c], p, int(counts[c]), str(self.shots[c])) for c, p in pairs]
+        return [ClassScore(names[c], p, int(counts[c]), str(self.shots[c])) for c, p in pairs]

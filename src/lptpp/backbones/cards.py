@@ -1,6 +1,6 @@
-"""Towers in one file: safetensors weights whose metadata hold a card, which says how a hybrid tower is built.
+"""Hybrid towers in one file: safetensors weights with a card in their metadata, which describes the architecture.
 
-The two bundled towers are such files in the folder `bundled/`; `python -m pretraining ship` writes others.
+The two bundled towers in the folder `bundled/` are such files; `python -m pretraining ship` writes them.
 """
 
 import json
@@ -20,11 +20,11 @@ from lptpp.backbones.weights import load_strictly, read_weights
 from lptpp.utils.errors import UserError
 
 STEMS = timm.list_models(module="efficientnet")
-CARD = "card"  # the key of the metadata
+CARD = "card"  # metadata key
 
 
 def load_bundled(name: str) -> Backbone:
-    """Return a tower that ships with the package."""
+    """Return a bundled tower."""
     with as_file(files("lptpp.backbones.bundled")) as folder:
         path = folder / f"{name}.safetensors"
         card = read_card(path)
@@ -33,7 +33,7 @@ def load_bundled(name: str) -> Backbone:
 
 
 def read_card(path: Path) -> dict[str, Any] | None:
-    """Return the card in a safetensors file, or None where there is no such file or no card in it."""
+    """Return the card in a safetensors file; None if the file does not exist or has no card."""
     try:
         with safe_open(path, "pt") as file:
             found = (file.metadata() or {}).get(CARD)
@@ -41,13 +41,14 @@ def read_card(path: Path) -> dict[str, Any] | None:
     except (OSError, SafetensorError):
         return None
     except ValueError as error:
-        raise UserError(f"The card in {path} is not JSON ({error}): copy or write the file again.") from error
+        raise UserError(f"The card in {path} is not valid JSON ({error}): copy or write the file again.") from error
 
 
 def load_card(path: Path, card: dict[str, Any]) -> Backbone:
-    """Return the tower of a file with its card; a vision-language one if the card describes a text tower too.
+    """Return the backbone in a file, with a text tower if the card describes one.
 
-    Raises `UserError` where card and weights do not fit together.
+    Raises:
+        UserError: the card is invalid or does not match the weights.
     """
     weights = {key: value.float() for key, value in read_weights(path).items()}
     try:
@@ -57,16 +58,19 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
         )
         tokenizer = _tokenizer(card) if "text" in card else None
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
-        raise UserError(f"The card in {path} describes no tower ({type(error).__name__}: {error}).") from error
+        raise UserError(
+            f"The card in {path} is invalid ({type(error).__name__}: {error}): copy or write the file again."
+        ) from error
     load_strictly(parts, weights, str(path))
     text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
     return Backbone(card["name"], parts["tower"], preprocessing, text)
 
 
 def build_parts(card: dict[str, Any]) -> nn.ModuleDict:
-    """Return the modules `tower` and, for a vision-language card, `text`, on random weights.
+    """Return the modules `tower` and, if the card describes one, `text`, with random weights.
 
-    Raises `ValueError` for a stem that is no EfficientNet, and what the constructors raise.
+    Raises:
+        ValueError: the stem is not an EfficientNet of timm (or whatever the constructors raise).
     """
     if card["stem"] not in STEMS:
         raise ValueError(f"the stem {card['stem']} is not an EfficientNet of timm")

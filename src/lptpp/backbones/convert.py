@@ -1,4 +1,4 @@
-"""Turn an open_clip image tower into timm's VisionTransformer, so that one forward serves both."""
+"""Converts an open_clip image tower to timm's VisionTransformer, so that one forward pass serves both."""
 
 import copy
 import re
@@ -15,7 +15,7 @@ from lptpp.backbones.base import check_supported
 from lptpp.backbones.weights import load_strictly
 from lptpp.utils.errors import UserError
 
-RENAMED = [  # open_clip's names → timm's, tried in order, all that match
+RENAMED = [  # open_clip's names → timm's; all that match are applied, in order
     (r"^conv1\.", "patch_embed.proj."),
     (r"^class_embedding$", "cls_token"),
     (r"^positional_embedding$", "pos_embed"),
@@ -32,9 +32,10 @@ RENAMED = [  # open_clip's names → timm's, tried in order, all that match
 
 
 def image_tower(visual: nn.Module, name: str) -> nn.Module:
-    """Return the image tower as a timm module whose `head` is the projection into the joint space.
+    """Return the image tower as a timm module whose `head` is the projection to the joint space.
 
-    Raises `UserError` for a tower that is no plain ViT (a ResNet, attentional pooling, other blocks).
+    Raises:
+        UserError: the tower is not a plain ViT (a ResNet, attentional pooling, other blocks).
     """
     check_convertible(visual, name)
     if isinstance(visual, TimmModel):
@@ -52,15 +53,15 @@ def check_convertible(visual: nn.Module, name: str) -> None:
         return check_supported(visual.trunk, name)
     if not isinstance(visual, ClipTower):
         raise UserError(
-            f"The image tower of {name} is a {type(visual).__name__}: choose a CLIP with a ViT image tower."
+            f"The image tower of {name} is a {type(visual).__name__}: choose a CLIP model with a ViT image tower."
         )
     plain = all(type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks)
     if not plain or visual.attn_pool is not None or visual.pool_type not in ("tok", "avg"):
-        raise UserError(f"The image tower of {name} has blocks or a pooling of another kind: choose a plain CLIP ViT.")
+        raise UserError(f"The image tower of {name} has unsupported blocks or pooling: choose a plain CLIP ViT.")
 
 
 def _norm_after_mean(visual: ClipTower) -> bool:
-    # normalizing before or after picking one token is the same; before or after a mean it is not
+    # the order of normalization and pooling matters for a mean, not for a single token
     return visual.pool_type == "avg" and visual.final_ln_after_pool
 
 

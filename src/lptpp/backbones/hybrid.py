@@ -1,7 +1,7 @@
 """Hybrid towers: the last feature map of a frozen EfficientNet becomes the tokens of a ViT.
 
-Dosovitskiy et al. 2021 (arXiv 2010.11929), §3.1, "Hybrid Architecture". No part of the convolutional stem is tuned:
-prompts and adapters live in the transformer's blocks.
+Dosovitskiy et al. 2021 (arXiv 2010.11929), §3.1, "Hybrid Architecture". The convolutional stem is never trained;
+prompts and adapters are in the blocks of the transformer.
 """
 
 import math
@@ -17,13 +17,13 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-SLICE = 16  # images that a CPU takes at once: what a layer makes of them stays in its cache
+SLICE = 16  # images per forward pass on a CPU, so that activations fit in its cache
 
 
 def build_hybrid(stem: str, **architecture: Any) -> VisionTransformer:
-    """Return a `VisionTransformer` on random weights whose patch embedding is the timm model `stem`, an EfficientNet.
+    """Return a `VisionTransformer` with random weights whose patch embedding is the timm EfficientNet `stem`.
 
-    `architecture` holds the arguments of `VisionTransformer`: `img_size`, `embed_dim`, `depth`, ….
+    `architecture` are the arguments of `VisionTransformer`: `img_size`, `embed_dim`, `depth`, ….
     """
     network = fold_batch_norms(timm.create_model(stem, num_classes=0, global_pool="").eval())
     return VisionTransformer(
@@ -32,14 +32,14 @@ def build_hybrid(stem: str, **architecture: Any) -> VisionTransformer:
 
 
 class StemEmbed(HybridEmbed):
-    """The patch embedding of a hybrid: a convolutional stem, and a projection of its last feature map.
+    """Patch embedding of a hybrid: a convolutional stem and a projection of its last feature map.
 
-    The stem ends in a 1×1 convolution. What comes before it, the body, costs nearly all of the time and is never
-    trained, so that its maps may be computed beforehand: `forward` takes either images or their maps.
+    The stem is a body followed by a 1×1 convolution. The body takes nearly all of the time and is never trained, so its
+    feature maps can be precomputed: `forward` accepts images or feature maps.
     """
 
     def maps(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W) to the feature maps of the stem's body (B, S, h, w)."""
+        """Map images (B, 3, H, W) to feature maps of the stem's body (B, S, h, w)."""
         images = images.contiguous(memory_format=torch.channels_last)
         if images.device.type != "cpu" or torch.compiler.is_compiling():
             return self._body(images)
@@ -49,17 +49,17 @@ class StemEmbed(HybridEmbed):
         return self.backbone.blocks(self.backbone.bn1(self.backbone.conv_stem(images)))
 
     def stem_tokens(self, x: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W), or maps (B, S, h, w), to the stem's last feature map (B, S', h, w)."""
+        """Map images (B, 3, H, W), or feature maps (B, S, h, w), to the stem's last feature map (B, S', h, w)."""
         maps = self.maps(x) if x.shape[1] == self.in_chans else x
         return self.backbone.bn2(self.backbone.conv_head(maps))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W), or maps (B, S, h, w), to tokens (B, N, D)."""
+        """Map images (B, 3, H, W), or feature maps (B, S, h, w), to tokens (B, N, D)."""
         return self.proj(self.stem_tokens(x)).flatten(2).transpose(1, 2)
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
-    """Move each batch norm into the convolution before it, in place; the outputs stay the same up to rounding."""
+    """Fold each batch norm into the convolution before it, in place; outputs are equal up to rounding."""
     for parent in list(model.modules()):
         convolution = None
         for name, child in list(parent.named_children()):
@@ -73,12 +73,12 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
 
 
 class TextEncoder(nn.Module):
-    """A text tower by itself, as open_clip builds it: token ids (n, T) to features (n, F)."""
+    """open_clip's text tower without an image tower: token ids (n, T) to features (n, F)."""
 
     def __init__(self, **architecture: Any) -> None:
         super().__init__()
         self.transformer = TextTransformer(**architecture)
-        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's start
+        self.logit_scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))  # CLIP's initial value
 
     def encode_text(self, tokens: torch.Tensor, normalize: bool = False) -> torch.Tensor:
         """Return the features (n, F) of token ids (n, T)."""

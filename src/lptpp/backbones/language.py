@@ -1,4 +1,4 @@
-"""Vision-language backbones: any open_clip CLIP with a ViT image tower, by name and pretrained tag or local file."""
+"""Vision-language backbones: open_clip models with a ViT image tower, by name and pretrained tag or local file."""
 
 from typing import Any
 
@@ -13,13 +13,14 @@ from lptpp.utils.errors import UserError, did_you_mean
 
 
 def load_language(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
-    """Return the two towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
+    """Return both towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
 
-    Raises `UserError` for an unknown name or tag, an unsupported image tower, or no network.
+    Raises:
+        UserError: the name or tag is unknown, the image tower is not supported, or the weights cannot be loaded.
     """
     known = [BUNDLED["language"], *open_clip.list_models()]
     if name not in known:
-        raise UserError(f"No vision-language backbone is named {name}: {did_you_mean(name, known)}")
+        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
     _check_tower(name)
     if weights is not None and weights.endswith(".safetensors"):
         model = _empty(name)
@@ -35,38 +36,39 @@ def load_language(name: str, weights: str | None = None, image_size: int | None 
 
 
 def from_clip(name: str, model: Any, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
-    """Return a CLIP's image tower, converted, with its text tower."""
+    """Return the backbone of an open_clip model, its image tower converted to timm."""
     tower = image_tower(model.visual, name)
     preprocessing = _preprocessing(model.visual.preprocess_cfg)
-    del model.visual  # nothing reads the original image tower again
+    del model.visual  # replaced by the converted tower
     return Backbone(name, tower, preprocessing, TextTower(model, tokenizer))
 
 
 def _empty(name: str, device: str = "cpu") -> Any:
-    with downloading(f"the configuration of {name}"):  # some text towers keep theirs on a hub
+    with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 
 
 def _check_tower(name: str) -> None:
-    with torch.device("meta"):  # costs neither memory nor a download
+    with torch.device("meta"):  # needs neither memory nor a download
         check_convertible(_empty(name, device="meta").visual, name)
 
 
 def _check_tag(name: str, tag: str | None) -> None:
     known = list_pretrained_tags_by_model(name)
     if tag not in known:
+        problem = "requires pretrained weights" if tag is None else f"has no pretrained weights {tag}"
         raise UserError(
-            f"Backbone {name} needs its pretrained weights named (got {tag}; a local file must end in .safetensors):"
+            f"Backbone {name} {problem}: set backbone.weights to a tag or a .safetensors file;"
             f" {did_you_mean(str(tag), known)}"
         )
     wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
     if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
         other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
-        raise UserError(f"The weights {tag} of {name} were trained with the other GELU: name the backbone {other}.")
+        raise UserError(f"The weights {tag} of {name} were trained with another GELU: set backbone.name to {other}.")
 
 
 def _published_preprocessing(name: str) -> dict[str, Any]:
-    """Return what all published weights of a model agree on: a local file does not say how it wants its images."""
+    """Return the preprocessing that all published weights of a model share: a local file does not specify its own."""
     published = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
     keys = ("mean", "std", "interpolation", "resize_mode")
     values = {key: {one[key] for one in published if key in one} for key in keys}
@@ -76,7 +78,9 @@ def _published_preprocessing(name: str) -> dict[str, Any]:
 def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
     size = settings["size"]
     if settings.get("resize_mode", "shortest") == "longest":
-        raise UserError("A CLIP whose preprocessing pads its images (resize mode 'longest') is not supported.")
+        raise UserError(
+            "Preprocessing with padding (resize mode 'longest') is not supported: choose another CLIP model."
+        )
     return Preprocessing(
         size=(size, size) if isinstance(size, int) else tuple(size),
         mean=tuple(settings["mean"]),
@@ -87,11 +91,11 @@ def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
 
 
 def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
-    """Return open_clip's own byte-pair tokenizer, which needs no download."""
+    """Return open_clip's byte-pair tokenizer, which needs no download."""
     return open_clip.SimpleTokenizer(context_length=context_length)
 
 
 def build_clip(configuration: dict[str, Any]) -> Any:
-    """Return an open_clip CLIP of the given model configuration, on random weights."""
+    """Return an open_clip model of a configuration, with random weights."""
     with torch.random.fork_rng(devices=[]):
         return open_clip.CLIP(**configuration)

@@ -1,4 +1,4 @@
-"""Visual-only backbones: any timm VisionTransformer by its exact name."""
+"""Visual backbones: timm VisionTransformers by their exact names."""
 
 import timm
 import torch
@@ -12,13 +12,15 @@ from lptpp.utils.errors import UserError, did_you_mean
 
 
 def load_vision(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
-    """Return a timm VisionTransformer, from the hub (`weights=None`, the name carries a tag) or a local file.
+    """Return a timm VisionTransformer, from the hub (`weights=None`, the name has a tag) or a local file.
 
-    Raises `UserError` for an unknown name, a name without pretrained tag, an unsupported tower, or no network.
+    Raises:
+        UserError: the name is unknown or has no pretrained tag, the tower is not supported, or the weights cannot be
+            loaded.
     """
     architecture, tag = split_model_name_tag(name)
     _check_name(name, architecture, tag, from_file=weights is not None)
-    with torch.device("meta"):  # costs neither memory nor a download
+    with torch.device("meta"):  # needs neither memory nor a download
         check_supported(timm.create_model(architecture, num_classes=0), name)
     tower = _from_hub(name) if weights is None else _from_file(name, weights)
     return Backbone(name, tower, _preprocessing(tower)).resized(image_size)
@@ -27,11 +29,11 @@ def load_vision(name: str, weights: str | None = None, image_size: int | None = 
 def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None:
     if not timm.is_model(architecture):
         usable = timm.list_models(module="vision_transformer", pretrained=True)  # with their tags
-        raise UserError(f"No vision backbone is named {name}: {did_you_mean(name, [BUNDLED['vision'], *usable])}")
+        raise UserError(f"Unknown vision backbone {name}: {did_you_mean(name, [BUNDLED['vision'], *usable])}")
     known = timm.list_pretrained(f"{architecture}.*")
     if name not in known and (tag or not from_file):
-        outputs = "names no pretrained weights" if not tag else "has no such pretrained weights"
-        raise UserError(f"Backbone {name} {outputs}: {did_you_mean(name, known)}")
+        reason = "has no pretrained tag" if not tag else "has an unknown pretrained tag"
+        raise UserError(f"Backbone {name} {reason}: {did_you_mean(name, known)}")
 
 
 def _from_hub(name: str) -> VisionTransformer:
@@ -40,25 +42,25 @@ def _from_hub(name: str) -> VisionTransformer:
 
 
 def _from_file(name: str, path: str) -> VisionTransformer:
-    tower = timm.create_model(name, num_classes=0)  # a tag in the name says how the weights want their images
+    tower = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
     tensors = _renamed(read_weights(path), tower, path)
-    classifier = ("head.", "head_dist.")  # the classifier of the pretraining task is not part of a backbone
+    classifier = ("head.", "head_dist.")  # of the pretraining task, not part of a backbone
     load_strictly(tower, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
     return tower
 
 
 def _renamed(weights: dict[str, torch.Tensor], tower: VisionTransformer, path: str) -> dict[str, torch.Tensor]:
-    """Return weights by timm's names, position embeddings at the tower's size; timm would resample patches too."""
+    """Return weights with timm's names and position embeddings of the tower's size; refuses to resample patches."""
     wanted, found = tower.patch_embed.proj.weight.shape, weights.get("patch_embed.proj.weight")
     if found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
         raise UserError(
-            f"{path} does not fit the model: its patches are {found.shape[-1]} pixels wide, expected {wanted[-1]};"
-            " name the architecture that the weights were made for."
+            f"{path} does not match the model: its patches are {found.shape[-1]} pixels wide, expected {wanted[-1]};"
+            " set backbone.name to the architecture of the weights."
         )
     try:
         return checkpoint_filter_fn(weights, tower)
     except (AttributeError, KeyError, RuntimeError) as error:
-        raise UserError(f"{path} does not fit the model ({type(error).__name__}: {error}).") from error
+        raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 
 
 def _preprocessing(tower: VisionTransformer) -> Preprocessing:

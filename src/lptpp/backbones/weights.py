@@ -1,4 +1,4 @@
-"""Reading weights from local files and from hubs, with every failure told in a sentence."""
+"""Loading weights from local files and from hubs, with a `UserError` for every failure."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -14,43 +14,58 @@ from lptpp.utils.errors import UserError
 
 
 def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
-    """Return the tensors of a safetensors file; `UserError` for another kind of file or a broken one."""
+    """Return the tensors of a safetensors file.
+
+    Raises:
+        UserError: the file does not exist, has another suffix, or is damaged.
+    """
     path = Path(path)
     if not path.is_file():
-        raise UserError(f"Weights file {path} does not exist: check the path in the expert's backbone settings.")
+        raise UserError(f"The weights file {path} does not exist: check backbone.weights.")
     if path.suffix != ".safetensors":
         raise UserError(
-            f"Weights file {path} is not a .safetensors file: pickled weights are not loaded, convert it first."
+            f"The weights file {path} is not a .safetensors file: pickled weights are not loaded; convert it first."
         )
     try:
         return load_file(path)
     except SafetensorError as error:
-        raise UserError(f"Weights file {path} cannot be read ({error}): copy or convert it again.") from error
+        raise UserError(f"The weights file {path} cannot be read ({error}): copy or convert it again.") from error
+
+
+def check_weights(
+    weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str, target: str = "model"
+) -> None:
+    """Check that weights have exactly the expected names and shapes.
+
+    Raises:
+        UserError: they differ; the message has the first such name, `source` and `target`.
+    """
+    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    for name in sorted(found.keys() | wanted.keys()):
+        if found.get(name) != wanted.get(name):
+            shapes = f"expected {wanted.get(name, 'no such weight')}, found {found.get(name, 'none')}"
+            raise UserError(f"{source} does not match the {target}: {name}: {shapes}.")
 
 
 def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source: str) -> None:
-    """Load weights whose names and shapes must all fit; `UserError` names the first that does not."""
-    expected = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-    given = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(expected.keys() | given.keys()):
-        if expected.get(name) != given.get(name):
-            wanted, found = expected.get(name, "no such weight"), given.get(name, "none")
-            raise UserError(f"{source} does not fit the model: {name} should be {wanted} and is {found}.")
+    """Load weights into a module after `check_weights`."""
+    check_weights(weights, module.state_dict(), source)
     module.load_state_dict(dict(weights), strict=True)
 
 
 @contextmanager
 def downloading(name: str) -> Iterator[None]:
-    """Turn any failure to fetch `name` into a `UserError`, and keep the libraries' own retries quiet."""
-    logging.getLogger("lptpp").info("Fetching %s (from the local cache if it is there).", name)
+    """Turn any failure to download `name` into a `UserError`, and silence the retries of the libraries."""
+    logging.getLogger("lptpp").info("Loading %s (from the local cache or the network).", name)
     logging.disable(logging.ERROR)
     try:
         yield
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{name} could not be fetched ({type(error).__name__}: {reason}): check the network, or give a"
-            " local .safetensors file as the backbone's weights."
+            f"Could not download {name} ({type(error).__name__}: {reason}): check the network, or set backbone.weights"
+            " to a local .safetensors file."
         ) from error
     finally:
         logging.disable(logging.NOTSET)

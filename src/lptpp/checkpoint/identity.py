@@ -1,4 +1,4 @@
-"""What makes a run this run: settings, classes, counts, backbones; and what differs when it is resumed."""
+"""The identity of a run: settings, classes, class counts, backbones. A run resumes only if they are the same."""
 
 import platform
 from importlib.metadata import version
@@ -7,26 +7,19 @@ from typing import Any
 
 from lptpp.config import Settings, flat, to_dictionary
 from lptpp.config.validate import written
-from lptpp.data.dataset import Collection
+from lptpp.data.dataset import ImageDataset
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
-FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb")  # may differ later on,
-FREE_BELOW = "evaluation."  # and all below
+# settings that may change between the start of a run and a later command
+FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb")
+FREE_BELOW = "evaluation."
 
 
-def stage_names(mixture: Mixture) -> list[str]:
-    """Return the names of all stages of a run, in order."""
-    names = []
-    for name, expert in mixture.experts.items():
-        names += [f"{name}/phase1"] + ([f"{name}/phase2"] if expert.encoder.groups is not None else [])
-    return names + (["mixture/phase3"] if mixture.scorer is not None else [])
-
-
-def identity(settings: Settings, mixture: Mixture, collection: Collection) -> dict[str, Any]:
-    """Return what makes a run this run: settings, classes, counts, backbones; and the versions that made it."""
+def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> dict[str, Any]:
+    """Return settings, classes, class counts and backbones, and the versions of the libraries."""
     return {
         "settings": to_dictionary(settings),
         "class_names": collection.class_names,
@@ -37,42 +30,41 @@ def identity(settings: Settings, mixture: Mixture, collection: Collection) -> di
 
 
 def fingerprints(mixture: Mixture) -> dict[str, str]:
-    """Return the fingerprint of every expert's backbone."""
+    """Return the fingerprint of each expert's backbone."""
     return {name: expert.backbone.fingerprint for name, expert in mixture.experts.items()}
 
 
 def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) -> None:
-    """Raise `UserError` where a checkpoint was tuned on other backbone weights than these."""
+    """Raise `UserError` if a checkpoint was trained on other backbone weights."""
     for name, found in fingerprints(mixture).items():
         if manifest["fingerprints"].get(name) != found:
             backbone = mixture.experts[name].backbone.name
             raise UserError(
-                f"{folder} was tuned on another backbone than {backbone} as it is here (expert {name}: fingerprint"
-                f" {str(manifest['fingerprints'].get(name))[:12]}…, not {found[:12]}…): give the weights it was"
-                " tuned on."
+                f"{folder} was trained on other weights of {backbone} (expert {name}: fingerprint"
+                f" {str(manifest['fingerprints'].get(name))[:12]}…, found {found[:12]}…): provide the original weights."
             )
 
 
 def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Raise `UserError` where a run folder was begun with other settings or other data."""
+    """Raise `UserError` if a run folder belongs to a run with other settings or other data."""
     before, after = _fixed(manifest["settings"]), _fixed(now["settings"])
     widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
     changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
         message = [
-            f"{key}: {written(before.get(key))} in the folder, {written(after.get(key))} asked for" for key in changed
+            f"{key}: {written(before.get(key))} in the folder, {written(after.get(key))} requested" for key in changed
         ]
         raise UserError(
-            f"{folder} holds a run with other settings ({listed(message, between='; ')}): give those of the folder,"
-            " choose another run=FOLDER, or delete it."
+            f"{folder} contains a run with other settings ({listed(message, between='; ')}): use the settings of the"
+            " folder, set another run=FOLDER, or delete it."
         )
     if manifest["class_names"] != now["class_names"] or manifest["counts"] != now["counts"]:
         raise UserError(
-            f"{folder} was begun with other pictures or classes: restore them, or choose another run=FOLDER."
+            f"{folder} contains a run on other images or classes: restore the data, or set another run=FOLDER."
         )
 
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that a run keeps, under dotted keys."""
+    """Return the settings that must not change, under dotted keys."""
     every = flat(settings).items()
     return {key: value for key, value in every if key not in FREE and not key.startswith(FREE_BELOW)}

@@ -1,4 +1,4 @@
-"""A model in a Hugging Face folder: its files, and how it is read again, from a disk or from the hub."""
+"""Exported Hugging Face folders: their files, and how they are read from disk or from the hub."""
 
 import json
 import re
@@ -10,17 +10,18 @@ import torch
 from lptpp.backbones.weights import read_weights
 from lptpp.checkpoint.store import Checkpoint
 from lptpp.config import Settings, saved_settings
+from lptpp.config.run_format import check_format_number
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
-SCHEMA = 1
+FORMAT_KEY = "lptpp_format"
 WEIGHTS = "model.safetensors"
 FILES = ["README.md", "config.json", "config.yaml", "metrics.json", "*.safetensors"]
-AT_HUB = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # one slash where a Path has swallowed the other
+AT_HUB = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # a Path keeps only one of the two slashes
 
 
 class SharedCheckpoint(Checkpoint):
-    """The weights and the facts of a shared model, as a run's checkpoint gives its own."""
+    """The weights and facts of an exported model, in the form of a run's checkpoint."""
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
         """Return the tuned weights."""
@@ -29,9 +30,10 @@ class SharedCheckpoint(Checkpoint):
 
 
 def shared_folder(run: str | Path) -> Path | None:
-    """Return the folder of a shared model, fetched where `run` is hf://owner/name; None for anything else.
+    """Return the folder of an exported model, downloaded if `run` is hf://owner/name; None for anything else.
 
-    Raises `UserError` where it cannot be fetched.
+    Raises:
+        UserError: the download fails.
     """
     if str(run).startswith("hf:"):
         return _fetched(str(run))
@@ -39,35 +41,37 @@ def shared_folder(run: str | Path) -> Path | None:
 
 
 def shared_run(folder: Path) -> tuple[Settings, Checkpoint]:
-    """Return the settings and the weights of a shared model.
+    """Return the settings and the weights of an exported model.
 
-    Raises `UserError` for a folder that is damaged or was not written by `lptpp export`.
+    Raises:
+        UserError: the folder is damaged, or `lptpp export` of this format did not write it.
     """
     if not (folder / "config.yaml").is_file():
-        raise UserError(f"{folder} holds no config.yaml: it is not a folder that `lptpp export` wrote.")
+        raise UserError(f"{folder} contains no config.yaml: expected a folder written by `lptpp export`.")
+    facts = _facts(folder)
     settings = saved_settings(folder / "config.yaml", [f"run={folder}"])
     for expert in settings.experts.values():
         own = folder / Path(expert.backbone.weights or "none").name
         if own.suffix == ".safetensors" and own.is_file():
             expert.backbone.weights = str(own)
-    return settings, SharedCheckpoint(folder, _facts(folder / "config.json"))
+    return settings, SharedCheckpoint(folder, facts)
 
 
-def _facts(path: Path) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
     try:
         facts = json.loads(path.read_text(encoding="utf-8"))
-        schema = facts["lptpp_schema"]
+        written_by = facts["lptpp_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path} is missing or not one that `lptpp export` wrote: fetch or write it again.") from error
-    if schema != SCHEMA:
-        raise UserError(f"{path} has schema {schema} and this version of lptpp reads {SCHEMA}: take the one it names.")
+        raise UserError(f"{path} is missing or was not written by `lptpp export`: download or export again.") from error
+    check_format_number(f"{folder} (lptpp {written_by})", {"format": facts.get(FORMAT_KEY, 1)})
     return facts
 
 
 def _fetched(name: str) -> Path:
     match = AT_HUB.fullmatch(name)
     if match is None:
-        raise UserError(f"{name} is not of the form hf://owner/name or hf://owner/name@revision.")
+        raise UserError(f"{name} must have the form hf://owner/name or hf://owner/name@revision.")
     hub = extra("huggingface_hub", "hub", name)
     repository, revision = match.groups()
     try:
@@ -75,6 +79,6 @@ def _fetched(name: str) -> Path:
     except Exception as error:  # the hub's errors, the network's, the disk's
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"hf://{repository} could not be fetched ({type(error).__name__}: {reason}): check the name and the"
-            " network, and for a private model log in with `hf auth login`."
+            f"hf://{repository} cannot be downloaded ({type(error).__name__}: {reason}): check the name and the"
+            " network; for a private model, log in with `hf auth login`."
         ) from error

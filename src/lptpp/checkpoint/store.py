@@ -1,4 +1,4 @@
-"""Checkpoints that survive a crash: a folder of safetensors files and a manifest, complete or not there at all."""
+"""Checkpoints that survive a crash: a folder of safetensors files and a manifest, either complete or absent."""
 
 import hashlib
 import json
@@ -14,17 +14,18 @@ from typing import Any
 import torch
 from safetensors.torch import load_file, save_file
 
+from lptpp.backbones.weights import check_weights
+from lptpp.config.run_format import FORMAT, check_format_number
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 
 log = logging.getLogger("lptpp")
-SCHEMA = 1
 MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A valid checkpoint folder and what its manifest says."""
+    """A valid checkpoint folder and the content of its manifest."""
 
     folder: Path
     manifest: dict[str, Any]
@@ -37,11 +38,15 @@ class Checkpoint:
 def write_checkpoint(
     root: Path, step: int, tensors: Mapping[str, Mapping[str, torch.Tensor]], manifest: Mapping[str, Any]
 ) -> Checkpoint:
-    """Write `root/step-N`; older checkpoints go only after the new one has been read back and found whole.
+    """Write `root/step-N`; older checkpoints are removed only once the new one has been read back and verified.
 
-    Files are written beside, synced, and renamed, the manifest last. N is the first free number from `step` on.
+    Files are written to a temporary folder, synced and renamed, the manifest last. N is the first free number from
+    `step` on.
+
+    Raises:
+        UserError: the new checkpoint cannot be read back.
     """
-    while (root / f"step-{step}").exists():  # to make room for the new one would leave a moment without any
+    while (root / f"step-{step}").exists():  # removing it first would leave a moment without a checkpoint
         step += 1
     partial, final = root / f".step-{step}.partial", root / f"step-{step}"
     shutil.rmtree(partial, ignore_errors=True)
@@ -52,7 +57,7 @@ def write_checkpoint(
             partial / f"{name}.safetensors",
         )
     files = {path.name: _sha256(path) for path in sorted(partial.iterdir())}
-    text = json.dumps({"schema": SCHEMA, **manifest, "step": step, "files": files}, ensure_ascii=False, indent=1)
+    text = json.dumps({"format": FORMAT, **manifest, "step": step, "files": files}, ensure_ascii=False, indent=1)
     (partial / MANIFEST).write_text(text, encoding="utf-8")
     for path in (*partial.iterdir(), partial):
         _sync(path)
@@ -62,20 +67,24 @@ def write_checkpoint(
 
 
 def latest_checkpoint(root: Path) -> Checkpoint | None:
-    """Return the valid checkpoint of the highest step; a folder without a valid manifest does not exist."""
+    """Return the valid checkpoint with the highest step; None if there is none.
+
+    Raises:
+        UserError: another version of lptpp wrote it in another format.
+    """
     found = [path for path in root.glob("step-*") if re.fullmatch(r"step-\d+", path.name)]
     for folder in sorted(found, key=lambda path: int(path.name[5:]), reverse=True):
         manifest = _valid_manifest(folder)
         if manifest is not None:
             return Checkpoint(folder, manifest)
-        log.warning("%s is incomplete or damaged: passed over.", folder)
+        log.warning("Ignoring checkpoint %s: it is incomplete or damaged.", folder)
     return None
 
 
 def _keep_only(root: Path, kept: Path) -> Checkpoint:
     manifest = _valid_manifest(kept)
     if manifest is None:
-        raise UserError(f"Checkpoint {kept} cannot be read back after writing: check the disk; the older one is kept.")
+        raise UserError(f"Checkpoint {kept} cannot be read back: check the disk. The previous checkpoint is kept.")
     for folder in root.glob("step-*"):
         if folder != kept:
             shutil.rmtree(folder)
@@ -88,11 +97,8 @@ def _valid_manifest(folder: Path) -> dict[str, Any] | None:
         whole = all(_sha256(folder / name) == digest for name, digest in manifest["files"].items())
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if whole and manifest.get("schema") != SCHEMA:
-        raise UserError(
-            f"Checkpoint {folder} has schema {manifest.get('schema')} and this version of lptpp reads {SCHEMA}:"
-            " use the version that wrote it."
-        )
+    if whole:
+        check_format_number(folder.parent.parent, manifest)
     return manifest if whole else None
 
 
@@ -111,12 +117,12 @@ def _sync(path: Path) -> None:
 
 @torch.no_grad()
 def load_tuned(mixture: Mixture, checkpoint: Checkpoint) -> None:
-    """Copy every tuned weight of a checkpoint; `UserError` unless names and shapes all fit."""
+    """Copy the tuned weights of a checkpoint into a mixture.
+
+    Raises:
+        UserError: a name or a shape differs.
+    """
     given, expected = checkpoint.tensors("tuned"), mixture.tuned_state()
-    for name in sorted(given.keys() | expected.keys()):
-        if name not in given or name not in expected or given[name].shape != expected[name].shape:
-            raise UserError(
-                f"{checkpoint.folder} does not fit its settings: weight {name} is missing, extra or of another size."
-            )
+    check_weights(given, expected, str(checkpoint.folder), "model of its settings")
     for name, tensor in expected.items():
         tensor.copy_(given[name])

@@ -1,6 +1,6 @@
-"""The typed settings of a run."""
+"""Typed settings of a run, from presets, files and the command line; importing them does not import torch."""
 
-from lptpp.config.load import flat, load_settings, read_yaml, saved_settings, to_dictionary, to_yaml
+from lptpp.config.load import flat, load_settings, read_yaml, run_settings, saved_settings, to_dictionary, to_yaml
 from lptpp.config.schema import (
     AugmentationSettings,
     BackboneSettings,
@@ -30,6 +30,7 @@ __all__ = [
     "flat",
     "load_settings",
     "read_yaml",
+    "run_settings",
     "saved_settings",
     "to_dictionary",
     "to_yaml",

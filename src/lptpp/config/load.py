@@ -1,4 +1,4 @@
-"""Settings from YAML files and the command line: defaults < file < what the method switches off < key=value."""
+"""Settings from presets, YAML files and the command line: defaults < file < method < key=value."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -6,29 +6,81 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import ConfigTypeError, OmegaConfBaseException, ValidationError
+from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
 from lptpp.config.methods import apply_method
+from lptpp.config.resolve import SETTINGS, is_image_folder, is_run, parent_file, settings_file, settings_of_images
+from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
-from lptpp.config.validate import check_keys, expected, written
+from lptpp.config.validate import check_environment, check_keys, expected, written
 from lptpp.utils.errors import UserError, did_you_mean
 
 COMMAND_LINE = "command line"
 LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2.dual.loss")
 
 
-def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Return the settings of a YAML file with `key=value` overrides.
+def load_settings(source: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Return the settings of a new or resumed run.
 
-    Raises `UserError` for a missing or broken file, an unknown key (naming its nearest neighbor) or a wrong value.
+    `source` is a YAML file, the name of a preset, a run folder, or a folder of images, which stands for the preset
+    `folder` with its `data.root` and `run`. `overrides` are `key=value`.
+
+    Raises:
+        UserError: a missing or broken file, an unknown key (with the nearest known one), a wrong value, or a file or
+            library that the settings need and that is missing.
     """
+    if is_run(source):
+        settings = saved_settings(_config_of(Path(source)), [f"run={source}", *overrides])
+    elif is_image_folder(source):
+        settings = _new("folder", overrides, settings_of_images(source))
+    else:
+        settings = _new(source, overrides)
+    check_environment(settings)
+    return settings
+
+
+def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
+    """Return the settings that a run folder was made with, with the folder's current path as `run`.
+
+    Raises:
+        UserError: it is not a run folder; otherwise as `load_settings`.
+    """
+    path = _config_of(folder)
+    check_format(folder)
+    return saved_settings(path, [*overrides, f"run={folder}"])
+
+
+def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
+    """Return the settings in a run's `config.yaml`; they are complete, so the method is not applied again.
+
+    Raises `UserError` as `load_settings`, but does not check that files and libraries exist.
+    """
+    given, from_line = _read_both(Path(path), overrides)
+    with _as_user_error(str(path)):
+        settings = OmegaConf.merge(_without_options(), given)
+    with _as_user_error(COMMAND_LINE):
+        _check_experts(from_line, list(settings.experts), settings)
+        settings = _over(settings, from_line)
+    return _finished(settings, str(path))
+
+
+def _config_of(folder: Path) -> Path:
+    path = folder / SETTINGS
+    if not path.is_file():
+        raise UserError(f"{folder} contains no {SETTINGS}: it is not a run folder written by `lptpp fit`.")
+    return path
+
+
+def _new(source: str | Path, overrides: Sequence[str], added: Any = None) -> Settings:
+    path = settings_file(source)
     given, from_line = _read_both(path, overrides)
-    with _told_as_user_error(str(path)):
+    given = given if added is None else OmegaConf.merge(given, added)  # type: ignore[assignment]
+    with _as_user_error(str(path)):
         settings = _over(OmegaConf.structured(Settings), given)
         if not settings.experts:
             settings.experts = default_experts()
-    with _told_as_user_error(COMMAND_LINE):
+    with _as_user_error(COMMAND_LINE):
         known = list(settings.experts)
         settings = _over(settings, {key: from_line[key] for key in ("method", "use_experts") if key in from_line})
         settings = apply_method(settings, settings.method, list(settings.use_experts))
@@ -37,22 +89,8 @@ def load_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     return _finished(settings, str(path))
 
 
-def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
-    """Return the settings that a run wrote down; they are complete, so no method is applied to them again.
-
-    Raises `UserError` as `load_settings` does.
-    """
-    given, from_line = _read_both(path, overrides)
-    with _told_as_user_error(str(path)):
-        settings = _merged(_without_options(), given)
-    with _told_as_user_error(COMMAND_LINE):
-        _check_experts(from_line, list(settings.experts), settings)
-        settings = _over(settings, from_line)
-    return _finished(settings, str(path))
-
-
 def to_yaml(settings: Settings) -> str:
-    """Return the settings as YAML that `saved_settings` reads back to the same."""
+    """Return the settings as YAML; `saved_settings` reads back equal settings."""
     return OmegaConf.to_yaml(OmegaConf.structured(settings))
 
 
@@ -69,39 +107,41 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return found
 
 
-def _read_both(path: str | Path, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
-    """Return what a file and the command line give, all of it under keys that exist."""
-    given, from_line = read_yaml(Path(path)), _parse(overrides)
+def _read_both(path: Path, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
+    """Return the content of a file and of the command line, after checking that all keys exist."""
+    given, from_line = read_yaml(path), _parse(overrides)
     for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
-        with _told_as_user_error(source):
+        with _as_user_error(source):
             check_keys(content, Settings, source)
     return given, from_line
 
 
 def read_yaml(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
-    """Return what a settings file holds, over the file that it extends; `UserError` for a missing or broken one."""
+    """Return the content of a settings file, merged over the file that it extends.
+
+    Raises:
+        UserError: the file or one that it extends is missing or broken.
+    """
     if path in children:
         raise UserError(f"Settings file {path} extends itself: remove an 'extends' line.")
     if not path.is_file():
-        known = [str(file) for file in sorted(Path("configs").glob("*.yaml"))]
-        near = did_you_mean(str(path), known) if known else "give the path of a YAML file."
-        raise UserError(f"Settings file {path} does not exist: {near}")
+        raise UserError(f"Settings file {path} does not exist.")
     try:
         content = OmegaConf.load(path)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
         raise UserError(f"Settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, DictConfig):
-        raise UserError(f"Settings file {path} should hold 'key: value' lines.")
+        raise UserError(f"Settings file {path}: expected 'key: value' lines.")
     if "extends" not in content:
         return content
-    parent = path.parent / str(content.pop("extends"))  # settings that differ in a few keys name the rest
+    parent = parent_file(path, str(content.pop("extends")))  # the settings that this file does not change
     return OmegaConf.merge(read_yaml(parent, (*children, path)), content)  # type: ignore[return-value]
 
 
 def _parse(overrides: Sequence[str]) -> DictConfig:
     for override in overrides:
         if "=" not in override.lstrip("="):
-            raise UserError(f"Setting {override!r} is not of the form key=value, for example phase1.epochs=5.")
+            raise UserError(f"Setting {override!r}: expected key=value, for example phase1.epochs=5.")
     try:
         return OmegaConf.from_dotlist(list(overrides))
     except (YAMLError, OmegaConfBaseException) as error:
@@ -109,24 +149,16 @@ def _parse(overrides: Sequence[str]) -> DictConfig:
 
 
 def _over(below: Any, above: Any) -> Any:
-    """Return `below` with `above` laid over it; where a loss changes, the options of the one before are dropped."""
+    """Return `below` overridden by `above`; a loss of another name does not inherit the options."""
     for key in LOSS_KEYS:
         name, loss = OmegaConf.select(OmegaConf.create(above), f"{key}.name"), OmegaConf.select(below, key)
         if name not in (None, loss.name):
             loss.options = {}
-    return _merged(below, above)
-
-
-def _merged(below: Any, above: Any) -> Any:
-    """Return OmegaConf's merge; what it says as a plain TypeError, without the key, becomes an error of its own."""
-    try:
-        return OmegaConf.merge(below, above)
-    except TypeError as error:
-        raise ConfigTypeError("a list stands where key: value pairs belong, or the other way round") from error
+    return OmegaConf.merge(below, above)
 
 
 def _without_options() -> Any:
-    """Return the defaults without options of losses: a dictionary in a complete file says all there is in it."""
+    """Return the defaults without options of losses: a saved file is complete."""
     settings: Any = OmegaConf.structured(Settings)
     for key in LOSS_KEYS:
         OmegaConf.select(settings, key).options = {}
@@ -137,22 +169,22 @@ def _check_experts(from_line: Any, known: list[str], settings: Any) -> None:
     for name in from_line.get("experts", {}):
         if name not in known:
             raise UserError(
-                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} (a settings file can add one)"
+                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} (settings files can add one)"
             )
         if name not in settings.experts:
             raise UserError(
                 f"{COMMAND_LINE}: experts.{name} is set, but method={settings.method} uses only"
-                f" {', '.join(settings.experts)}: leave it out, or choose experts with use_experts."
+                f" {', '.join(settings.experts)}: remove the setting, or select experts with use_experts."
             )
 
 
 def _finished(settings: Any, source: str) -> Settings:
-    with _told_as_user_error(source):
+    with _as_user_error(source):
         return OmegaConf.to_object(settings)  # type: ignore[return-value]
 
 
 @contextmanager
-def _told_as_user_error(source: str) -> Iterator[None]:
+def _as_user_error(source: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""Named sets of parts: every method is the same code with some parts switched off (docs/method.md)."""
+"""The methods: all use the same code, with some parts disabled (docs/method.md)."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,11 +10,11 @@ from lptpp.utils.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Method:
-    """Which experts a method uses, what it switches off in them, and its loss where it prescribes one."""
+    """The kinds of experts that a method uses, the settings that it fixes in them, and its loss if it fixes one."""
 
     kinds: tuple[str, ...]
     expert: dict[str, Any] = field(default_factory=dict)
-    loss: str | None = None  # with instance-balanced sampling alone
+    loss: str | None = None  # then with instance-balanced sampling only
 
 
 NO_PROMPTS = {"shared_prompts": 0, "group_prompts": 0}
@@ -29,12 +29,13 @@ METHODS = {
 
 
 def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConfig:
-    """Return the settings with the method's experts (or the `chosen` ones) and without the parts it does not have.
+    """Return the settings with the method's experts, or the `chosen` ones, and without the parts it does not use.
 
-    Raises `UserError` for an unknown method or expert, and where no expert is of the kind the method needs.
+    Raises:
+        UserError: an unknown method or expert, or no expert of the kind that the method needs.
     """
     if name not in METHODS:
-        raise UserError(f"method={name} is unknown: {did_you_mean(name, METHODS)}")
+        raise UserError(f"method={name}: {did_you_mean(name, METHODS)}")
     method = METHODS[name]
     settings = OmegaConf.merge(settings, {"method": name})  # type: ignore[assignment]
     keep = chosen or [key for key, expert in settings.experts.items() if expert.backbone.kind in method.kinds]
@@ -49,7 +50,9 @@ def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConf
 
 def _check_experts(keep: list[str], known: list[str], name: str, method: Method) -> None:
     if not keep:
-        raise UserError(f"method={name} needs an expert of kind {' or '.join(method.kinds)} and experts holds {known}.")
+        raise UserError(
+            f"method={name} needs an expert of kind {' or '.join(method.kinds)}; experts has {', '.join(known)}."
+        )
     for key in keep:
         if key not in known:
-            raise UserError(f"use_experts names {key}, which is not among the experts: {did_you_mean(key, known)}")
+            raise UserError(f"use_experts: there is no expert {key}: {did_you_mean(key, known)}")

@@ -1,136 +1,246 @@
-"""The settings of a run: every key, its type and its default."""
+"""The settings of a run: every key with its type, default, meaning and allowed values."""
 
+# ruff: noqa: RUF009  (`setting` returns a dataclass field)
+
+from collections.abc import Callable, Collection
+from copy import deepcopy
 from dataclasses import dataclass, field
+from typing import Any
 
+from lptpp.config.choices import (
+    LOSS_OPTIONS,
+    MIX_NAMES,
+    NOT_NEGATIVE,
+    READS,
+    SAMPLER_NAMES,
+    SHARE,
+    SOURCE_NAMES,
+    VIEW_NAMES,
+    Range,
+)
+from lptpp.config.methods import METHODS
 from lptpp.config.validate import check
+
+POSITIVE = Range(1)
+SPLIT_SHARE = Range(0, 0.9)
+OPTIMIZERS = ("sgd", "adamw")
+
+
+def setting(default: Any, meaning: str, *, choices: Collection[str] = (), within: Range | None = None) -> Any:
+    """Return a dataclass field that knows its meaning and its allowed values; None is always allowed.
+
+    Each value of a list must be one of `choices`, which may grow later.
+    """
+    metadata = {"meaning": meaning, "choices": choices, "within": within}
+    if isinstance(default, list):
+        return field(default_factory=lambda: deepcopy(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def section(factory: Callable[[], Any], meaning: str = "") -> Any:
+    """Return a dataclass field that holds more settings; without a meaning, their docstring tells it."""
+    return field(default_factory=factory, metadata={"meaning": meaning, "choices": (), "within": None})
 
 
 @dataclass
 class DataSettings:
-    """Where the pictures come from and how they are split."""
+    """Where the images come from and how they are split."""
 
-    source: str = "folder"  # or emoji, list, csv, parquet, huggingface, webdataset, inat2018, cifar10_lt, cifar100_lt
-    root: str | None = None  # folder of the pictures; huggingface: a saved data set, or its name at the hub
-    class_names: str | None = None  # a file of names, one a line, in the order of the labels
-    train_list: str | None = None  # list, csv, parquet, inat2018: a file; webdataset: shards; huggingface: a split
-    validation_list: str | None = None  # the same for the validation part
-    test_list: str | None = None  # the same for the test part
-    image_column: str | None = None  # csv, parquet, huggingface: the pictures; webdataset: a member such as jpg
-    label_column: str | None = None  # the same for the labels; webdataset: a member such as cls, or a key of json
-    split_column: str | None = None  # csv, parquet: says train, val or test; one called split by default; or none
-    factor: float | None = None  # draw the training part down to this imbalance factor; null = leave it, CIFAR: 100
-    profile: str = "exponential"  # how the class counts fall then: exponential or step
-    validation: float = 0.0  # share of each training class drawn for validation, never its last image
-    test: float = 0.2  # share drawn for the test part where the source has none
-    split_seed: int = 0  # the draw of validation and test follows from it alone
-    on_error: str = "stop"  # stop names all unreadable images; skip leaves them out and lists them in skipped.csv
-    largest_megapixels: float = 25.0  # a larger picture counts as unreadable
-    memory_gb: float = 2.0  # decoded pictures kept in memory up to this
+    source: str = setting("folder", "kind of data set", choices=SOURCE_NAMES)
+    root: str | None = setting(None, "folder of the images; huggingface: a saved data set, or its name on the Hub")
+    class_names: str | None = setting(None, "file with one class name per line, in the order of the labels")
+    train_list: str | None = setting(
+        None, "list, csv, parquet, inat2018: file of the training split; webdataset: shards; huggingface: split"
+    )
+    validation_list: str | None = setting(None, "the same for the validation split")
+    test_list: str | None = setting(None, "the same for the test split")
+    image_column: str | None = setting(
+        None, "csv, parquet, huggingface: column of the images; webdataset: member, such as jpg"
+    )
+    label_column: str | None = setting(
+        None, "csv, parquet, huggingface: column of the labels; webdataset: member, such as cls, or a key of json"
+    )
+    split_column: str | None = setting(
+        None, "csv, parquet: column with train, val or test; null: the column split, if there is one"
+    )
+    factor: float | None = setting(
+        None,
+        "subsample the training split to this imbalance factor; null: keep it as it is, CIFAR: 100",
+        within=Range(1),
+    )
+    profile: str = setting(
+        "exponential", "how class counts fall when subsampling to `factor`", choices=("exponential", "step")
+    )
+    validation: float = setting(
+        0.0, "fraction of each training class drawn for validation, never its last image", within=SPLIT_SHARE
+    )
+    test: float = setting(
+        0.2, "fraction of each class drawn for testing if the source has no test split", within=SPLIT_SHARE
+    )
+    split_seed: int = setting(0, "seed of the validation and test draws")
+    on_error: str = setting(
+        "stop",
+        "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
+        choices=("stop", "skip"),
+    )
+    largest_megapixels: float = setting(25.0, "an image with more megapixels counts as unreadable", within=Range(0.001))
+    memory_gb: float = setting(2.0, "memory for caching decoded images, in gigabytes", within=NOT_NEGATIVE)
 
 
 @dataclass
 class AugmentationSettings:
-    """What training does to a picture; evaluation does none of it."""
+    """Random changes to training images; evaluation applies none of them."""
 
-    smallest_crop: float = 0.5  # smallest share of the area a random crop keeps; 1 = no random crop
-    flip: bool = True  # mirror half of the pictures; false where that changes what they show, as with letters
-    color: float = 0.0  # strength of brightness, contrast and saturation jitter
-    cached_views: int = 0  # crops of each picture that a hybrid's stem sees, once; 0 = a new crop each time
+    smallest_crop: float = setting(
+        0.5, "smallest fraction of the area that a random crop keeps; 1: no random crop", within=Range(0.01, 1)
+    )
+    flip: bool = setting(True, "mirror images at random; false if mirroring changes their meaning, as with letters")
+    color: float = setting(0.0, "strength of brightness, contrast and saturation jitter", within=SHARE)
+    cached_views: int = setting(
+        0,
+        "random crops per image that the stem of a hybrid backbone processes once; 0: a new crop each time",
+        within=NOT_NEGATIVE,
+    )
 
 
 @dataclass
 class BackboneSettings:
-    """Which frozen ViT an expert stands on."""
+    """The frozen ViT of an expert."""
 
-    kind: str = "vision"  # vision (timm) or language (open_clip)
-    name: str = "vision_lite2"  # bundled: vision_lite2, clip_lite0; or any exact timm / open_clip name
-    weights: str | None = None  # language: pretrained tag; both: a local .safetensors file
-    image_size: int | None = None  # pixels; the backbone's own by default
+    kind: str = setting("vision", "vision (timm) or language (open_clip)", choices=("vision", "language"))
+    name: str = setting(
+        "vision_lite2", "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model"
+    )
+    weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
+    image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
 
 
 @dataclass
 class ExpertSettings:
-    """One expert: its backbone and the sizes of its parts, each removed by 0."""
+    """One expert: its backbone and the sizes of its parts; 0 removes a part."""
 
-    backbone: BackboneSettings = field(default_factory=BackboneSettings)
-    shared_prompts: int = 10  # P, for each block
-    adapter_width: int = 4  # bottleneck r of the adapters
-    adapter_scale: float = 0.1  # s
-    group_prompts: int = 10  # P of each group, for each of the last blocks
-    num_groups: int = 20  # m groups
-    top_k: int = 2  # k groups an image uses
-    group_blocks: int = 6  # K last blocks
-    head: str = "class_means"  # what the classifier starts from: class_means, text, random
-    templates: list[str] = field(default_factory=lambda: ["a photo of a {}."])  # for head: text
-    scale: float = 20.0  # s of softmax(s · cosines)
-    learning_rate_factor: float = 1.0  # on the learning rates of phases 1 and 2
-    tune_backbone: bool = False  # full fine-tuning: a baseline
+    backbone: BackboneSettings = section(BackboneSettings)
+    shared_prompts: int = setting(10, "shared prompts P per block", within=NOT_NEGATIVE)
+    adapter_width: int = setting(4, "bottleneck width r of the adapters", within=NOT_NEGATIVE)
+    adapter_scale: float = setting(0.1, "scale s of the adapters")
+    group_prompts: int = setting(10, "prompts P per group, for each of the last K blocks", within=NOT_NEGATIVE)
+    num_groups: int = setting(20, "number of groups m", within=POSITIVE)
+    top_k: int = setting(2, "groups that each image uses", within=POSITIVE)
+    group_blocks: int = setting(6, "number K of last blocks with group prompts", within=POSITIVE)
+    head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
+    templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
+    scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001))
+    learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=NOT_NEGATIVE)
+    tune_backbone: bool = setting(False, "train all weights of the backbone (full fine-tuning, a baseline)")
 
 
 @dataclass
 class LossSettings:
-    """A loss by name, with options of its own (see docs/method.md)."""
+    """A loss and its options (see docs/method.md)."""
 
-    name: str = "a_gcl"  # a_gcl, gcl, cross_entropy, logit_adjustment, ldam, focal, class_balanced
-    options: dict[str, float] = field(default_factory=dict)  # such as tau: 1.2; those left out keep their defaults
+    name: str = setting("a_gcl", "which loss", choices=LOSS_OPTIONS)
+    options: dict[str, float] = section(dict, "options of the loss, such as tau: 1.2; the others keep their defaults")
 
 
 @dataclass
 class StreamSettings:
-    """One stream of batches: how images are drawn, what they are judged by, how much that counts."""
+    """One stream of batches: its sampler, its loss, and its weight."""
 
-    sampler: str = "class_balanced"  # class_balanced, instance_balanced, square_root, effective_number
-    loss: LossSettings = field(default_factory=LossSettings)
-    weight: float = 1.0  # of its loss; that of a dual stream falls linearly over the epochs; 0 = no dual stream
+    sampler: str = setting("class_balanced", "how images are drawn", choices=SAMPLER_NAMES)
+    loss: LossSettings = section(LossSettings)
+    weight: float = setting(
+        1.0,
+        "weight of the loss; that of a dual stream decreases linearly over the epochs, and 0 disables it",
+        within=NOT_NEGATIVE,
+    )
+
+
+def _dual() -> StreamSettings:
+    return StreamSettings("instance_balanced", weight=0.0)
 
 
 @dataclass
 class PhaseSettings:
     """Phase 1 or 2 of every expert."""
 
-    epochs: int = 10  # each draws as many pictures as the training part holds
-    batch_size: int = 128  # pictures of one stream in a step
-    optimizer: str = "sgd"  # sgd, adamw
-    learning_rate: float = 0.02  # at a batch of 256; scales with the batch
-    weight_decay: float = 0.01  # as the optimizer takes it
-    warmup_epochs: float = 1.0  # the rate rises over these, may be 0.1, then falls to 0 along a cosine
-    main: StreamSettings = field(default_factory=StreamSettings)  # what the phase learns from
-    dual: StreamSettings = field(default_factory=lambda: StreamSettings("instance_balanced", weight=0.0))  # beside it
-    key_weight: float = 0.5  # of the key-matching term, phase 2
+    epochs: int = setting(10, "number of epochs; each draws as many images as the training split has", within=POSITIVE)
+    batch_size: int = setting(128, "images per stream and step", within=POSITIVE)
+    optimizer: str = setting("sgd", "which optimizer", choices=OPTIMIZERS)
+    learning_rate: float = setting(
+        0.02, "learning rate for a batch of 256; scales linearly with the batch size", within=NOT_NEGATIVE
+    )
+    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
+    warmup_epochs: float = setting(
+        1.0, "epochs of linear warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+    )
+    main: StreamSettings = section(StreamSettings, "the main stream of batches.")
+    dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
+    key_weight: float = setting(0.5, "weight of the key-matching term, phase 2")
 
 
 @dataclass
 class ScorerSettings:
-    """Phase 3: the scorer, on the experts' outputs computed once."""
+    """Phase 3: the scorer, trained on the experts' outputs, which are computed once."""
 
-    epochs: int = 5  # each draws as many outputs as there are, of all views
-    batch_size: int = 256  # outputs in a step
-    optimizer: str = "adamw"  # sgd, adamw
-    learning_rate: float = 0.0002  # gentle: the experts are surer of training images than they should be
-    weight_decay: float = 0.01  # as the optimizer takes it
-    warmup_epochs: float = 1.0  # as in phases 1 and 2
-    sampler: str = "class_balanced"  # as those of the streams
-    hidden: int = 256  # width of its hidden layer
-    views: int = 4  # augmented views of each training image; 0 = the image as evaluation sees it
-    held_back: float = 0.0  # share of each training class that only the scorer learns from, never its last image
-    reads: str = "features"  # what the scorer sees of an image: features, logits, both
-    mixes: str = "probabilities"  # what the weights are laid on: probabilities, logits
+    epochs: int = setting(
+        5, "number of epochs; each draws as many outputs as there are, over all views", within=POSITIVE
+    )
+    batch_size: int = setting(256, "outputs per step", within=POSITIVE)
+    optimizer: str = setting("adamw", "which optimizer", choices=OPTIMIZERS)
+    learning_rate: float = setting(
+        0.0002, "learning rate for a batch of 256; low because experts are overconfident on training images",
+        within=NOT_NEGATIVE,
+    )  # fmt: skip
+    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
+    warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=NOT_NEGATIVE)
+    sampler: str = setting("class_balanced", "how outputs are drawn", choices=SAMPLER_NAMES)
+    hidden: int = setting(256, "width of the hidden layer", within=POSITIVE)
+    views: int = setting(
+        4, "augmented views of each training image; 0: the image as in evaluation", within=NOT_NEGATIVE
+    )
+    held_back: float = setting(
+        0.0,
+        "fraction of each training class that only the scorer is trained on, never its last image",
+        within=SPLIT_SHARE,
+    )
+    reads: str = setting("features", "inputs of the scorer", choices=READS)
+    mixes: str = setting("probabilities", "what the scorer weights average", choices=MIX_NAMES)
 
 
 @dataclass
 class EvaluationSettings:
-    """What the tables at the end are made of."""
+    """The tables at the end of a run."""
 
-    split: str = "test"  # test, or validation while settings are being chosen
-    shot_thresholds: list[int] = field(default_factory=lambda: [20, 100])  # few < 20 <= medium <= 100 < many
-    balanced: int = 0  # also print the table on this many test pictures of every class that has as many; 0 = off
-    batch_size: int = 64  # pictures judged at once; a CPU is quickest with few, a GPU with many that fit in its memory
-    baselines: list[str] = field(default_factory=lambda: ["zero_shot", "linear_probe"])  # extra rows of the table
-    each_epoch: bool = False  # also measure the validation part after every epoch, for curves
-    views: str = "one"  # one, flip, five_crops: their mean as an extra row (docs/predict.md, as all below)
-    prior: str | None = None  # uniform, training, a .csv or .json file: an extra row for these class frequencies
-    assumed: str = "auto"  # what the scores assume of them: auto (from sampler and loss), or as prior
-    temperature: str = "1"  # a number, or fitted (on the validation part): an extra row with softer probabilities
+    split: str = setting(
+        "test", "split to evaluate; validation while settings are being chosen", choices=("test", "validation")
+    )
+    shot_thresholds: list[int] = setting(
+        [20, 100], "training images per class: few-shot < 20 <= medium-shot <= 100 < many-shot"
+    )
+    balanced: int = setting(
+        0,
+        "also evaluate on a balanced subset, with this many test images of every class that has as many; 0: off",
+        within=NOT_NEGATIVE,
+    )
+    batch_size: int = setting(64, "images per forward pass; small is fastest on a CPU, large on a GPU", within=POSITIVE)
+    baselines: list[str] = setting(
+        ["zero_shot", "linear_probe"],
+        "extra rows of the table",
+        choices=("zero_shot", "class_means", "linear_probe"),
+    )
+    each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
+    views: str = setting(
+        "one", "views to average at test time, as an extra row (docs/predict.md, as all below)", choices=VIEW_NAMES
+    )
+    prior: str | None = setting(
+        None, "expected class frequencies, as an extra row: uniform, training, or a .csv or .json file"
+    )
+    assumed: str = setting(
+        "auto", "class frequencies that the scores assume: auto (from sampler and loss), or as `prior`"
+    )
+    temperature: str = setting(
+        "1", "a number above 0, or fitted (on the validation split): an extra row with scaled probabilities"
+    )
 
 
 def _phase2() -> PhaseSettings:
@@ -146,22 +256,24 @@ def _phase2() -> PhaseSettings:
 class Settings:
     """All settings of a run."""
 
-    run: str = "runs/run"  # the folder that will hold everything
-    method: str = "lptpp"  # lptpp, lpt, linear_probe, vpt_deep, adaptformer, full
-    use_experts: list[str] = field(default_factory=list)  # names of experts; empty = those the method uses
-    seed: int = 0  # every draw, crop and noise of training follows from it
-    device: str = "auto"  # auto, cpu, cuda, mps
-    precision: str = "auto"  # auto (bf16 where the machine is faster in it), float32, bf16
-    workers: int = 0  # loader processes; changes speed, never results
-    tracker: str = "none"  # none, tensorboard, wandb: curves while it trains (docs/tracking.md)
-    track_every: int = 10  # steps between two lines of history.jsonl, and two points of a tracker
-    data: DataSettings = field(default_factory=DataSettings)
-    augmentation: AugmentationSettings = field(default_factory=AugmentationSettings)
-    experts: dict[str, ExpertSettings] = field(default_factory=dict)  # by name; empty = visual and language, bundled
-    phase1: PhaseSettings = field(default_factory=PhaseSettings)
-    phase2: PhaseSettings = field(default_factory=_phase2)
-    phase3: ScorerSettings = field(default_factory=ScorerSettings)
-    evaluation: EvaluationSettings = field(default_factory=EvaluationSettings)
+    run: str = setting("runs/run", "run folder; holds everything that the run writes")
+    method: str = setting("lptpp", "which parts are used (docs/method.md)", choices=METHODS)
+    use_experts: list[str] = setting([], "names of the experts to use; empty: those of the method")
+    seed: int = setting(0, "seed of all random draws in training")
+    device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
+    precision: str = setting("auto", "auto: bf16 if it is faster on this machine", choices=("auto", "float32", "bf16"))
+    workers: int = setting(0, "data loader processes; affects speed, never results", within=NOT_NEGATIVE)
+    tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
+    track_every: int = setting(
+        10, "steps between two lines of history.jsonl and two points of a tracker", within=POSITIVE
+    )
+    data: DataSettings = section(DataSettings)
+    augmentation: AugmentationSettings = section(AugmentationSettings)
+    experts: dict[str, ExpertSettings] = section(dict, "experts by name; empty: visual and language, both bundled")
+    phase1: PhaseSettings = section(PhaseSettings, "phase 1: shared prompts, adapters and classifier.")
+    phase2: PhaseSettings = section(_phase2, "phase 2: group prompts, keys and classifier.")
+    phase3: ScorerSettings = section(ScorerSettings)
+    evaluation: EvaluationSettings = section(EvaluationSettings)
 
     def __post_init__(self) -> None:
         check(self)

@@ -1,4 +1,4 @@
-"""The class counts as a chart for the terminal: 80 columns and about 40 lines, for 2 classes as for 10,000."""
+"""A chart of class counts for the terminal: 80 columns and about 40 lines for any number of classes."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,15 +10,15 @@ from rich.text import Text
 
 from lptpp.data.statistics import describe_shots, shots
 
-ROWS = 40
-NAMES, COUNTS, BARS = 30, 13, 33  # the widths of the columns, with two spaces between them
+LINES = 40
+NAMES, COUNTS, BARS = 30, 13, 33  # column widths, with two spaces between columns
 COLORS = {"many": "blue", "medium": "yellow", "few": "red"}
 
 
-def chart(names: Sequence[str], counts: np.ndarray, shot_thresholds: tuple[int, int]) -> Group:
+def chart(names: Sequence[str], counts: np.ndarray, shot_thresholds: Sequence[int]) -> Group:
     """Return a bar for each class by its training images (C,), largest first, with a heading for each shot.
 
-    Where there are more than `ROWS` classes a bar is several neighbors' mean; none goes across a shot border.
+    With more than `LINES` classes, a bar is the mean of several neighboring classes of one shot.
     """
     kinds, order = shots(counts, shot_thresholds), np.argsort(-counts, kind="stable")
     ranks = np.empty(len(counts), int)
@@ -44,22 +44,22 @@ def _bars(members: np.ndarray, ranks: np.ndarray, names: Sequence[str], counts: 
     table.add_column(width=COUNTS, no_wrap=True, justify="right")
     table.add_column(width=BARS)
     largest = float(counts.max())
-    for some in _neighbours(members, len(counts)):
-        mean = float(counts[some].mean())
-        length = max(mean, largest / BARS / 8) if mean else 0.0  # an eighth of a letter, the least that shows
+    for group in _neighbors(members, len(counts)):
+        mean = float(counts[group].mean())
+        length = max(mean, largest / BARS / 8) if mean else 0.0  # an eighth of a character is the shortest visible bar
         bar = Bar(largest, 0, length, width=BARS, color=color)
-        table.add_row(_label(some, ranks, names), _range(counts[some]), bar)
+        table.add_row(_label(group, ranks, names), _range(counts[group]), bar)
     return table
 
 
-def _neighbours(members: np.ndarray, classes: int) -> Iterator[np.ndarray]:
-    rows = len(members) if classes <= ROWS else max(round(ROWS * len(members) / classes), 1)
+def _neighbors(members: np.ndarray, classes: int) -> Iterator[np.ndarray]:
+    rows = len(members) if classes <= LINES else max(round(LINES * len(members) / classes), 1)
     return iter(np.array_split(members, rows))
 
 
-def _label(some: np.ndarray, ranks: np.ndarray, names: Sequence[str]) -> Text:
-    name = " ".join(names[some[0]].split())
-    return Text(name if len(some) == 1 else f"{ranks[some[0]]:,}–{ranks[some[-1]]:,}: {name}, …")
+def _label(group: np.ndarray, ranks: np.ndarray, names: Sequence[str]) -> Text:
+    name = " ".join(names[group[0]].split())
+    return Text(name if len(group) == 1 else f"{ranks[group[0]]:,}–{ranks[group[-1]]:,}: {name}, …")
 
 
 def _range(counts: np.ndarray) -> str:

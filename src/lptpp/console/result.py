@@ -1,4 +1,4 @@
-"""What the command line prints of a run."""
+"""What the terminal shows after `fit` and `evaluate`, and after `predict`."""
 
 from pathlib import Path
 from typing import Any
@@ -11,77 +11,92 @@ from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
 from lptpp.evaluation.intervals import untested
-from lptpp.evaluation.table import BALANCED
+from lptpp.evaluation.table import BALANCED, ResultRow
+from lptpp.prediction.predict import Summary
 
 EXAMPLES = 3
 
 
 def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
-    """Print the shot tables, the share of tuned parameters, three predictions, and where the rest is.
-
-    The table of the balanced part comes first where there is one.
-    """
+    """Print the shot tables (balanced first), parameters, example predictions and the paths of the files."""
     _show_balanced(console, metrics)
-    images, split = f"{metrics['images']:,}", metrics["split"]
-    title = f"{metrics['method']}: accuracy in % on the {split} part ({images} images, seed {metrics['seed']})"
-    console.print(shot_table(metrics["rows"], title, (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1])))
-    if message := untested(metrics):
-        console.print(f"Classes without a picture in the {split} part: {message}.")
-    _show_tuned(console, metrics)
+    size = f"{metrics['images']:,} images, seed {metrics['seed']}"
+    title = f"{metrics['method']}: accuracy in % on the {metrics['split']} split ({size})"
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
+    if missing := untested(metrics):
+        console.print(f"Classes without images in the {metrics['split']} split: {missing}.")
+    _show_parameters(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
-    console.print(f"Three predictions of {metrics['result']}:")
-    for row in _examples(folder / "predictions.csv"):
-        mark = "right" if row["true"] == row["label_1"] else f"wrong, it is {row['true']}"
-        console.print(f"  {Path(row['image']).name}: {row['label_1']}, {float(row['probability_1']):.0%} sure ({mark})")
+    _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
     console.print(f"Report: {folder / 'report.html'}")
 
 
 def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
-    if not (balanced := metrics.get("balanced")):  # off, or a run folder from before it was there
+    if not (balanced := metrics.get("balanced")):
         return
     split = metrics["split"]
-    message = describe_balanced(balanced, split)
+    description = describe_balanced(balanced, split)
     if not balanced["rows"]:
-        console.print(message)
+        console.print(description)
         return
-    images = f"{balanced['pictures'] * balanced['classes']:,} images"
-    title = f"{metrics['method']}: accuracy in % on the balanced {split} part ({images}, seed {metrics['seed']})"
-    shot_thresholds = (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1])
-    console.print(shot_table(balanced["rows"], title, shot_thresholds, BALANCED, message))
+    size = f"{balanced['images_per_class'] * balanced['classes']:,} images, seed {metrics['seed']}"
+    title = f"{metrics['method']}: accuracy in % on the balanced {split} split ({size})"
+    console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description))
 
 
-def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) -> None:
-    """Propose borders that part the classes where the present ones have all of them few-shot."""
-    counts = np.array([int(row["training_images"]) for row in read_rows(folder / "per_class.csv")])
-    shot_thresholds = suggested_thresholds(counts)
-    if result["many"] is None and result["medium"] is None and shot_thresholds:
-        command = f"lptpp evaluate {folder} evaluation.shot_thresholds=[{shot_thresholds[0]},{shot_thresholds[1]}]"
-        console.print(f"All tested classes are few-shot by these borders; to part them: {command}")
-
-
-def _show_tuned(console: Console, metrics: dict[str, Any]) -> None:
-    tuned, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
+def _show_parameters(console: Console, metrics: dict[str, Any]) -> None:
+    trainable, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
     without = metrics["tuned_share_without_classifiers_percent"]
     console.print(
-        f"Tuned: {tuned:,} parameters beside {frozen:,} frozen ones, {metrics['tuned_share_percent']:.1f} %"
-        f" ({without:.1f} % without the classifiers)."
+        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f} %;"
+        f" {without:.1f} % without the classifiers)"
     )
 
 
 def _show_weights(console: Console, weights: dict[str, dict[str, float | None]]) -> None:
-    message = [
-        f"{shot} " + " / ".join(f"{name} {value:.2f}" for name, value in of_shot.items() if value is not None)
+    shown = [
+        f"{shot} " + " / ".join(f"{name} {value:.2f}" for name, value in of_shot.items())
         for shot, of_shot in weights.items()
         if None not in of_shot.values()
     ]
-    console.print(f"The scorer's mean weights: {'; '.join(message)}.")
+    console.print(f"Mean scorer weights: {'; '.join(shown)}")
 
 
-def _examples(path: Path) -> list[dict[str, str]]:
-    """Return three predictions spread over the file."""
+def _show_examples(console: Console, path: Path, result: ResultRow) -> None:
+    """Print three predictions spread over the file."""
     rows = read_rows(path)
     step = max(len(rows) // EXAMPLES, 1)
-    return rows[step // 2 :: step][:EXAMPLES]
+    console.print(f"Example predictions of {result.title}:")
+    for row in rows[step // 2 :: step][:EXAMPLES]:
+        verdict = "correct" if row["true"] == row["label_1"] else f"wrong, true class: {row['true']}"
+        probability = float(row["probability_1"])
+        console.print(f"  {Path(row['image']).name}: {row['label_1']} ({probability:.0%}), {verdict}")
+
+
+def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) -> None:
+    """Suggest shot thresholds that yield three groups if the present ones make all classes few-shot."""
+    counts = np.array([int(row["training_images"]) for row in read_rows(folder / "per_class.csv")])
+    thresholds = suggested_thresholds(counts)
+    if result["many"] is None and result["medium"] is None and thresholds:
+        command = f"lptpp evaluate {folder} evaluation.shot_thresholds=[{thresholds[0]},{thresholds[1]}]"
+        console.print(f"All tested classes are few-shot. To split them into groups, run: {command}")
+
+
+def show_summary(console: Console, summary: Summary, output: Path) -> None:
+    """Print the first predictions and the first unreadable images of `predict`, and the number of each."""
+    for row in summary.predicted:
+        best = f"{row['label_1']} ({row['probability_1']:.0%})"
+        console.print(f"{row['image']}: {best if row['prediction'] is not None else f'uncertain, possibly {best}'}")
+    _show_more(console, summary.rows - summary.unreadable - len(summary.predicted))
+    for row in summary.failed:
+        console.print(f"{row['image']}: {row['error']}")
+    _show_more(console, summary.unreadable - len(summary.failed))
+    console.print(f"{summary.rows:,} images, {summary.unreadable:,} unreadable. Predictions: {output}")
+
+
+def _show_more(console: Console, number: int) -> None:
+    if number:
+        console.print(f"… and {number:,} more")

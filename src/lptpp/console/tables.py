@@ -1,43 +1,85 @@
-"""The shot table of one run."""
+"""The shot table of a run, and the comparison of several runs."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from lptpp.data.statistics import describe_shots
-from lptpp.evaluation.table import COLUMNS, best_cells, one_decimal
+from lptpp.evaluation.compare import ComparedRun, Spread, describe_runs, differences, seed_groups
+from lptpp.evaluation.costs import COSTS
+from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, one_decimal
 
 
 def shot_table(
     rows: Mapping[str, Mapping[str, Any]],
     title: str,
-    shot_thresholds: tuple[int, int],
+    shot_thresholds: Sequence[int],
     columns: Mapping[str, str] = COLUMNS,
     caption: str = "",
 ) -> Table:
-    """Return a table of one line for each name and its `shot_accuracy` result (percent), the best in bold.
+    """Return the shot table of metrics by row key (as in metrics.json), with the best accuracies in bold.
 
-    `columns` are headings by the key of a result; `caption` comes above the borders.
+    `columns` are headings by metric; `caption` precedes the description of the shot thresholds.
     """
-    message = f"{caption}\n{describe_shots(shot_thresholds)}".strip()
-    table = Table(title=Text(title), caption=Text(message))
+    table = Table(title=Text(title), caption=Text(f"{caption}\n{describe_shots(shot_thresholds)}".strip()))
     table.add_column("")
     add_metric_columns(table, columns)
     best = best_cells(rows.values())
-    for name, row in rows.items():
-        table.add_row(Text(name), *metric_cells(row, best, columns))
+    for key, row in rows.items():
+        table.add_row(Text(ResultRow.parse(key).title), *metric_cells(row, best, columns))
     return table
 
 
 def add_metric_columns(table: Table, columns: Mapping[str, str] = COLUMNS) -> None:
-    """Add a column for each metric."""
+    """Add a right-aligned column for each metric."""
     for heading in columns.values():
         table.add_column(heading, justify="right")
 
 
 def metric_cells(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[str, str] = COLUMNS) -> list[Text]:
-    """Return the printed metrics of a row, those that equal the best in bold."""
+    """Return the printed metrics of a row; those equal to the best of their column are bold."""
     printed = {key: one_decimal(row.get(key)) for key in columns}
     return [Text(cell, style="bold" if cell == best.get(key) else "") for key, cell in printed.items()]
+
+
+def comparison_table(runs: Sequence[ComparedRun]) -> Table:
+    """Return a table with a section for each run, or group of runs that differ only in their seed.
+
+    The caption names split, shot thresholds and seeds. If the runs are not comparable, it says so and nothing is bold.
+    """
+    reasons, groups = list(differences(runs)), list(seed_groups(runs))
+    table = Table(title="Comparison of runs", caption=Text(" ".join(reasons) or describe_runs(runs)))
+    table.add_column("Row", min_width=14, overflow="fold")
+    add_metric_columns(table)
+    measures = [row.measures for group in groups for row in group.rows]
+    costs = [key for key in COSTS if any(row[key] for row in measures)]  # no empty columns
+    for key in costs:
+        table.add_column(COSTS[key], justify="right")
+    means = [{key: found and found.mean for key, found in row.items()} for row in measures]
+    best = {} if reasons else best_cells(means)
+    for group in groups:
+        table.add_section()
+        table.add_row(Text(", ".join(group.names) + _seeds(len(group.names), 1), style="italic"))
+        for row in group.rows:
+            shown = {key: row.measures[key] for key in (*COLUMNS, *costs)}
+            table.add_row(Text(row.row.title + _seeds(row.seeds, len(group.names))), *measure_cells(shown, best))
+    return table
+
+
+def _seeds(count: int, expected: int) -> str:
+    """Return the number of seeds in parentheses if it is not the expected one."""
+    return "" if count == expected else f" ({count} {'seed' if count == 1 else 'seeds'})"
+
+
+def measure_cells(measures: Mapping[str, Spread | None], best: Mapping[str, str]) -> Iterator[Text]:
+    """Yield the printed measures of a row: accuracies with one decimal, the best in bold; costs as whole numbers."""
+    for key, found in measures.items():
+        if found is None:
+            yield Text(MISSING)
+        elif key in COSTS:
+            yield Text(f"{found.mean:,.0f}")
+        else:
+            bold = key in ACCURACIES and one_decimal(found.mean) == best.get(key)
+            yield Text(str(found), style="bold" if bold else "")

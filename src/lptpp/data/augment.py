@@ -1,4 +1,4 @@
-"""The random transform of training pictures: a whole batch at once, the randomness of each from its own key."""
+"""Random augmentation of training images: a batch at a time, each image by its own random key."""
 
 import math
 from collections.abc import Sequence
@@ -8,79 +8,81 @@ import torch
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
-from lptpp.data.transforms import KERNELS, center, interpolation_mode, resample
+from lptpp.data.transforms import KERNELS, interpolation_mode, resample, resize_and_crop
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import uniforms
 
-TRIES = 10  # boxes drawn before the largest that fits is taken
-MIRROR, COLORS, PLACE = 0, slice(1, 4), slice(4, 6)  # what the random numbers of a picture are for; then the boxes
+TRIES = 10  # random boxes tried before the fallback
+MIRROR, COLORS, PLACE = 0, slice(1, 4), slice(4, 6)  # use of an image's random numbers; the rest are box sizes
 NUMBERS = 6 + 2 * TRIES
-RATIOS = (3 / 4, 4 / 3)  # width over height of a box
-LARGEST = 160  # pixels of a side up to which two matrix products beat a call for each picture
+RATIOS = (3 / 4, 4 / 3)  # allowed width over height of a box
+LARGEST = 160  # pixels of the longer side up to which two matrix products are faster than a call per image
 
 
 class Augmentation:
-    """Random crop, mirror image, color, and normalization, as one backbone wants its pictures.
+    """Random crop, horizontal flip, color jitter and normalization to a backbone's input.
 
-    `smallest_crop` is the smallest share of the area that a random crop keeps (1 = no random crop but the
-    geometry of evaluation); `flip` mirrors half of the images; `color` is the strength of changes to
-    brightness, contrast and saturation (0 = none).
+    `smallest_crop` is the smallest share of the area that a random crop keeps (1 = center crop as in evaluation);
+    `flip` mirrors half of the images; `color` is the strength of the brightness, contrast and saturation jitter
+    (0 = none).
 
     Raises:
-        UserError: `smallest_crop` is not in (0, 1], `color` is negative, the interpolation is unknown.
+        UserError: `smallest_crop` is not in (0, 1], `color` is negative, or the interpolation is unknown.
     """
 
     def __init__(self, preprocessing: Preprocessing, smallest_crop: float, flip: bool, color: float) -> None:
         if not 0 < smallest_crop <= 1:
-            raise UserError(f"The smallest crop is a share of the image, above 0 and at most 1, not {smallest_crop}.")
+            raise UserError(f"The smallest crop must be above 0 and at most 1, found {smallest_crop}.")
         if color < 0:
-            raise UserError(f"The strength of color changes must be at least 0, not {color}.")
+            raise UserError(f"The color jitter strength must be at least 0, found {color}.")
         self.preprocessing = preprocessing
         self.mode = interpolation_mode(preprocessing)
-        self.center = v2.Compose(center(preprocessing))
+        self.center = v2.Compose(resize_and_crop(preprocessing))
         self.smallest_crop, self.flip, self.color = smallest_crop, flip, color
 
-    def __call__(self, pictures: Sequence[torch.Tensor], keys: Sequence[int]) -> torch.Tensor:
-        """Return float32 (B, 3, height, width) from B pictures uint8 (3, H, W) of any size and a key for each."""
+    def __call__(self, images: Sequence[torch.Tensor], keys: Sequence[int]) -> torch.Tensor:
+        """Return float32 (B, 3, height, width) from B images uint8 (3, H, W) of any size, with a key for each."""
         numbers = uniforms(np.array(keys), NUMBERS)  # (B, NUMBERS)
-        images = self._geometry(pictures, numbers) / 255
+        crops = self._crop(images, numbers) / 255
         if self.flip:
             mirrored = torch.from_numpy(numbers[:, MIRROR] < 0.5)[:, None, None, None]
-            images = torch.where(mirrored, images.flip(-1), images)
+            crops = torch.where(mirrored, crops.flip(-1), crops)
         if self.color:
             low = max(0.0, 1 - self.color)
             factors = low + (1 + self.color - low) * numbers[:, COLORS]
-            images = colored(images, torch.from_numpy(factors).float())
-        return v2.functional.normalize(images, list(self.preprocessing.mean), list(self.preprocessing.std))
+            crops = adjust_colors(crops, torch.from_numpy(factors).float())
+        return v2.functional.normalize(crops, list(self.preprocessing.mean), list(self.preprocessing.std))
 
-    def _geometry(self, pictures: Sequence[torch.Tensor], numbers: np.ndarray) -> torch.Tensor:
+    def _crop(self, images: Sequence[torch.Tensor], numbers: np.ndarray) -> torch.Tensor:
+        """Return float32 crops (B, 3, height, width) with values from 0 to 255."""
         if self.smallest_crop == 1:
-            return torch.stack([self.center(picture) for picture in pictures]).float()
-        shapes = np.array([picture.shape[1:] for picture in pictures])  # (B, 2)
+            return torch.stack([self.center(image) for image in images]).float()
+        shapes = np.array([image.shape[1:] for image in images])  # (B, 2)
         boxes = torch.from_numpy(random_boxes(shapes, self.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :]))
-        images = torch.empty(len(pictures), 3, *self.preprocessing.size)
+        crops = torch.empty(len(images), 3, *self.preprocessing.size)
         for shape in np.unique(shapes, axis=0):
             alike = np.flatnonzero((shapes == shape).all(1)).tolist()
-            images[alike] = self._crops([pictures[i] for i in alike], boxes[alike])
-        return images
+            crops[alike] = self._resized_crops([images[i] for i in alike], boxes[alike])
+        return crops
 
-    def _crops(self, pictures: list[torch.Tensor], boxes: torch.Tensor) -> torch.Tensor:
+    def _resized_crops(self, images: list[torch.Tensor], boxes: torch.Tensor) -> torch.Tensor:
+        """Return the crops of images of one size."""
         size, interpolation = self.preprocessing.size, self.preprocessing.interpolation
-        if max(pictures[0].shape) <= LARGEST and interpolation in KERNELS:
-            return resample(torch.stack(pictures), boxes, size, interpolation)
+        if max(images[0].shape) <= LARGEST and interpolation in KERNELS:
+            return resample(torch.stack(images), boxes, size, interpolation)
         crops = [
-            v2.functional.resized_crop(picture.float(), *box, size, self.mode, antialias=True)
-            for picture, box in zip(pictures, boxes.tolist(), strict=True)
+            v2.functional.resized_crop(image.float(), *box, size, self.mode, antialias=True)
+            for image, box in zip(images, boxes.tolist(), strict=True)
         ]
         return torch.stack(crops)
 
 
 def random_boxes(shapes: np.ndarray, smallest: float, place: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Return boxes (B, 4) int64 of top, left, height, width in pictures of `shapes` (B, 2), height and width.
+    """Return boxes (B, 4) int64 of top, left, height, width in images of `shapes` (B, 2), height and width.
 
-    Each is the first of `TRIES` that fits: its share of the area and the logarithm of its ratio are uniform, as in
-    torchvision's RandomResizedCrop; where none fits, the largest in the middle whose ratio is allowed. `place` (B, 2)
-    and `sizes` (B, 2·TRIES) hold uniform numbers in [0, 1).
+    As in torchvision's RandomResizedCrop, the share of the area (at least `smallest`) and the logarithm of the aspect
+    ratio are uniform, and the first of `TRIES` boxes that fits is taken; if none fits, the largest centered box with an
+    allowed ratio. `place` (B, 2) and `sizes` (B, 2·TRIES) are uniform numbers in [0, 1).
     """
     high, wide = shapes[:, :1], shapes[:, 1:]  # (B, 1) each
     area = high * wide * (smallest + (1 - smallest) * sizes[:, :TRIES])  # (B, TRIES)
@@ -99,8 +101,8 @@ def _largest(shapes: np.ndarray) -> np.ndarray:
     return np.stack([np.minimum(high, (wide / RATIOS[0]).round()), np.minimum(wide, (high * RATIOS[1]).round())], 1)
 
 
-def colored(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
-    """Change brightness, contrast and saturation of images (B, 3, H, W) in 0 to 1 by factors (B, 3), in that order."""
+def adjust_colors(images: torch.Tensor, factors: torch.Tensor) -> torch.Tensor:
+    """Scale brightness, contrast and saturation of images (B, 3, H, W) in [0, 1] by factors (B, 3), in that order."""
     brightness, contrast, saturation = factors[:, :, None, None, None].unbind(1)
     images = (images * brightness).clamp(0, 1)
     mean = v2.functional.rgb_to_grayscale(images).mean((1, 2, 3), keepdim=True)

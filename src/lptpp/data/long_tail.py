@@ -1,9 +1,9 @@
-"""A long tail drawn from the training part of a data set.
+"""Subsamples the training split to a long-tailed class distribution.
 
-With imbalance factor f, C classes and n images in the largest, the class at place c keeps
+With imbalance factor f, C classes and n images in the largest one, class c (from 0) keeps
 
     exponential:  floor(n / f^(c / (C - 1)))
-    step:         n in the first half of the classes, floor(n / f) in the others
+    step:         n in the first half of the classes, floor(n / f) in the second
 
 (Cao et al., "Learning Imbalanced Datasets with Label-Distribution-Aware Margin Loss", arXiv 1906.07413).
 """
@@ -12,39 +12,39 @@ from dataclasses import replace
 
 import numpy as np
 
-from lptpp.data.dataset import Collection, Split
+from lptpp.data.dataset import ImageDataset, Split
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.random import generator
 
 PROFILES = ("exponential", "step")
 
 
-def draw_long_tail(collection: Collection, factor: float, profile: str, seed: int) -> Collection:
-    """Return the collection with its training part drawn down to the counts of `tail_by_size`.
+def draw_long_tail(dataset: ImageDataset, factor: float, profile: str, seed: int) -> ImageDataset:
+    """Return the data set with its training split subsampled to `sorted_long_tail_sizes`.
 
     Raises:
         UserError: a factor below 1, an unknown profile.
     """
-    sizes = tail_by_size(collection.counts(), factor, profile)
-    return replace(collection, train=draw_sizes(collection.train, sizes, seed))
+    sizes = sorted_long_tail_sizes(dataset.counts(), factor, profile)
+    return replace(dataset, train=draw_sizes(dataset.train, sizes, seed))
 
 
-def tail_by_size(counts: np.ndarray, factor: float, profile: str) -> np.ndarray:
-    """Return how many images each class keeps, (C,) int64, where the largest class comes first in the profile.
+def sorted_long_tail_sizes(counts: np.ndarray, factor: float, profile: str) -> np.ndarray:
+    """Return the number of images each class keeps, (C,) int64, with classes ranked by size, the largest first.
 
-    Classes of equal counts (C,) stay in their order. A class keeps at least 1 image and at most all it has; one
-    without an image has no place in the profile.
+    Ties keep the class order. A class keeps at least 1 and at most all of its images; classes without images are
+    not ranked. `counts` is (C,).
     """
     order = np.argsort(-counts, kind="stable")[: np.count_nonzero(counts)]  # (classes with an image,)
     sizes = np.zeros_like(counts)
-    sizes[order] = np.maximum(long_tail(counts[order], factor, profile), 1)
+    sizes[order] = np.maximum(long_tail_sizes(counts[order], factor, profile), 1)
     return sizes
 
 
-def long_tail(counts: np.ndarray, factor: float, profile: str) -> np.ndarray:
-    """Return how many images each class keeps, (C,) int64: the formulas above in class order, at most `counts` (C,)."""
+def long_tail_sizes(counts: np.ndarray, factor: float, profile: str) -> np.ndarray:
+    """Return the number of images each class keeps, (C,) int64, in the given class order; at most `counts` (C,)."""
     if factor < 1:
-        raise UserError(f"data.factor is the largest class over the smallest, so at least 1, not {factor}.")
+        raise UserError(f"data.factor (largest over smallest class) must be at least 1, found {factor}.")
     if profile not in PROFILES:
         raise UserError(f"Unknown data.profile {profile!r}: {did_you_mean(profile, PROFILES)}")
     classes = len(counts)
@@ -54,7 +54,7 @@ def long_tail(counts: np.ndarray, factor: float, profile: str) -> np.ndarray:
 
 
 def draw_sizes(split: Split, sizes: np.ndarray, seed: int) -> Split:
-    """Return `sizes[c]` images of every class c, drawn without replacement, in their former order; sizes: (C,)."""
+    """Return `sizes[c]` random images of every class c, without replacement, in their original order; sizes: (C,)."""
     drawn = [
         generator(seed, "long tail", label).choice(np.flatnonzero(split.labels == label), size, replace=False)
         for label, size in enumerate(sizes)

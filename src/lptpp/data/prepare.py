@@ -1,58 +1,58 @@
-"""The data of a run: loaded, checked picture by picture, and cleared of what cannot be read."""
+"""The data set of a run: loaded by its settings and cleared of unreadable images."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
 from lptpp.config import Settings
-from lptpp.data.cache import check
-from lptpp.data.dataset import Collection
-from lptpp.data.sources import load_collection
+from lptpp.data.check import check_images, check_progress
+from lptpp.data.dataset import ImageDataset
+from lptpp.data.sources import read_source
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
-from lptpp.utils.progress import progress_bar
 
 log = logging.getLogger("lptpp")
 
 
-def collection_of(settings: Settings) -> Collection:
-    """Return the data set that the settings name, with its parts drawn; no picture is opened yet.
+def load_dataset(settings: Settings) -> ImageDataset:
+    """Return the data set of `settings.data` with all its splits. No image is opened.
 
-    Raises `UserError` for whatever is wrong with its files.
+    Raises:
+        UserError: the files that describe the data set are missing or invalid.
     """
     arguments = asdict(settings.data)
-    return load_collection(arguments.pop("source"), arguments.pop("validation"), **arguments)
+    return read_source(arguments.pop("source"), arguments.pop("validation"), **arguments)
 
 
-def checked(collection: Collection, settings: Settings, report: Path) -> Collection:
-    """Return the collection without unreadable pictures; they stop the run, or are listed in the file `report`.
+def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> ImageDataset:
+    """Return the data set without unreadable images, which are listed in the CSV file `report`.
 
-    Raises `UserError` that names all of them where `data.on_error` is stop, or where there is no part to evaluate on.
+    Raises:
+        UserError: a split that the settings need is missing, or there are unreadable images and
+            `settings.data.on_error` is "stop".
     """
-    _check_split(collection, settings.evaluation.split, f"evaluation.split={settings.evaluation.split}")
-    if settings.evaluation.each_epoch:
-        _check_split(collection, "validation", "evaluation.each_epoch=true")
-    if settings.evaluation.temperature == "fitted":
-        _check_split(collection, "validation", "evaluation.temperature=fitted")
-    parts = {name: part for name, part in collection.parts().items() if len(part)}
-    with fault_progress(sum(len(part) for part in parts.values())) as advance:
-        good, faults = check(parts, settings.data.on_error, settings.data.largest_megapixels, advance)
-    if faults:
-        log.warning("%d unreadable picture(s) are left out: see %s.", len(faults), report)
+    _require_splits(dataset, settings)
+    splits = {name: split for name, split in dataset.splits().items() if len(split)}
+    with check_progress(sum(len(split) for split in splits.values())) as advance:
+        readable, unreadable = check_images(splits, settings.data.on_error, settings.data.largest_megapixels, advance)
+    if unreadable:
+        log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         report.parent.mkdir(parents=True, exist_ok=True)
-        write_csv(report, [{"image": name, "reason": reason} for name, reason in faults])
-    return replace(collection, **good)  # type: ignore[arg-type]
+        write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])
+    return replace(dataset, **readable)  # type: ignore[arg-type]
 
 
-def _check_split(collection: Collection, split: str, wanted_by: str) -> None:
-    if not len(collection.parts().get(split, ())):
-        raise UserError(f"{wanted_by}: the data hold no {split} part; give one, or draw it by data.{split}=0.2.")
+def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
+    evaluation = settings.evaluation
+    _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
+    if evaluation.each_epoch:
+        _require_split(dataset, "validation", "evaluation.each_epoch=true")
+    if evaluation.temperature == "fitted":
+        _require_split(dataset, "validation", "evaluation.temperature=fitted")
 
 
-@contextmanager
-def fault_progress(total: int) -> Iterator[Callable[[int, int], None]]:
-    """Show the progress of looking at every picture."""
-    with progress_bar("Checking the pictures", total) as bar:
-        yield lambda done, total: bar.advance()
+def _require_split(dataset: ImageDataset, split: str, setting: str) -> None:
+    if not len(dataset.splits().get(split, ())):
+        raise UserError(
+            f"{setting}: the data set has no {split} split; provide one or set data.{split}=0.2 to draw one."
+        )

@@ -1,27 +1,29 @@
-"""How long the tail is: counts, imbalance, and the many / medium / few classes."""
+"""Class counts: imbalance, many-/medium-/few-shot groups, and the summary of a data set."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from lptpp.data.dataset import Collection, Split
+from lptpp.data.dataset import ImageDataset, Split
 
-BORDERS = (20, 100)  # the field's: few < 20 <= medium <= 100 < many
+SHOTS = ("many", "medium", "few")
+SHOT_THRESHOLDS = (20, 100)  # customary: few < 20 <= medium <= 100 < many
 
 
-def shots(counts: np.ndarray, shot_thresholds: tuple[int, int] = BORDERS) -> np.ndarray:
-    """Return "many", "medium" or "few" for every class by its training images, (C,) str.
+def shots(counts: np.ndarray, shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> np.ndarray:
+    """Return "many", "medium" or "few" for every class by its training images n, (C,) str.
 
-    few: n < borders[0] (none at all included); medium: borders[0] <= n <= borders[1]; many: n > borders[1].
+    few: n < low (also n = 0); medium: low <= n <= high; many: n > high.
     """
     low, high = shot_thresholds
     return np.where(counts > high, "many", np.where(counts >= low, "medium", "few"))
 
 
 def suggested_thresholds(counts: np.ndarray) -> tuple[int, int] | None:
-    """Return borders by which classes are many-, medium- and few-shot, about a third of them each.
+    """Return shot thresholds that put about a third of the classes into each of many, medium and few.
 
-    None where class counts (C,), those of 0 aside, take fewer than three values.
+    None if the nonzero class counts (C,) take fewer than three values.
     """
     levels = np.unique(counts[counts > 0])
     if len(levels) < 3:
@@ -31,14 +33,14 @@ def suggested_thresholds(counts: np.ndarray) -> tuple[int, int] | None:
     return int(low), int(high)
 
 
-def describe_shots(shot_thresholds: tuple[int, int] = BORDERS) -> str:
-    """Return the rule of `shots` in words, to be printed with every table."""
+def describe_shots(shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> str:
+    """Return the rule of `shots` in words, printed with every table."""
     low, high = shot_thresholds
     return f"many: more than {high} training images, medium: {low} to {high}, few: fewer than {low}"
 
 
 def imbalance_factor(counts: np.ndarray) -> float:
-    """Return the largest class count over the smallest that is not zero; counts: (C,) int, not all zero."""
+    """Return the largest class count over the smallest nonzero one; counts: (C,) int, not all zero."""
     return float(counts.max() / counts[counts > 0].min())
 
 
@@ -52,31 +54,31 @@ def gini(counts: np.ndarray) -> float:
     return float(2 * (ranks * np.sort(counts)).sum() / (classes * counts.sum()) - (classes + 1) / classes)
 
 
-def summary(collection: Collection, shot_thresholds: tuple[int, int] = BORDERS) -> dict[str, Any]:
-    """Return what to know of a data set before training; counts are of training images.
+def summary(dataset: ImageDataset, shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> dict[str, Any]:
+    """Return the summary of a data set; counts are of training images.
 
-    Keys: classes, images (by part), largest and smallest (name, count), imbalance_factor, gini, borders (in
-    words), shots (number of classes of each kind), without_training_images and, where there is a test part,
-    without_test_images (names), counts (by class name).
+    Keys: classes, images (per split), largest and smallest (name, count), imbalance_factor, gini, shot_thresholds (in
+    words), shots (number of classes per group), without_training_images and, if there is a test split,
+    without_test_images (class names), counts (by class name).
     """
-    counts, names = collection.counts(), collection.class_names
-    kinds = shots(counts, shot_thresholds)
-    tested = {} if collection.test is None else {"without_test_images": without_images(collection.test, names)}
+    counts, names = dataset.counts(), dataset.class_names
+    groups = shots(counts, shot_thresholds)
+    tested = {} if dataset.test is None else {"without_test_images": without_images(dataset.test, names)}
     return {
         "classes": len(names),
-        "images": {part: len(split) for part, split in collection.parts().items()},
+        "images": {name: len(split) for name, split in dataset.splits().items()},
         "largest": (names[counts.argmax()], int(counts.max())),
         "smallest": (names[counts.argmin()], int(counts.min())),
         "imbalance_factor": imbalance_factor(counts),
         "gini": gini(counts),
         "shot_thresholds": describe_shots(shot_thresholds),
-        "shots": {kind: int((kinds == kind).sum()) for kind in ("many", "medium", "few")},
-        "without_training_images": without_images(collection.train, names),
+        "shots": {group: int((groups == group).sum()) for group in ("many", "medium", "few")},
+        "without_training_images": without_images(dataset.train, names),
         **tested,
         "counts": {name: int(count) for name, count in zip(names, counts, strict=True)},
     }
 
 
 def without_images(split: Split, names: list[str]) -> list[str]:
-    """Return the names of the classes that have no image in a part."""
+    """Return the names of the classes without an image in a split."""
     return [name for name, count in zip(names, split.counts(len(names)), strict=True) if count == 0]

@@ -1,4 +1,4 @@
-"""From uint8 pictures (3, H, W) of any size to float32 (3, height, width) as a backbone wants to look at them."""
+"""Resizing, cropping and normalization: from uint8 images (3, H, W) of any size to a backbone's float32 input."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -10,26 +10,87 @@ from torchvision.transforms import InterpolationMode, v2
 from lptpp.backbones.base import Preprocessing
 from lptpp.utils.errors import UserError, did_you_mean
 
+INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact")
 
-def resample(pictures: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:
-    """Return float32 pictures (B, 3, height, width) from boxes of `pictures` (B, 3, H, W), values as they were.
+# B images uint8 (3, H, W), a random key for each -> float32 (B, 3, height, width)
+BatchTransform = Callable[[Sequence[torch.Tensor], Sequence[int]], torch.Tensor]
 
-    `boxes` is (B, 4) int64: top, left, height and width of what is kept, inside the picture.
+
+def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
+    """Return the transform without randomness: resize, center crop, normalize.
+
+    Raises:
+        UserError: the interpolation is not one of `INTERPOLATIONS`.
+    """
+    normalize = v2.Normalize(list(preprocessing.mean), list(preprocessing.std))
+    return v2.Compose([*resize_and_crop(preprocessing), v2.ToDtype(torch.float32, scale=True), normalize])
+
+
+def per_image(transform: Callable[[torch.Tensor], torch.Tensor]) -> BatchTransform:
+    """Return the batch transform that applies `transform` to each image and ignores the random keys."""
+    return lambda images, keys: torch.stack([transform(image) for image in images])
+
+
+def resize_and_crop(preprocessing: Preprocessing) -> list[Any]:
+    """Return the steps that resize an image and crop its center, (3, H, W) -> (3, height, width)."""
+    height, width = preprocessing.size
+    resized = (math.floor(height / preprocessing.crop_share), math.floor(width / preprocessing.crop_share))
+    mode = interpolation_mode(preprocessing)
+    resize = v2.Resize(resized, mode, antialias=True) if preprocessing.squash else ResizeToCover(resized, mode)
+    return [resize, v2.CenterCrop(preprocessing.size)]
+
+
+def interpolation_mode(preprocessing: Preprocessing) -> InterpolationMode:
+    """Return torchvision's interpolation mode; raises `UserError` if it is not one of `INTERPOLATIONS`."""
+    name = preprocessing.interpolation
+    if name not in INTERPOLATIONS:
+        raise UserError(f"Unknown interpolation {name!r}: {did_you_mean(name, INTERPOLATIONS)}")
+    return InterpolationMode(name)
+
+
+class ResizeToCover(torch.nn.Module):
+    """Resize to the smallest size that covers (height, width), keeping the aspect ratio."""
+
+    def __init__(self, size: tuple[int, int], interpolation: InterpolationMode) -> None:
+        super().__init__()
+        self.size = size
+        self.interpolation = interpolation
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the resized image, (3, H, W) -> (3, H', W')."""
+        (high, wide), (height, width) = image.shape[-2:], self.size
+        if high * width <= wide * height:
+            size = [height, int(height * wide / high)]
+        else:
+            size = [int(width * high / wide), width]
+        return v2.functional.resize(image, size, self.interpolation, antialias=True)
+
+
+def resample(images: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:
+    """Crop a box from each of `images` (B, 3, H, W) and resize it to float32 (B, 3, height, width); same value range.
+
+    Equals torchvision's antialiased `resized_crop`, as two matrix products per batch. `boxes` is (B, 4) int64: top,
+    left, height and width, inside the image.
     """
     top, left, high, wide = boxes.unbind(1)
-    down = weights(top, high, pictures.shape[2], size[0], interpolation)  # (B, height, H)
-    across = weights(left, wide, pictures.shape[3], size[1], interpolation)  # (B, width, W)
-    return down[:, None] @ (pictures.float() @ across[:, None].transpose(-2, -1))
+    down = resample_weights(top, high, images.shape[2], size[0], interpolation)  # (B, height, H)
+    across = resample_weights(left, wide, images.shape[3], size[1], interpolation)  # (B, width, W)
+    return down[:, None] @ (images.float() @ across[:, None].transpose(-2, -1))
 
 
-def weights(start: torch.Tensor, length: torch.Tensor, pixels: int, out: int, interpolation: str) -> torch.Tensor:
-    """Return how much each of `pixels` counts in each of `out` output pixels, (B, out, pixels); the sums are 1."""
+def resample_weights(
+    start: torch.Tensor, length: torch.Tensor, pixels: int, out: int, interpolation: str
+) -> torch.Tensor:
+    """Return the weight of each of `pixels` in each of `out` output pixels, (B, out, pixels); rows sum to 1.
+
+    Output pixels cover the interval of `length` (B,) pixels from `start` (B,) on.
+    """
     start, length = start[:, None, None], length[:, None, None]  # (B, 1, 1)
-    scale = length / out  # pixels an output pixel covers
+    scale = length / out  # input pixels per output pixel
     center = start + (torch.arange(out, device=start.device)[:, None] + 0.5) * scale  # (B, out, 1)
-    places = torch.arange(pixels, device=start.device)  # (pixels,)
-    kernel = KERNELS[interpolation]((places + 0.5 - center) / scale.clamp(min=1))  # wider where it shrinks
-    kernel = kernel * ((places >= start) & (places < start + length))
+    positions = torch.arange(pixels, device=start.device)  # (pixels,)
+    kernel = KERNELS[interpolation]((positions + 0.5 - center) / scale.clamp(min=1))  # wider when downsampling
+    kernel = kernel * ((positions >= start) & (positions < start + length))
     return kernel / kernel.sum(-1, keepdim=True)
 
 
@@ -45,58 +106,3 @@ def _cubic(x: torch.Tensor, a: float = -0.5) -> torch.Tensor:
 
 
 KERNELS = {"bilinear": _triangle, "bicubic": _cubic}
-
-INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact")
-
-# B pictures uint8 (3, H, W), a key of randomness for each -> float32 (B, 3, height, width)
-BatchTransform = Callable[[Sequence[torch.Tensor], Sequence[int]], torch.Tensor]
-
-
-class Cover(torch.nn.Module):
-    """Resize with the aspect kept, to the smallest size that covers (height, width)."""
-
-    def __init__(self, size: tuple[int, int], interpolation: InterpolationMode) -> None:
-        super().__init__()
-        self.size = size
-        self.interpolation = interpolation
-
-    def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        """Return the picture resized, (3, H, W) -> (3, H', W')."""
-        (high, wide), (height, width) = picture.shape[-2:], self.size
-        if high * width <= wide * height:
-            size = [height, int(height * wide / high)]
-        else:
-            size = [int(width * high / wide), width]
-        return v2.functional.resize(picture, size, self.interpolation, antialias=True)
-
-
-def evaluation_transform(preprocessing: Preprocessing) -> v2.Compose:
-    """Return the transform of images that are only looked at: resize, center crop, normalize (no randomness).
-
-    Raises:
-        UserError: the interpolation is not one of `INTERPOLATIONS`.
-    """
-    normalize = v2.Normalize(list(preprocessing.mean), list(preprocessing.std))
-    return v2.Compose([*center(preprocessing), v2.ToDtype(torch.float32, scale=True), normalize])
-
-
-def each(transform: Callable[[torch.Tensor], torch.Tensor]) -> BatchTransform:
-    """Return the transform of a batch that takes picture by picture and no randomness."""
-    return lambda pictures, keys: torch.stack([transform(picture) for picture in pictures])
-
-
-def center(preprocessing: Preprocessing) -> list[Any]:
-    """Return the steps that resize a picture and cut out its middle, (3, H, W) -> (3, height, width)."""
-    height, width = preprocessing.size
-    around = (math.floor(height / preprocessing.crop_share), math.floor(width / preprocessing.crop_share))
-    mode = interpolation_mode(preprocessing)
-    resize = v2.Resize(around, mode, antialias=True) if preprocessing.squash else Cover(around, mode)
-    return [resize, v2.CenterCrop(preprocessing.size)]
-
-
-def interpolation_mode(preprocessing: Preprocessing) -> InterpolationMode:
-    """Return torchvision's name of the interpolation; raises `UserError` where it is not one of `INTERPOLATIONS`."""
-    name = preprocessing.interpolation
-    if name not in INTERPOLATIONS:
-        raise UserError(f"Unknown interpolation {name!r}: {did_you_mean(name, INTERPOLATIONS)}")
-    return InterpolationMode(name)

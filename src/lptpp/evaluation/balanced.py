@@ -1,54 +1,55 @@
-"""The rows of the shot table on a balanced test part: equally many pictures of every class that has enough.
+"""Accuracies on a balanced part of a split: equally many images of every class that has enough of them.
 
-A test part drawn from long-tailed data is long-tailed itself, and its overall accuracy is mostly that of the large
-classes. Here each class counts the same, so that the overall accuracy is the mean over the classes.
+A test split drawn from long-tailed data is long-tailed itself, so its overall accuracy mostly reflects the large
+classes. In the balanced part every class counts the same, and overall accuracy is the mean over the classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from lptpp.data.statistics import SHOTS
 from lptpp.evaluation.evaluate import Evaluation
-from lptpp.evaluation.metrics import SHOTS, shot_accuracy
+from lptpp.evaluation.metrics import shot_accuracy
 from lptpp.utils.random import generator
 
-KEPT = ("overall", *SHOTS)
+MEASURED = ("overall", *SHOTS)
 
 
-def balanced_part(labels: np.ndarray, pictures: int, seed: int) -> np.ndarray:
-    """Draw `pictures` images, without replacement, of every class that has as many; return their places, sorted.
+def balanced_part(labels: np.ndarray, images_per_class: int, seed: int) -> np.ndarray:
+    """Draw `images_per_class` images without replacement from every class that has as many; return sorted indices.
 
-    labels: (n,) int64. The draw of a class depends on the seed and on the class alone.
+    labels: (n,) int64. The draw of a class depends only on the seed and the class.
     """
     classes, tested = np.unique(labels, return_counts=True)
     drawn = [
-        generator(seed, "balanced", int(c)).choice(np.flatnonzero(labels == c), pictures, replace=False)
-        for c in classes[tested >= pictures]
+        generator(seed, "balanced", int(c)).choice(np.flatnonzero(labels == c), images_per_class, replace=False)
+        for c in classes[tested >= images_per_class]
     ]
     return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
 
 
 def balanced_metrics(
-    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: tuple[int, int], pictures: int, seed: int
+    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: Sequence[int], images_per_class: int, seed: int
 ) -> dict[str, Any]:
-    """Return pictures (of each class), classes (how many have them), and rows: the accuracies of each, in percent.
+    """Return images_per_class, the number of classes that have them, and the accuracies of every row in percent.
 
-    counts: (C,) training images. The predictions are those of the whole part; without a class there are no rows.
+    counts: (C,) training images. `rows` is empty if no class has enough images.
     """
-    places = balanced_part(evaluation.labels, pictures, seed)
+    places = balanced_part(evaluation.labels, images_per_class, seed)
     labels, rows = evaluation.labels[places], {}
-    for name, ranking in evaluation.rankings.items() if len(places) else ():
-        best, sure = ranking.classes[places, 0], ranking.probabilities[places, 0]
-        found = shot_accuracy(best, sure, labels, counts, shot_thresholds)
-        rows[name] = {key: found[key] for key in KEPT}
-    return {"pictures": pictures, "classes": len(places) // pictures, "rows": rows}
+    for row, ranking in evaluation.rankings.items() if len(places) else ():
+        best, confidence = ranking.classes[places, 0], ranking.probabilities[places, 0]
+        found = shot_accuracy(best, confidence, labels, counts, shot_thresholds)
+        rows[str(row)] = {key: found[key] for key in MEASURED}
+    return {"images_per_class": images_per_class, "classes": len(places) // images_per_class, "rows": rows}
 
 
 def describe_balanced(balanced: Mapping[str, Any], split: str) -> str:
-    """Return in a sentence what a balanced part of `split` holds, or that no class has pictures enough for one."""
-    pictures, classes = balanced["pictures"], balanced["classes"]
-    each = f"{pictures:,} {'picture' if pictures == 1 else 'pictures'}"
+    """Return a line on the balanced part of a split: its size, or that no class has enough images."""
+    number, classes = balanced["images_per_class"], balanced["classes"]
+    images = f"{number:,} {'image' if number == 1 else 'images'}"
     if not classes:
-        return f"No class has {each} in the {split} part: evaluation.balanced={pictures} draws nothing, lower it."
-    return f"balanced {split} part: {each} of each of {classes:,} {'class' if classes == 1 else 'classes'}"
+        return f"No class has {images} in the {split} split: set evaluation.balanced to less than {number}."
+    return f"balanced {split} split: {images} from each of {classes:,} {'class' if classes == 1 else 'classes'}"

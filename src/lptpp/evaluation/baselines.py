@@ -1,4 +1,4 @@
-"""Rows to compare with that need no training of ours: zero-shot, class means, linear probe, all on frozen features."""
+"""Baselines on frozen features: zero-shot CLIP, nearest class mean, linear probe."""
 
 import warnings
 from collections.abc import Iterator
@@ -9,41 +9,46 @@ import torch.nn.functional as F
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
-from lptpp.data.cache import Pictures
+from lptpp.data.cache import ImageCache
 from lptpp.evaluation.evaluate import Ranking, best_classes
+from lptpp.evaluation.table import ResultRow
+from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
 from lptpp.utils.progress import progress_bar
 
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # sklearn's C, chosen on the validation part
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, chosen on the validation split
 
 
 def baseline_rankings(
     mixture: Mixture,
-    pictures: dict[str, Pictures],
+    pictures: dict[str, ImageCache],
     split: str,
     class_names: list[str],
     templates: dict[str, list[str]],
     wanted: list[str],
     runner: Runner,
-) -> Iterator[tuple[str, Ranking]]:
-    """Yield (row, ranking) of each baseline for every expert whose backbone is frozen and can do it."""
+) -> Iterator[tuple[ResultRow, Ranking]]:
+    """Yield (row, ranking) of the wanted baselines for every expert with a frozen backbone.
+
+    Zero-shot needs a text tower, the linear probe at least two classes with training images.
+    """
     for name, expert in mixture.experts.items():
         if expert.tune_backbone or not wanted:
             continue
-        features = {part: runner.features(expert, pictures[part], f"{name}: {part} features") for part in pictures}
+        features = {s: frozen_features(expert, pictures[s], runner, f"{name}: {s} features") for s in pictures}
         if "zero_shot" in wanted and expert.backbone.text is not None:
-            yield f"zero-shot, {name}", zero_shot(expert, features[split][0], class_names, templates[name])
+            yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
-            yield f"class means, {name}", nearest_mean(features, split, len(class_names), expert.scale)
+            yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
         if "linear_probe" in wanted and len(features["train"][1].unique()) > 1:
-            yield f"linear probe, {name}", linear_probe(features, split, len(class_names), name)
+            yield ResultRow("linear_probe", name), linear_probe(features, split, len(class_names), name)
 
 
 def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
-    """Rank classes by CLIP's own logits for features (n, F): scale · cos(image, text)."""
+    """Rank classes by CLIP's logits, scale · cos(image, text), for features (n, F)."""
     assert expert.backbone.text is not None
     vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
     logits = expert.backbone.text.logit_scale * F.normalize(features, dim=-1) @ vectors.T
@@ -60,13 +65,13 @@ def nearest_mean(
 
 
 def linear_probe(
-    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, name: str
+    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, expert: str
 ) -> Ranking:
-    """Rank classes by logistic regression on unit features; its strength is chosen on the validation part if any."""
-    unit = {part: (F.normalize(x, dim=-1).numpy(), y.numpy()) for part, (x, y) in features.items()}
+    """Rank classes by logistic regression on unit features; its strength is chosen on the validation split if any."""
+    unit = {name: (F.normalize(x, dim=-1).numpy(), y.numpy()) for name, (x, y) in features.items()}
     strengths = STRENGTHS if "validation" in unit else (10.0,)
     fitted = []
-    with progress_bar(f"{name}: linear probe", len(strengths)) as bar:
+    with progress_bar(f"{expert}: linear probe", len(strengths)) as bar:
         for strength in strengths:
             fitted.append(_fit(*unit["train"], strength))
             bar.advance()
@@ -83,5 +88,5 @@ def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticR
 
 
 def rank(probabilities: np.ndarray) -> Ranking:
-    """Return the best classes of probabilities (n, C)."""
+    """Return the most probable classes of probabilities (n, C)."""
     return best_classes(torch.from_numpy(probabilities))

@@ -1,4 +1,4 @@
-"""One temperature for the mixture's probabilities, fitted on the validation part (arXiv 1706.04599)."""
+"""Temperature scaling of the mixture's probabilities, fitted on the validation split (arXiv 1706.04599)."""
 
 import math
 from collections.abc import Iterable
@@ -10,36 +10,37 @@ import torch.nn.functional as F
 from scipy.optimize import minimize_scalar
 
 from lptpp.data.sources.files import read_json
+from lptpp.models.scorer import log_probabilities
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
 
 FILE = "temperature.json"
-RANGE = (0.05, 20.0)  # where the temperature is sought
+RANGE = (0.05, 20.0)  # search interval of the temperature
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """A temperature, the images it was fitted on, and the mean negative log-likelihood there, in nats."""
+class FittedTemperature:
+    """A temperature, the images it was fitted on, and their mean negative log-likelihood in nats."""
 
     temperature: float
     split: str
     images: int
-    loss_before: float
+    loss_before: float  # at temperature 1
     loss_after: float
-    model: str  # fingerprint of the mixture it belongs to
+    model: str  # fingerprint of the mixture
 
 
 def tempered(probabilities: torch.Tensor, temperature: float) -> torch.Tensor:
     """Return softmax(log p / T) for probabilities p (B, C): for one expert, the softmax of its logits over T."""
-    return (logarithm(probabilities) / temperature).softmax(-1)
+    return (log_probabilities(probabilities) / temperature).softmax(-1)
 
 
-def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split: str, model: str) -> Fitted:
-    """Return the temperature with the smallest negative log-likelihood of batches: probabilities (B, C), labels (B,).
+def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split: str, model: str) -> FittedTemperature:
+    """Fit the temperature that minimizes the negative log-likelihood of batches: probabilities (B, C), labels (B,).
 
-    The loss is convex in 1/T, so that one search over log T finds it.
+    The loss is convex in 1/T, so a bounded search over log T finds the minimum.
     """
-    parts = [(logarithm(probabilities).cpu(), labels.cpu()) for probabilities, labels in batches]
+    parts = [(log_probabilities(probabilities).cpu(), labels.cpu()) for probabilities, labels in batches]
     log_p, labels = (torch.cat(column) for column in zip(*parts, strict=True))  # (n, C), (n,)
 
     def loss(log_temperature: float) -> float:
@@ -47,31 +48,27 @@ def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split:
 
     bounds = [math.log(bound) for bound in RANGE]
     best = minimize_scalar(loss, bounds=bounds, method="bounded", options={"xatol": 1e-4}).x
-    return Fitted(math.exp(best), split, len(labels), loss(0.0), loss(best), model)
+    return FittedTemperature(math.exp(best), split, len(labels), loss(0.0), loss(best), model)
 
 
-def logarithm(probabilities: torch.Tensor) -> torch.Tensor:
-    """Return log p, finite also where p has rounded to zero."""
-    return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
-
-
-def write_fitted(folder: Path, fitted: Fitted) -> None:
-    """Write `temperature.json` into a run folder."""
+def write_fitted(folder: Path, fitted: FittedTemperature) -> None:
+    """Write temperature.json to a run folder."""
     write_json(folder / FILE, asdict(fitted))
 
 
-def read_fitted(folder: Path, model: str) -> Fitted:
-    """Return what `temperature.json` of a run folder holds.
+def read_fitted(folder: Path, model: str) -> FittedTemperature:
+    """Return the fitted temperature of a run folder; `model` is the fingerprint of its mixture.
 
-    Raises `UserError` where there is none, or where it was fitted to another model than that of this fingerprint.
+    Raises:
+        UserError: The file is missing or damaged, or was fitted to other weights.
     """
-    path, cure = folder / FILE, f"fit one by `lptpp evaluate {folder} evaluation.temperature=fitted`."
+    path, fix = folder / FILE, f"run `lptpp evaluate {folder} evaluation.temperature=fitted`."
     if not path.is_file():
-        raise UserError(f"{folder} holds no fitted temperature: {cure}")
+        raise UserError(f"{folder} contains no fitted temperature: {fix}")
     try:
-        fitted = Fitted(**read_json(path, "the fitted temperature"))
+        fitted = FittedTemperature(**read_json(path, "the fitted temperature"))
     except TypeError as error:
-        raise UserError(f"{path} does not hold a fitted temperature: {cure}") from error
+        raise UserError(f"{path} does not contain a fitted temperature: {fix}") from error
     if fitted.model != model:
-        raise UserError(f"{path} was fitted to other weights than {folder} holds now: {cure}")
+        raise UserError(f"{path} was fitted to different weights than those in {folder}: {fix}")
     return fitted

@@ -1,6 +1,5 @@
-"""Several runs side by side: those that differ in their seed alone as mean ± standard deviation."""
+"""Compare runs: those that differ only in their seed are summarized as mean ± standard deviation."""
 
-import csv
 import json
 import os
 import statistics
@@ -10,66 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lptpp.config import saved_settings, to_dictionary
+from lptpp.config import run_settings, to_dictionary
+from lptpp.config.run_format import check_format
 from lptpp.data.statistics import describe_shots
+from lptpp.evaluation.costs import COSTS, row_costs
 from lptpp.evaluation.files import read_metrics
-from lptpp.evaluation.table import COLUMNS, MISSING, one_decimal
-
-SPEEDS = "images_a_second.json"  # row -> images a second, where somebody measured it (benchmarks/accuracy.py --time)
-COSTS = {"tuned_parameters": "Tuned", "training_cpu_seconds": "CPU seconds", "images_a_second": "Images/s"}
-FREE = {"zero-shot": "nothing", "class means": "nothing", "linear probe": "classifier"}  # rows without a phase
-
-
-def row_costs(folder: Path, metrics: Mapping[str, Any], row: str) -> dict[str, float | None]:
-    """Return the `COSTS` of one row of a run; None for what was not recorded."""
-    speeds = folder / SPEEDS
-    known = json.loads(speeds.read_text(encoding="utf-8")) if speeds.is_file() else {}
-    return {
-        "tuned_parameters": tuned(metrics, row),
-        "training_cpu_seconds": trained_for(folder / "history.csv", row, metrics["result"]),
-        "images_a_second": known.get(row),
-    }
-
-
-def tuned(metrics: Mapping[str, Any], row: str) -> int:
-    """Return the number of parameters that were tuned for a row."""
-    kind, expert = [*row.split(", "), ""][:2]
-    parts = metrics["tuned_parts"]
-    if kind in FREE:
-        return 0 if FREE[kind] == "nothing" else parts[expert]["classifier"]
-    if expert == "phase 1":
-        return sum(count for part, count in parts[kind].items() if part != "group prompts")
-    if expert == "phase 2":
-        return sum(parts[kind].values())
-    scored = is_result(row, metrics["result"])
-    return sum(sum(one.values()) for name, one in parts.items() if name != "scorer" or scored)
-
-
-def is_result(row: str, result: str) -> bool:
-    """Say whether a row is the answer, as it is or with views, a prior or a temperature (`LPT++, flip`)."""
-    return row == result or row.startswith(f"{result}, ")
-
-
-def trained_for(history: Path, row: str, result: str) -> float | None:
-    """Return the processor seconds of the phases behind a row; the baselines' are not recorded."""
-    kind, phase = [*row.split(", "), ""][:2]
-    if kind in FREE or not history.is_file():
-        return None
-    with history.open(encoding="utf-8", newline="") as file:
-        stages = [(line["stage"], line.get("cpu_seconds") or None) for line in csv.DictReader(file)]
-    needed, scored = {"phase 1": f"{kind}/phase1", "phase 2": f"{kind}/"}.get(phase, ""), is_result(row, result)
-    seconds = [
-        message for stage, message in stages if stage.startswith(needed) and (stage != "mixture/phase3" or scored)
-    ]
-    return None if None in seconds else sum(map(float, seconds))  # type: ignore[arg-type]
-
+from lptpp.evaluation.table import COLUMNS, MISSING, ResultRow, one_decimal
 
 MEASURES = (*COLUMNS, *COSTS)
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished run: where it lies, its metrics.json, its settings without seed and folder."""
+class ComparedRun:
+    """A finished run: its folder, its metrics, and its settings without seed and folder as text."""
 
     folder: Path
     metrics: Mapping[str, Any]
@@ -77,72 +29,90 @@ class Run:
 
     @property
     def kind(self) -> tuple[str, ...]:
-        """What runs that differ in their seed alone have in common: settings, and what they were evaluated on."""
+        """Equal for runs that differ only in their seed: settings and what was evaluated."""
         return self.settings, self.metrics["split"], medium_range(self.metrics), data_size(self.metrics)
 
     @classmethod
-    def read(cls, folder: Path) -> "Run":
-        """Return the run in a folder.
+    def read(cls, folder: Path) -> "ComparedRun":
+        """Read the run in a folder.
 
-        Raises `UserError` where its metrics are missing or damaged.
+        Raises:
+            UserError: Its metrics are missing or damaged.
         """
+        check_format(folder)
         metrics, config = read_metrics(folder), folder / "config.yaml"
         if not config.is_file():
             return cls(folder, metrics, str(folder))
-        settings = to_dictionary(saved_settings(config)) | {"seed": None, "run": None}
+        settings = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
         return cls(folder, metrics, json.dumps(settings, sort_keys=True))
 
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean of a measure over seeds, and its standard deviation where there is more than one."""
+    """Mean of a measure over seeds, and its sample standard deviation if there are several."""
 
     mean: float
     deviation: float | None
 
     def __str__(self) -> str:
-        """As people write it, with one decimal."""
         return one_decimal(self.mean) + ("" if self.deviation is None else f" ± {self.deviation:.1f}")
 
 
 def spread(values: Sequence[float | None]) -> Spread | None:
-    """Return the spread of one measure over seeds; None where a seed lacks it."""
+    """Return the spread of a measure over seeds; None if a value is missing."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return None
     return Spread(statistics.mean(known), statistics.stdev(known) if len(known) > 1 else None)
 
 
-def flat_rows(runs: Iterable[Run]) -> list[dict[str, Any]]:
-    """Return one flat dict for each row of each run: where it comes from, what it scores, what it cost."""
+def flat_rows(runs: Iterable[ComparedRun]) -> list[dict[str, Any]]:
+    """Return one flat dictionary per row of each run: its origin, its metrics, its costs."""
     return [
         {
             "run": str(run.folder),
-            "row": name,
+            "row": key,
             "method": run.metrics.get("method"),
             "split": run.metrics["split"],
             "shot_thresholds": medium_range(run.metrics),
             "seed": run.metrics.get("seed"),
             "backbone_parameters": run.metrics.get("backbone_parameters"),
-            **{key: row.get(key) for key in COLUMNS},
-            **row_costs(run.folder, run.metrics, name),
+            **{column: row.get(column) for column in COLUMNS},
+            **row_costs(run.folder, run.metrics, ResultRow.parse(key)),
         }
         for run in runs
-        for name, row in run.metrics["rows"].items()
+        for key, row in run.metrics["rows"].items()
     ]
 
 
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Spread | None]:
-    """Return the spread of each measure over the flat rows of several seeds; a speed is of those that have one."""
+    """Return the spread of each measure over the flat rows of several seeds; speed uses the seeds that have one."""
     values = {key: [row[key] for row in rows] for key in MEASURES}
     values["images_a_second"] = [value for value in values["images_a_second"] if value is not None]
     return {key: spread(found) for key, found in values.items()}
 
 
-def sections(runs: Sequence[Run]) -> Iterator[tuple[str, dict[str, dict[str, Spread | None]]]]:
-    """Yield (name, row -> measures) of each group of runs that differ in the seed alone, in order of appearance."""
-    groups: dict[tuple, dict[str, Run]] = {}
-    times: Counter[tuple] = Counter()  # a seed that is there twice is no second seed: it begins a group of its own
+@dataclass(frozen=True)
+class ComparedRow:
+    """A row of a group of runs: its measures over the seeds that contain it."""
+
+    row: ResultRow
+    seeds: int
+    measures: dict[str, Spread | None]
+
+
+@dataclass(frozen=True)
+class SeedGroup:
+    """Runs that differ only in their seed; `names` are their folders without what all compared folders share."""
+
+    names: list[str]
+    rows: list[ComparedRow]
+
+
+def seed_groups(runs: Sequence[ComparedRun]) -> Iterator[SeedGroup]:
+    """Group runs that differ only in their seed, in order of appearance; a repeated seed starts another group."""
+    groups: dict[tuple, dict[str, ComparedRun]] = {}
+    times: Counter[tuple] = Counter()
     for name, run in zip(_short([run.folder for run in runs]), runs, strict=True):
         seed = (*run.kind, run.metrics.get("seed"))
         groups.setdefault((*run.kind, times[seed]), {})[name] = run
@@ -151,13 +121,8 @@ def sections(runs: Sequence[Run]) -> Iterator[tuple[str, dict[str, dict[str, Spr
         rows: dict[str, list[dict[str, Any]]] = {}
         for row in flat_rows(members.values()):
             rows.setdefault(row["row"], []).append(row)
-        name = ", ".join(members) + told_seeds(len(members), 1)
-        yield name, {title + told_seeds(len(found), len(members)): over_seeds(found) for title, found in rows.items()}
-
-
-def told_seeds(count: int, usual: int) -> str:
-    """Return how many seeds there are, where they are not as many as usual."""
-    return "" if count == usual else f" ({count} {'seed' if count == 1 else 'seeds'})"
+        compared = [ComparedRow(ResultRow.parse(key), len(found), over_seeds(found)) for key, found in rows.items()]
+        yield SeedGroup(list(members), compared)
 
 
 def _short(folders: Sequence[Path]) -> list[str]:
@@ -168,37 +133,36 @@ def _short(folders: Sequence[Path]) -> list[str]:
     return [os.path.relpath(folder.absolute(), shared) for folder in folders]
 
 
-def differing(runs: Sequence[Run]) -> Iterator[str]:
-    """Yield a sentence for each of data, split and borders in which the runs differ: they are not comparable."""
+def differences(runs: Sequence[ComparedRun]) -> Iterator[str]:
+    """Yield a sentence for each of data, split and shot thresholds that differs: such runs are not comparable."""
     metrics = [run.metrics for run in runs]
-    splits = distinct(content["split"] for content in metrics)
-    shot_thresholds = distinct(map(medium_range, metrics))
-    data = distinct(map(data_size, metrics))
-    for what, values in (("data", data), ("splits", splits), ("shot borders", shot_thresholds)):
+    data, splits = distinct(map(data_size, metrics)), distinct(found["split"] for found in metrics)
+    thresholds = distinct(map(medium_range, metrics))
+    for what, values in (("data", data), ("splits", splits), ("shot thresholds", thresholds)):
         if len(values) > 1:
             yield f"Not comparable: the runs have different {what} ({', '.join(values)})."
 
 
-def describe_runs(runs: Sequence[Run]) -> str:
-    """Return the split, borders and seeds of runs that agree in the first two."""
+def describe_runs(runs: Sequence[ComparedRun]) -> str:
+    """Return the split, shot thresholds and seeds of comparable runs."""
     if not runs:
         return "no runs"
     first, seeds = runs[0].metrics, distinct(run.metrics.get("seed", MISSING) for run in runs)
     word = "seed" if len(seeds) == 1 else "seeds"
-    return f"{first['split']} split; {describe_shots(tuple(first['shot_thresholds']))}; {word} {', '.join(seeds)}"
+    return f"{first['split']} split; {describe_shots(first['shot_thresholds'])}; {word} {', '.join(seeds)}"
 
 
-def data_size(content: Mapping[str, Any]) -> str:
-    """Return how many classes, training images and evaluated images a run has seen: other numbers are other data."""
-    sizes = (content.get(key, MISSING) for key in ("classes", "training_images", "images"))
+def data_size(metrics: Mapping[str, Any]) -> str:
+    """Return the numbers of classes, training and evaluated images of a run: other numbers mean other data."""
+    sizes = (metrics.get(key, MISSING) for key in ("classes", "training_images", "images"))
     return "{} classes, {} training and {} evaluated images".format(*sizes)
 
 
-def medium_range(content: Mapping[str, Any]) -> str:
-    """Return the training images of medium-shot classes, as in 20-100."""
-    return "-".join(str(border) for border in content["shot_thresholds"])
+def medium_range(metrics: Mapping[str, Any]) -> str:
+    """Return the training images of medium-shot classes, such as 20-100."""
+    return "-".join(str(threshold) for threshold in metrics["shot_thresholds"])
 
 
 def distinct(values: Iterable[object]) -> list[str]:
-    """Return the different values as text, in their order."""
+    """Return the distinct values as text, in order of appearance."""
     return list(dict.fromkeys(str(value) for value in values))

@@ -1,4 +1,4 @@
-"""The rows of the files that an evaluation leaves."""
+"""The contents of the files an evaluation writes, and how they are read back."""
 
 import csv
 import json
@@ -9,54 +9,65 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.dataset import Split
-from lptpp.data.statistics import shots
+from lptpp.data.statistics import SHOTS, shots
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.metrics import class_accuracy, confusion
+from lptpp.evaluation.table import ResultRow
 from lptpp.utils.errors import UserError
+
+METRICS = "metrics.json"
 
 
 def read_metrics(run: Path) -> dict[str, Any]:
-    """Return what metrics.json of a run folder holds.
+    """Return the contents of metrics.json of a run folder.
 
-    Raises `UserError` where it is missing or damaged.
+    Raises:
+        UserError: The file is missing, damaged, or of an older version.
     """
-    path = run / "metrics.json"
+    path, fix = run / METRICS, f"run `lptpp evaluate {run}` to write it again."
     if not path.is_file():
-        raise UserError(f"{path} does not exist: finish the run with `lptpp fit`, or name another folder.")
+        raise UserError(f"{path} does not exist: finish the run with `lptpp fit`, or specify another folder.")
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        metrics = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}): write it again with `lptpp evaluate {run}`.") from error
+        raise UserError(f"{path} is not valid JSON ({error}): {fix}") from error
+    try:
+        for key in (metrics["result"], *metrics["rows"]):
+            ResultRow.parse(key)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path} is damaged or was written by another version ({error}): {fix}") from error
+    return metrics
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
     """Return the rows of a CSV file of a run folder, as text.
 
-    Raises `UserError` where it is missing, empty or cut short.
+    Raises:
+        UserError: The file is missing, empty or truncated.
     """
-    again = f"write it again with `lptpp evaluate {path.parent}`."
+    fix = f"run `lptpp evaluate {path.parent}` to write it again."
     if not path.is_file():
-        raise UserError(f"{path} does not exist: {again}")
+        raise UserError(f"{path} does not exist: {fix}")
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read ({error}): {again}") from error
+        raise UserError(f"{path} cannot be read ({error}): {fix}") from error
     if not rows or any(None in row or None in row.values() for row in rows):
-        raise UserError(f"{path} is empty or cut short: {again}")
+        raise UserError(f"{path} is empty or truncated: {fix}")
     return rows
 
 
-Row = dict[str, Any]
+CsvRow = dict[str, Any]
 
 
 def class_rows(
-    evaluation: Evaluation, class_names: Sequence[str], counts: np.ndarray, shot_thresholds: tuple[int, int]
-) -> Iterator[Row]:
-    """Yield one dictionary a class: name, training images, shot, test images, accuracy of every row."""
+    evaluation: Evaluation, class_names: Sequence[str], counts: np.ndarray, shot_thresholds: Sequence[int]
+) -> Iterator[CsvRow]:
+    """Yield one dictionary per class: name, training images, shot, test images, accuracy of every row."""
     accuracies = {
-        name: class_accuracy(ranking.classes[:, 0], evaluation.labels, len(class_names))
-        for name, ranking in evaluation.rankings.items()
+        str(row): class_accuracy(ranking.classes[:, 0], evaluation.labels, len(class_names))[0]
+        for row, ranking in evaluation.rankings.items()
     }
     tested = np.bincount(evaluation.labels, minlength=len(class_names))
     for index, shot in enumerate(shots(counts, shot_thresholds)):
@@ -65,66 +76,77 @@ def class_rows(
             "training_images": int(counts[index]),
             "shot": str(shot),
             "tested_images": int(tested[index]),
-            **{
-                name: "" if np.isnan(found[0][index]) else round(found[0][index], 2)
-                for name, found in accuracies.items()
-            },
+            **{key: "" if np.isnan(found[index]) else round(found[index], 2) for key, found in accuracies.items()},
         }
 
 
 def prediction_rows(
     evaluation: Evaluation, split: Split, class_names: Sequence[str], experts: Sequence[str]
-) -> Iterator[Row]:
-    """Yield one dictionary an image: true class, the answer's best classes, what each row said, the weights."""
+) -> Iterator[CsvRow]:
+    """Yield one dictionary per image: true class, the result's classes, every row's prediction, scorer weights."""
     result = evaluation.rankings[evaluation.result]
     for index, label in enumerate(evaluation.labels):
-        row: Row = {"image": split.name(index), "true": class_names[label]}
+        row: CsvRow = {"image": split.name(index), "true": class_names[label]}
         if evaluation.truth is not None:
             row["true_probability"] = round(float(evaluation.truth[index]), 6)
         row |= ranked(result.classes[index], result.probabilities[index], class_names)
-        for name, ranking in evaluation.rankings.items():
-            row[f"{name}: label"] = class_names[ranking.classes[index, 0]]
-            row[f"{name}: probability"] = round(float(ranking.probabilities[index, 0]), 6)
+        for key, ranking in evaluation.rankings.items():
+            row[label_column(key)] = class_names[ranking.classes[index, 0]]
+            row[probability_column(key)] = round(float(ranking.probabilities[index, 0]), 6)
         if evaluation.weights is not None:
-            row |= {
-                f"weight of {n}": round(float(w), 6) for n, w in zip(experts, evaluation.weights[index], strict=True)
-            }
+            weights = zip(experts, evaluation.weights[index], strict=True)
+            row |= {weight_column(name): round(float(weight), 6) for name, weight in weights}
         yield row
 
 
-def ranked(classes: Sequence[int], probabilities: Sequence[float], class_names: Sequence[str]) -> Row:
+def label_column(row: ResultRow) -> str:
+    """Return the column of predictions.csv with the predicted class of a row."""
+    return f"{row}.label"
+
+
+def probability_column(row: ResultRow) -> str:
+    """Return the column of predictions.csv with the probability of the predicted class of a row."""
+    return f"{row}.probability"
+
+
+def weight_column(expert: str) -> str:
+    """Return the column of predictions.csv with the scorer weight of an expert."""
+    return f"{expert}.weight"
+
+
+def ranked(classes: Sequence[int], probabilities: Sequence[float], class_names: Sequence[str]) -> CsvRow:
     """Return label_1, probability_1, label_2, … of one image."""
-    row: Row = {}
+    row: CsvRow = {}
     for place, (index, probability) in enumerate(zip(classes, probabilities, strict=True), start=1):
         row |= {f"label_{place}": class_names[index], f"probability_{place}": round(float(probability), 6)}
     return row
 
 
-def confusion_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[Row]:
-    """Yield one dictionary a pair of true and predicted class that occurs, most frequent first."""
+def confusion_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[CsvRow]:
+    """Yield one dictionary per pair of true and predicted class that occurs, most frequent first."""
     for true, predicted, count in confusion(evaluation.rankings[evaluation.result].classes[:, 0], evaluation.labels):
         yield {"true": class_names[true], "predicted": class_names[predicted], "images": count}
 
 
-def group_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[Row]:
-    """Yield one dictionary for each expert, class and group of prompts that meet: groups count from 1."""
+def group_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[CsvRow]:
+    """Yield the images of every expert, class and selected prompt group; groups are numbered from 1."""
     for expert, groups in evaluation.groups.items():  # (n, k)
         pairs = np.stack([evaluation.labels.repeat(groups.shape[1]), groups.ravel()], axis=1)
-        met, images = np.unique(pairs, axis=0, return_counts=True)
-        for (label, group), count in zip(met.tolist(), images.tolist(), strict=True):
+        found, images = np.unique(pairs, axis=0, return_counts=True)
+        for (label, group), count in zip(found.tolist(), images.tolist(), strict=True):
             yield {"expert": expert, "class": class_names[label], "group": group + 1, "images": count}
 
 
 def mean_weights(
-    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: tuple[int, int], experts: Sequence[str]
+    evaluation: Evaluation, counts: np.ndarray, shot_thresholds: Sequence[int], experts: Sequence[str]
 ) -> dict[str, dict[str, float | None]]:
-    """Return the scorer's mean weight for each expert over the images of many, medium and few-shot classes."""
-    groups = shots(counts, shot_thresholds)[evaluation.labels]
+    """Return the mean scorer weight of every expert on the images of many-, medium- and few-shot classes."""
+    of_image = shots(counts, shot_thresholds)[evaluation.labels]  # (n,)
     assert evaluation.weights is not None
     return {
         shot: {
-            name: float(evaluation.weights[groups == shot, position].mean()) if (groups == shot).any() else None
-            for position, name in enumerate(experts)
+            name: float(evaluation.weights[of_image == shot, place].mean()) if (of_image == shot).any() else None
+            for place, name in enumerate(experts)
         }
-        for shot in ("many", "medium", "few")
+        for shot in SHOTS
     }

@@ -1,13 +1,13 @@
-"""How good the predictions on a long-tailed data set are: accuracy by shot group, calibration, confusion.
+"""Metrics on a long-tailed data set: accuracy by shot group, calibration error, confusions.
 
 Accuracies and calibration errors are in percent. Shapes: n test images, C classes.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from lptpp.data.statistics import BORDERS, shots
-
-SHOTS = ("many", "medium", "few")
+from lptpp.data.statistics import SHOT_THRESHOLDS, SHOTS, shots
 
 
 def shot_accuracy(
@@ -15,14 +15,15 @@ def shot_accuracy(
     confidence: np.ndarray,
     labels: np.ndarray,
     counts: np.ndarray,
-    shot_thresholds: tuple[int, int] = BORDERS,
+    shot_thresholds: Sequence[int] = SHOT_THRESHOLDS,
 ) -> dict[str, float | None]:
-    """Return accuracy over all test images and over those of many-, medium- and few-shot classes, in percent.
+    """Return the accuracy on all test images and on those of many-, medium- and few-shot classes, in percent.
 
-    predicted, confidence: (n,) best class and its probability; labels: (n,) true classes; counts: (C,) training
-    images, which with `borders` make the groups (`lptpp.data.statistics.shots`). Also "mean_class", the mean
-    accuracy of the classes that have test images, and "calibration_error". A value is None where there is no test
-    image.
+    Also returns `mean_class`, the mean accuracy of the classes with test images, and `calibration_error`. A value is
+    None if it has no test image.
+
+    predicted, confidence: (n,) most probable class and its probability; labels: (n,) true classes; counts: (C,)
+    training images, which decide the shot of a class (`lptpp.data.statistics.shots`).
     """
     correct = predicted == labels
     shot = shots(counts, shot_thresholds)[labels]  # (n,)
@@ -36,12 +37,12 @@ def shot_accuracy(
 
 
 def percent(correct: np.ndarray) -> float | None:
-    """Return the share of true values in percent, or None for no values."""
+    """Return the percentage of true values, or None if there are no values."""
     return 100 * float(correct.mean()) if len(correct) else None
 
 
 def class_accuracy(predicted: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the accuracy in percent (nan without test images) and the test images of each class, (C,)."""
+    """Return each class's accuracy in percent (nan without test images) and its test images, (C,) each."""
     tested = np.bincount(labels, minlength=classes)
     correct = np.bincount(labels[predicted == labels], minlength=classes)
     return np.where(tested > 0, 100 * correct / np.maximum(tested, 1), np.nan), tested
@@ -53,23 +54,23 @@ def calibration_error(confidence: np.ndarray, correct: np.ndarray, bins: int = 1
     Σ_b |B_b|/n · |accuracy(B_b) − confidence(B_b)| (Guo et al. 2017, arXiv 1706.04599, equation 3), for
     confidences (n,) and whether each is correct (n,), n > 0.
     """
-    _, right, sure = calibration_bins(confidence, correct, bins)
-    return 100 * float(np.abs(right - sure).sum()) / len(confidence)
+    _, right, total = calibration_bins(confidence, correct, bins)
+    return 100 * float(np.abs(right - total).sum()) / len(confidence)
 
 
 def calibration_bins(
     confidence: np.ndarray, correct: np.ndarray, bins: int = 15
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return of each bin the images, how many of them are correct, and the sum of their confidences, (bins,) each."""
+    """Return the images of each bin, its correct images, and the sum of its confidences, (bins,) each."""
     confidence = confidence.astype(np.float64)
     edges = np.linspace(0, 1, bins + 1)[1:-1]
     place = np.digitize(confidence, edges, right=True)  # (n,)
-    images, right, sure = (np.bincount(place, weights, bins) for weights in (None, correct, confidence))
-    return images, right, sure
+    images, right, total = (np.bincount(place, weights, bins) for weights in (None, correct, confidence))
+    return images, right, total
 
 
 def confusion(predicted: np.ndarray, labels: np.ndarray) -> list[tuple[int, int, int]]:
-    """Return (true class, predicted class, images) for each pair that occurs, the most frequent first."""
+    """Return (true class, predicted class, images) of every pair that occurs, most frequent first."""
     pairs, images = np.unique(np.stack([labels, predicted], axis=1), axis=0, return_counts=True)
-    most_first = np.argsort(-images, kind="stable")
-    return [(int(pairs[i, 0]), int(pairs[i, 1]), int(images[i])) for i in most_first]
+    order = np.argsort(-images, kind="stable")
+    return [(int(pairs[i, 0]), int(pairs[i, 1]), int(images[i])) for i in order]

@@ -1,7 +1,9 @@
-"""The columns of the shot table, and how its numbers are written."""
+"""The rows and columns of the shot table: keys for files, titles for people, and number formatting."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 ACCURACIES = {
@@ -11,28 +13,104 @@ ACCURACIES = {
     "few": "Few",
     "mean_class": "Mean class",
 }
-BALANCED = {key: name for key, name in ACCURACIES.items() if key != "mean_class"}  # there, that is overall
+BALANCED = {key: name for key, name in ACCURACIES.items() if key != "mean_class"}  # there it equals overall
 COLUMNS = {**ACCURACIES, "calibration_error": "ECE"}
 MISSING = "–"
 
+BASELINES = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
+PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
+COMBINED = {"average": "plain average", "mixture": "LPT++"}
+KEY = re.compile(
+    rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **PHASES})}))"
+    r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
+    re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class ResultRow:
+    """A row of the shot table: what predicts, and with which test-time options.
+
+    `str(row)` is its key in files, such as `visual.phase1`, `language.linear_probe`, `average`, `mixture` or
+    `mixture.flip.temperature=2`; `parse` is the inverse. `title` is for people and never parsed.
+    """
+
+    kind: str  # of BASELINES, PHASES or COMBINED
+    expert: str = ""  # empty for COMBINED
+    views: str = "one"
+    temperature: str = "1"  # a number, or "fitted"
+    prior: str = ""  # "uniform", "training" or the name of a file
+
+    @classmethod
+    def parse(cls, key: str) -> "ResultRow":
+        """Return the row with a key.
+
+        Raises:
+            ValueError: `key` is not the key of a row.
+        """
+        found = KEY.fullmatch(key)
+        if found is None:
+            raise ValueError(f"{key!r} is not a row of the shot table")
+        kind = found["combined"] or found["kind"]
+        views, temperature = found["views"] or "one", found["temperature"] or "1"
+        return cls(kind, found["expert"] or "", views, temperature, found["prior"] or "")
+
+    def __str__(self) -> str:
+        options = (
+            "" if self.views == "one" else self.views,
+            "" if self.temperature == "1" else f"temperature={self.temperature}",
+            f"prior={self.prior}" if self.prior else "",
+        )
+        return ".".join(filter(None, (self.expert, self.kind, *options)))
+
+    @property
+    def title(self) -> str:
+        """The name of the row in tables and figures."""
+        options = (
+            "" if self.views == "one" else self.views.replace("_", " "),
+            "" if self.temperature == "1" else f"temperature {self.temperature}",
+            f"prior {self.prior}" if self.prior else "",
+        )
+        return ", ".join(filter(None, (self._predictor(), *options)))
+
+    def _predictor(self) -> str:
+        if self.kind in COMBINED:
+            return COMBINED[self.kind]
+        if self.kind in PHASES:
+            return f"{self.expert}, {PHASES[self.kind]}"
+        return f"{BASELINES[self.kind]}, {self.expert}"
+
+    @property
+    def plain(self) -> "ResultRow":
+        """The same row without test-time options."""
+        return replace(self, views="one", temperature="1", prior="")
+
+
+AVERAGE, MIXTURE = ResultRow("average"), ResultRow("mixture")
+
+
+def titles(rows: Iterable[str]) -> dict[str, str]:
+    """Return the titles of rows by their keys."""
+    return {key: ResultRow.parse(key).title for key in rows}
+
 
 def best_cells(rows: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the largest value of each accuracy column as printed, so that what looks equal is equal."""
+    """Return the largest value of each accuracy column as it is printed: values that look equal are equal."""
     rows = list(rows)
     values = {key: [row[key] for row in rows if known(row.get(key))] for key in ACCURACIES}
     return {key: one_decimal(max(numbers)) for key, numbers in values.items() if numbers}
 
 
 def known(value: float | None) -> bool:
-    """Return whether there is a number."""
+    """Return whether a value is a finite number."""
     return value is not None and math.isfinite(value)
 
 
 def one_decimal(value: float | None) -> str:
-    """Return a number with one decimal, a dash for none."""
+    """Return a number with one decimal; a dash for None or a value that is not finite."""
     return f"{value:.1f}" if value is not None and known(value) else MISSING
 
 
 def thousands(value: int | None) -> str:
-    """Return a whole number with separators, a dash for none."""
+    """Return a whole number with thousands separators; a dash for None."""
     return MISSING if value is None else f"{value:,}"

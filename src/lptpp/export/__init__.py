@@ -1,1 +1,1 @@
-"""Handing a trained run over: ONNX, a plain PyTorch program, a Hugging Face folder (docs/export.md)."""
+"""Export of a trained run: ONNX, `torch.export`, Hugging Face Hub (docs/export.md)."""

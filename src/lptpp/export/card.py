@@ -1,4 +1,4 @@
-"""The model card: what the model is, how good, on what data, and where it should not be trusted."""
+"""The model card of a shared run: what the model is, how accurate, on which data, and what its limits are."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,37 +10,84 @@ import numpy as np
 
 from lptpp.backbones.base import BUNDLED
 from lptpp.config import BackboneSettings, DataSettings, Settings
-from lptpp.data.statistics import describe_shots, gini, imbalance_factor, shots
+from lptpp.data.statistics import SHOTS, describe_shots, gini, imbalance_factor, shots
 from lptpp.evaluation.intervals import untested
-from lptpp.evaluation.table import COLUMNS, one_decimal
-from lptpp.export.card_header import header
+from lptpp.evaluation.table import COLUMNS, ResultRow, one_decimal
+from lptpp.utils.extras import extra
 
-SHOWN = 5  # classes named at either end of the tail
+SHOWN = 5  # classes listed at each end of the class distribution
+TAGS = ["image-classification", "long-tailed-recognition", "class-imbalance", "prompt-tuning", "mixture-of-experts"]
+TEMPLATE = """---
+{{ card_data }}
+---
+
+# {{ title }}
+
+An image classifier for {{ classes }} classes with a long-tailed distribution, trained by the method `{{ method }}` of \
+[LPT++](https://arxiv.org/abs/2409.11323): prompts, adapters and a mixture of experts on frozen vision transformers. \
+This repository contains the trained parameters only; the frozen backbones are loaded from their own sources, under \
+their own licenses.
+
+## Usage
+
+```python
+import lptpp  # pip install lptpp
+
+model = lptpp.load({{ location }})
+model.predict("image.jpg", top_k=3)  # [Prediction(label=..., probability=...), ...]
+```
+
+## Results
+
+{{ results }}
+
+## Training data
+
+{{ data }}
+
+## Experts
+
+{{ experts }}
+
+## Limitations
+
+{{ limitations }}
+
+## Versions
+
+{{ versions }}
+"""
 Facts = Mapping[str, Any]
 
 
 def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, license: str) -> str:
     """Return README.md of a shared model called `name`.
 
-    `facts` holds class_names, counts and versions of the run, and data, the name of its data set; `metrics` holds what
-    its metrics.json does.
+    `facts` has class_names, counts and versions of the run, and data, the name of its data set; `metrics` is the
+    content of metrics.json.
+
+    Raises:
+        UserError: the extra `hub` is not installed.
     """
-    sections = {
-        "How to use it": _use(name),
-        "How good it is": _results(metrics),
-        "Data": _data(settings, facts, metrics),
-        "Parts": _parts(settings, metrics),
-        "Limits": _limits(facts, metrics),
-        "Made with": [", ".join(f"{library} {version}" for library, version in facts["versions"].items()) + "."],
-    }
-    body = [f"# {plain_text(name)}", "", _what(settings, facts)]
-    for title, lines in sections.items():
-        body += ["", f"## {title}", "", *lines]
-    return header(name, facts["data"], settings, metrics, license) + "\n".join(body) + "\n"
+    hub = extra("huggingface_hub", "hub", "lptpp export --to huggingface")
+    card = hub.ModelCard.from_template(
+        _card_data(hub, name, settings, facts["data"], metrics, license),
+        template_str=TEMPLATE,
+        title=plain_text(name),
+        classes=len(facts["class_names"]),
+        method=settings.method,
+        location=json.dumps(f"hf://{name}" if "/" in name else name, ensure_ascii=False),
+        results="\n".join(_results(metrics)),
+        data="\n".join(_data(settings, facts, metrics)),
+        experts="\n".join(_experts(settings, metrics)),
+        limitations="\n".join(f"- {line}" for line in _limitations(facts, metrics)),
+        versions=", ".join(f"{library} {version}" for library, version in facts["versions"].items()) + ".",
+    )
+    return f"{str(card).rstrip()}\n"
 
 
 def data_name(data: DataSettings) -> str:
-    """Return what to call a data set: its table, list or folder without the path, its name at a hub, or its source."""
+    """Return the name of a data set: its table, list or folder without the path, its hub name, or its source."""
     place = (data.root if data.source in ("folder", "huggingface") else data.train_list) or ""
     at_hub = data.source == "huggingface" and place.count("/") == 1 and not place.startswith(("/", "~", "."))
     if at_hub and not Path(place).exists():
@@ -49,97 +96,120 @@ def data_name(data: DataSettings) -> str:
 
 
 def plain_text(value: object) -> str:
-    """Return text that Markdown and HTML show as it is."""
+    """Escape a text for Markdown and HTML."""
     text = escape(" ".join(str(value).split()), quote=False)
     return "".join(f"\\{letter}" if letter in "\\`*_[]|#" else letter for letter in text)
 
 
 def table(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    """Yield the lines of a Markdown table; the first row is its heading."""
+    """Yield the lines of a Markdown table; the first row is the header."""
     for number, row in enumerate(rows):
         yield "| " + " | ".join(plain_text(cell) for cell in row) + " |"
         if number == 0:
             yield "| " + " | ".join("---" for _ in row) + " |"
 
 
-def _what(settings: Settings, facts: Facts) -> str:
-    return (
-        f"An image classifier for {len(facts['class_names'])} classes with a long tail, by the method"
-        f" `{settings.method}` of [LPT++](https://arxiv.org/abs/2409.11323): prompts, adapters and a mixture of experts"
-        " on frozen vision transformers. This repository holds what was tuned; the frozen backbones come from their own"
-        " places, under their own licenses."
+def _card_data(hub: Any, name: str, settings: Settings, data: str, metrics: Facts, license: str) -> Any:
+    """Return the metadata block as `huggingface_hub.ModelCardData`."""
+    backbones = [expert.backbone for expert in settings.experts.values()]
+    return hub.ModelCardData(
+        model_name=name,
+        license=license,
+        library_name="lptpp",
+        pipeline_tag="image-classification",
+        tags=[settings.method, *TAGS],
+        base_model=list(dict.fromkeys(filter(None, map(_hub_name, backbones)))) or None,
+        eval_results=_eval_results(hub, settings, data, metrics) or None,
     )
 
 
-def _use(name: str) -> list[str]:
-    where = f"hf://{name}" if "/" in name else name
+def _eval_results(hub: Any, settings: Settings, data: str, metrics: Facts) -> list[Any]:
+    result = metrics["rows"][metrics["result"]]
+    measured = {"accuracy": result["overall"], "mean class accuracy": result["mean_class"]}
     return [
-        "```python",
-        "import lptpp  # pip install lptpp",
-        "",
-        f"model = lptpp.load({json.dumps(where, ensure_ascii=False)})",
-        'model.predict("picture.jpg", top_k=3)  # [Prediction(label=..., probability=...), ...]',
-        "```",
+        hub.EvalResult(
+            task_type="image-classification",
+            dataset_type=settings.data.source,
+            dataset_name=data,
+            dataset_split=metrics["split"],
+            metric_type="accuracy",
+            metric_name=name,
+            metric_value=round(value, 2),
+        )
+        for name, value in measured.items()
+        if value is not None
     ]
 
 
+def _hub_name(backbone: BackboneSettings) -> str | None:
+    """Return the name of a backbone on the Hugging Face Hub, None if it is not there."""
+    if backbone.name in BUNDLED.values() or (backbone.weights or "").endswith(".safetensors"):
+        return None
+    if backbone.kind == "vision":
+        return f"timm/{backbone.name}"
+    from open_clip.pretrained import get_pretrained_cfg
+
+    return get_pretrained_cfg(backbone.name, backbone.weights).get("hf_hub", "").rstrip("/") or None
+
+
 def _results(metrics: Facts) -> list[str]:
-    low, high = metrics["shot_thresholds"]
-    rows = [[name, *(one_decimal(row.get(key)) for key in COLUMNS)] for name, row in metrics["rows"].items()]
+    rows = [
+        [ResultRow.parse(name).title, *(one_decimal(row.get(key)) for key in COLUMNS)]
+        for name, row in metrics["rows"].items()
+    ]
+    result = ResultRow.parse(metrics["result"]).title
     return [
-        f"Accuracy in % on the {metrics['split']} part of the data below ({metrics['images']:,} images, one seed,"
-        f" {metrics['seed']}). The model answers as the row **{plain_text(metrics['result'])}**.",
+        f"Accuracy in % on the {metrics['split']} split ({metrics['images']:,} images, seed"
+        f" {metrics['seed']}, one run). The model predicts as the row **{plain_text(result)}**.",
         "",
         *table([["", *COLUMNS.values()], *rows]),
         "",
-        f"Shots: {describe_shots((low, high))}. ECE is the calibration error, in points.",
+        f"Shot thresholds: {describe_shots(metrics['shot_thresholds'])}."
+        " ECE is the expected calibration error in percentage points.",
     ]
 
 
 def _data(settings: Settings, facts: Facts, metrics: Facts) -> list[str]:
     counts, names = np.array(facts["counts"]), facts["class_names"]
-    kinds = shots(counts, (metrics["shot_thresholds"][0], metrics["shot_thresholds"][1]))
+    kinds = shots(counts, metrics["shot_thresholds"])
     order = np.argsort(-counts, kind="stable")
     ends = [*order[:SHOWN], *order[SHOWN:][-SHOWN:]]
-    found = ", ".join(f"{(kinds == kind).sum()} {kind}-shot" for kind in ("many", "medium", "few"))
+    found = ", ".join(f"{(kinds == kind).sum()} {kind}-shot" for kind in SHOTS)
     return [
-        f"{plain_text(facts['data'])} (source `{settings.data.source}`): {counts.sum():,} training images of"
+        f"{plain_text(facts['data'])} (source `{settings.data.source}`): {counts.sum():,} training images in"
         f" {len(names)} classes ({found}); imbalance factor {imbalance_factor(counts):.1f}, Gini {gini(counts):.2f}."
-        " The largest and the smallest classes (`config.json` holds all):",
+        " The largest and the smallest classes (`config.json` lists all):",
         "",
         *table([["Class", "Training images", "Shot"], *([names[i], f"{counts[i]:,}", kinds[i]] for i in ends)]),
     ]
 
 
-def _parts(settings: Settings, metrics: Facts) -> list[str]:
+def _experts(settings: Settings, metrics: Facts) -> list[str]:
     rows = [[name, expert.backbone.kind, _backbone(expert.backbone)] for name, expert in settings.experts.items()]
     return [
         *table([["Expert", "Kind", "Frozen backbone"], *rows]),
         "",
-        f"Tuned: {metrics['tuned_parameters']:,} parameters beside {metrics['backbone_parameters']:,} of the backbones"
+        f"Parameters: {metrics['tuned_parameters']:,} trainable, {metrics['backbone_parameters']:,} frozen"
         f" ({metrics['tuned_share_percent']:.1f} %).",
     ]
 
 
 def _backbone(backbone: BackboneSettings) -> str:
-    weights = ", which ships with lptpp" if backbone.name in BUNDLED.values() else ""
+    weights = ", bundled with lptpp" if backbone.name in BUNDLED.values() else ""
     weights = f", {backbone.weights}" if backbone.weights else weights
-    return f"{backbone.name}{weights}" + (f", at {backbone.image_size} pixels" if backbone.image_size else "")
+    return f"{backbone.name}{weights}" + (f", {backbone.image_size} pixels" if backbone.image_size else "")
 
 
-def _limits(facts: Facts, metrics: Facts) -> list[str]:
-    message = untested(metrics)
+def _limitations(facts: Facts, metrics: Facts) -> Iterator[str]:
     result, untrained = metrics["rows"][metrics["result"]], sum(count == 0 for count in facts["counts"])
-    few, error = result.get("few"), result.get("calibration_error")
-    outputs = [
-        "It answers every picture with one of its classes, also a picture of something else.",
-        "The numbers above are of pictures from the same collection; expect less on pictures from elsewhere.",
-        f"Of pictures of few-shot classes it gets {one_decimal(few)} % right." if few is not None else "",
-        f"Its probabilities are off by {one_decimal(error)} points on average." if error is not None else "",
-        f"{untrained} of its classes had no training image." if untrained else "",
-        f"Classes without a picture to be tested on, of which nothing is known: {plain_text(message)}."
-        if message
-        else "",
-        "Whatever is uneven or unfair in the training pictures, or in what the backbones were pretrained on, is in it.",
-    ]
-    return [f"- {line}" for line in outputs if line]
+    yield "The model assigns one of its classes to every image, including images of something else."
+    yield "The accuracy above is for images from the same data set; expect less on images from other sources."
+    if (few := result.get("few")) is not None:
+        yield f"The accuracy on few-shot classes is {one_decimal(few)} %."
+    if (error := result.get("calibration_error")) is not None:
+        yield f"The probabilities are off by {one_decimal(error)} percentage points on average."
+    if untrained:
+        yield f"Classes without training images: {untrained}."
+    if classes := untested(metrics):
+        yield f"Classes without test images, whose accuracy is unknown: {plain_text(classes)}."
+    yield "Biases in the training images and in the pretraining data of the backbones carry over to the model."

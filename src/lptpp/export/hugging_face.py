@@ -1,4 +1,4 @@
-"""A folder for the Hugging Face Hub: tuned weights, settings, facts, and a card that says how good and how limited."""
+"""`--to huggingface`: a folder with the trained weights, settings, metrics and a model card for the Hub."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,31 +9,34 @@ from typing import Any
 
 from safetensors.torch import save
 
-from lptpp.checkpoint.sharing import FILES, SCHEMA, WEIGHTS
+from lptpp.checkpoint.folder import finished_run
+from lptpp.checkpoint.sharing import FILES, FORMAT_KEY, WEIGHTS
 from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Settings, to_yaml
+from lptpp.config.run_format import FORMAT
 from lptpp.evaluation.files import read_metrics
 from lptpp.export.card import data_name, model_card
-from lptpp.inference.model import finished_run
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 from lptpp.utils.io import write_json
 
-HARMLESS = ("source", "factor", "profile", "validation", "test", "split_seed")  # settings of data that name no file
+PUBLIC = ("source", "factor", "profile", "validation", "test", "split_seed")  # data settings without paths
 FACTS = ("class_names", "counts", "fingerprints", "versions")
 
 
 def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iterator[str]:
-    """Write the folder of a model called `name`; yield a line about it.
+    """Write the folder of a model called `name`; yield a summary line.
 
-    Paths of this machine stay out; backbone weights that are a local file go in, those of a hub do not.
-    Raises `UserError` where the run is not finished or has not been evaluated.
+    Local paths are left out. Backbone weights from a local file are copied, weights from a hub are not.
+
+    Raises:
+        UserError: the run is not finished or not evaluated, or the extra `hub` is not installed.
     """
     settings, checkpoint = finished_run(run)
     metrics = read_metrics(Path(settings.run))
     (folder / WEIGHTS).write_bytes(save(checkpoint.tensors("tuned"), metadata={"format": "pt"}))
     facts = {key: checkpoint.manifest[key] for key in FACTS}
-    facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # there where it was shared before
-    about = {"library_name": "lptpp", "lptpp_schema": SCHEMA, "lptpp_version": version("lptpp"), "finished": True}
+    facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # a shared run is exported again
+    about = {"library_name": "lptpp", FORMAT_KEY: FORMAT, "lptpp_version": version("lptpp"), "finished": True}
     write_json(folder / "config.json", about | facts)
     write_json(folder / "metrics.json", metrics)
     public = _public(settings, folder)
@@ -43,17 +46,22 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
 
 
 def token() -> str:
-    """Return the token of the hub; `UserError` where nobody is logged in."""
+    """Return the Hugging Face token.
+
+    Raises:
+        UserError: there is none.
+    """
     found = extra("huggingface_hub", "hub", "--push").get_token()
     if not found:
-        raise UserError("--push needs a Hugging Face token: log in with `hf auth login`, or set HF_TOKEN.")
+        raise UserError("--push requires a Hugging Face token; log in with `hf auth login` or set HF_TOKEN.")
     return found
 
 
 def push(folder: Path, name: str) -> str:
-    """Upload a folder as a private model at the hub, and return its address.
+    """Upload a folder as a private model and return its URL.
 
-    Raises `UserError` for whatever the hub or the network refuse.
+    Raises:
+        UserError: the Hub or the network failed.
     """
     hub: Any = extra("huggingface_hub", "hub", "--push")
     api = hub.HfApi(token=token())
@@ -62,22 +70,22 @@ def push(folder: Path, name: str) -> str:
         api.upload_folder(
             repo_id=name, folder_path=folder, allow_patterns=FILES, commit_message="Upload by lptpp export"
         )
-    except Exception as error:  # the hub's errors and the network's
+    except Exception as error:  # errors of the Hub and of the network
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{name} could not be pushed ({type(error).__name__}: {reason}): check the name, OWNER/NAME, the token's"
-            f" rights and the network; the folder {folder} is complete."
+            f"--push {name} failed ({type(error).__name__}: {reason}). Check the name (OWNER/NAME), the permissions of"
+            f" the token and the network; the folder {folder} is complete."
         ) from error
     return str(address)
 
 
 def _public(settings: Settings, folder: Path) -> Settings:
-    data = DataSettings(**{key: getattr(settings.data, key) for key in HARMLESS})
+    data = DataSettings(**{key: getattr(settings.data, key) for key in PUBLIC})
     experts = {name: _with_weights(name, expert, folder) for name, expert in settings.experts.items()}
-    seen = EvaluationSettings(
+    evaluation = EvaluationSettings(
         split=settings.evaluation.split, shot_thresholds=list(settings.evaluation.shot_thresholds)
     )
-    return replace(settings, run="model", device="auto", workers=0, data=data, experts=experts, evaluation=seen)
+    return replace(settings, run="model", device="auto", workers=0, data=data, experts=experts, evaluation=evaluation)
 
 
 def _with_weights(name: str, expert: ExpertSettings, folder: Path) -> ExpertSettings:

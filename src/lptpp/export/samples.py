@@ -1,4 +1,4 @@
-"""Real pictures, and what the trained mixture says of them: an exported file must say the same."""
+"""Sample images and PyTorch's predictions for them, against which every exported file is checked."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -10,93 +10,97 @@ import torch
 from torchvision.transforms import v2
 
 from lptpp.config import Settings
-from lptpp.data.cache import pixels
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import decode, problem
-from lptpp.data.prepare import collection_of
-from lptpp.data.transforms import center, evaluation_transform
+from lptpp.data.decode import decode, pixels, unreadable_reason
+from lptpp.data.prepare import load_dataset
+from lptpp.data.transforms import resize_and_crop
 from lptpp.export.programs import RESULT, Program
-from lptpp.inference.outputs import predict_batch
+from lptpp.inference.pipeline import Pipeline
+from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 
 BATCHES = (1, 3)
 TOLERANCE = 1e-4
 
-Run = Callable[[Sequence[torch.Tensor]], Sequence[np.ndarray]]  # inputs to outputs, both in order
+Runtime = Callable[[Sequence[torch.Tensor]], Sequence[np.ndarray]]  # inputs to outputs, both in order
 
 
 @dataclass(frozen=True)
 class Samples:
-    """Pictures as each expert takes them, and the truth about them."""
+    """Three images as each expert takes them, and the expected outputs."""
 
-    pictures: dict[str, torch.Tensor]  # by expert, uint8 (3, 3, H, W): three pictures
+    images: dict[str, torch.Tensor]  # by expert, uint8 (3, 3, H, W)
     expected: dict[str, list[np.ndarray]]  # outputs by program
 
 
-def samples(mixture: Mixture, images: Iterable[ImageReference]) -> Samples:
-    """Return three pictures, some again where there are fewer, and what the mixture says of them in float32."""
-    found = list(islice(cycle([pixels(decode(image)) for image in images]), max(BATCHES)))
+def samples(mixture: Mixture, references: Iterable[ImageReference]) -> Samples:
+    """Return three images, repeated if there are fewer, and the predictions of the mixture in float32."""
+    found = list(islice(cycle([decode(reference) for reference in references]), max(BATCHES)))
     preprocessing = {name: expert.backbone.preprocessing for name, expert in mixture.experts.items()}
-    cut = {name: v2.Compose(center(wanted)) for name, wanted in preprocessing.items()}
-    look = {name: evaluation_transform(wanted) for name, wanted in preprocessing.items()}
-    with torch.no_grad():
-        expert_outputs = mixture.forward_experts(
-            {name: torch.stack([see(picture) for picture in found]) for name, see in look.items()}
-        )
-    truth = predict_batch(mixture, expert_outputs)
-    expected = {f"expert-{name}": [probabilities.numpy()] for name, probabilities in truth.experts.items()}
-    expected[RESULT] = [truth.probabilities.numpy(), truth.weights.numpy()]
-    return Samples({name: torch.stack([see(picture) for picture in found]) for name, see in cut.items()}, expected)
+    crop = {name: v2.Compose(resize_and_crop(wanted)) for name, wanted in preprocessing.items()}
+    pipeline = Pipeline(mixture, Runner(torch.device("cpu")))  # float32
+    prediction = pipeline.forward([pipeline.view(image) for image in found])
+    expected = {f"expert-{name}": [probabilities.numpy()] for name, probabilities in prediction.experts.items()}
+    expected[RESULT] = [prediction.probabilities.numpy(), prediction.weights.numpy()]
+    images = {name: torch.stack([transform(pixels(image)) for image in found]) for name, transform in crop.items()}
+    return Samples(images, expected)
 
 
-def largest_difference(program: Program, run: Run, truth: Samples) -> float:
-    """Return by how much what `run` says of one picture and of three differs from the truth, at most.
+def largest_difference(program: Program, run: Runtime, expected: Samples) -> float:
+    """Return the largest absolute difference between the outputs of `run` and PyTorch's, for one and three images.
 
-    Raises `UserError` above 1e-4.
+    Raises:
+        UserError: it is above 1e-4.
     """
     differences = [
-        np.abs(output - expected[:size]).max()
+        np.abs(output - wanted[:size]).max()
         for size in BATCHES
-        for output, expected in zip(
-            run([views[:size] for views in program.given(truth.pictures)]), truth.expected[program.name], strict=True
+        for output, wanted in zip(
+            run([views[:size] for views in program.given(expected.images)]),
+            expected.expected[program.name],
+            strict=True,
         )
     ]
-    difference = float(np.max(differences))  # nan where any is
+    difference = float(np.max(differences))  # nan if any is
     if not difference <= TOLERANCE:
         raise UserError(
-            f"{program.name}, exported, differs from PyTorch by {difference:.2g}, more than {TOLERANCE:g}: nothing"
-            " was written; try other versions of torch and onnxruntime, and report the backbone."
+            f"The exported {program.name} differs from PyTorch by {difference:.2g}, more than {TOLERANCE:g}; nothing"
+            " was written. Try other versions of torch and onnxruntime, and report the backbone."
         )
     return difference
 
 
-def message(path: Path, difference: float) -> str:
-    """Return a line about a file that has passed."""
-    return f"{path.name}: at most {difference:.1g} from PyTorch, on {max(BATCHES)} pictures one by one and together"
+def summary_line(path: Path, difference: float) -> str:
+    """Return the line printed for a file that passed the check."""
+    return f"{path.name}: differs from PyTorch by at most {difference:.1g} ({max(BATCHES)} images, batch sizes 1 and 3)"
 
 
 def sample_images(settings: Settings, given: Sequence[Path]) -> Sequence[ImageReference]:
-    """Return up to three readable pictures: the given ones, or some of the run's own.
+    """Return up to three readable images: the given ones, or some of the evaluated split of the run.
 
-    Raises `UserError` where a given one cannot be read, or where the run's own are not there.
+    Raises:
+        UserError: a given image is unreadable, or the images of the run are missing.
     """
     for path in given:
-        if (reason := problem(path)) is not None:
-            raise UserError(f"{path} {reason}: give another picture.")
+        if (reason := unreadable_reason(path)) is not None:
+            raise UserError(f"--image: {path} {reason}; choose another image.")
     found = list(islice(given or _own(settings), max(BATCHES)))
     if not found:
-        raise UserError("None of the run's own pictures can be read: give some with --picture.")
+        raise UserError("No image of the run's data set is readable; provide sample images with --image.")
     return found
 
 
 def _own(settings: Settings) -> Iterable[ImageReference]:
     try:
-        collection = collection_of(settings)
+        collection = load_dataset(settings)
     except UserError as error:
-        raise UserError(f"The export is checked on pictures, give some with --picture, for: {error}") from error
-    images = collection.parts().get(settings.evaluation.split, collection.train).images
+        raise UserError(
+            f"The export is checked on sample images; provide some with --image, because the data set failed to load:"
+            f" {error}"
+        ) from error
+    images = collection.splits().get(settings.evaluation.split, collection.train).images
     largest = settings.data.largest_megapixels
     step = max(len(images) // max(BATCHES), 1)
     spread = [image for start in range(step) for image in images[start::step]]
-    return (image for image in spread if problem(image, largest) is None)
+    return (image for image in spread if unreadable_reason(image, largest) is None)

@@ -1,4 +1,4 @@
-"""A plain PyTorch program of the answer, which runs without this package (docs/export.md)."""
+"""`--to torch`: a `torch.export` program that runs without this package (docs/export.md)."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -7,33 +7,33 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lptpp.export.description import description
-from lptpp.export.programs import answer_program, traced
-from lptpp.export.samples import Samples, largest_difference, message
+from lptpp.export.programs import description, result_program, traced
+from lptpp.export.samples import Samples, largest_difference, summary_line
 from lptpp.inference.model import Model
 from lptpp.utils.io import write_json
 from lptpp.utils.progress import progress_bar
 
 
-def write_torch(model: Model, truth: Samples, folder: Path) -> Iterator[str]:
-    """Write model.pt2 and model.json; yield a line about the former.
+def write_torch(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
+    """Write model.pt2 and model.json; yield a summary line.
 
-    Raises `UserError` where the program, read back, does not say what the model says.
+    Raises:
+        UserError: the program, read back, does not reproduce the predictions of the model.
     """
-    program = answer_program(model.mixture)
+    program = result_program(model.mixture)
     path, about = folder / f"{program.name}.pt2", description(model, [program], ".pt2")
     with progress_bar("Exporting", 2) as bar:
         bar.advance(0, f"{path.name}: tracing")
-        graph = traced(program, truth.pictures)
+        graph = traced(program, expected.images)
         torch.export.save(graph, path, extra_files={"lptpp.json": json.dumps(about, ensure_ascii=False)})
-        bar.advance(1, f"{path.name}: comparing")
-        again = torch.export.load(path).module()  # what this function has just written
+        bar.advance(1, f"{path.name}: checking")
+        loaded = torch.export.load(path).module()  # a file that this function has just written
 
-        def run(pictures: Sequence[torch.Tensor]) -> Sequence[np.ndarray]:
-            return [output.numpy() for output in again(*pictures)]
+        def run(images: Sequence[torch.Tensor]) -> Sequence[np.ndarray]:
+            return [output.numpy() for output in loaded(*images)]
 
-        difference = largest_difference(program, run, truth)
+        difference = largest_difference(program, run, expected)
         bar.advance(1)
     about["files"][path.name]["largest_difference_from_pytorch"] = difference
-    yield message(path, difference)
+    yield summary_line(path, difference)
     write_json(folder / "model.json", about)

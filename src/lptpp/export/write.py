@@ -1,4 +1,4 @@
-"""Export a finished run in one of the formats; files appear in their place together, once all are good."""
+"""Export a finished run; files appear in the output folder together, after all of them passed their check."""
 
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,59 +18,62 @@ FORMATS = (*PROGRAMS, "huggingface")
 
 
 @dataclass(frozen=True)
-class Options:
-    """What a format may be told."""
+class ExportOptions:
+    """Options of single formats."""
 
-    pictures: Sequence[Path] = ()  # onnx, torch: to be checked on; the run's own by default
+    images: Sequence[Path] = ()  # onnx, torch: sample images for the check; some of the run's data set by default
     license: str | None = None  # huggingface
-    push: str | None = None  # huggingface: owner/name
+    push: str | None = None  # huggingface: OWNER/NAME
 
 
-def export_run(run: Path, form: str, output: Path | None = None, options: Options = Options()) -> Iterator[str]:
-    """Write a run into the folder `output`, by default RUN/export/FORMAT; yield lines about what was written.
+def export_run(
+    run: Path, form: str, output: Path | None = None, options: ExportOptions = ExportOptions()
+) -> Iterator[str]:
+    """Write a run to the folder `output`, by default RUN/export/FORMAT; yield lines about the written files.
 
-    Raises `UserError` for an unknown format, an option of another one, or a file that does not pass its check.
+    Raises:
+        UserError: an unknown format, an option of another format, or a file that fails its check.
     """
     _check(form, options)
-    output = output or _beside(run, form)
+    output = output or _default_output(run, form)
     with appearing(output) as folder:
         if form == "huggingface":
             name = options.push or output.resolve().name
             yield from write_hugging_face(run, folder, name, options.license or "unknown")
         else:
             model = load(run, device="cpu")
-            truth = samples(model.mixture, sample_images(model.settings, options.pictures))
-            yield from PROGRAMS[form](model, truth, folder)
+            expected = samples(model.mixture, sample_images(model.settings, options.images))
+            yield from PROGRAMS[form](model, expected, folder)
     yield f"Written to {output}"
     if options.push is not None:
-        yield f"Pushed to {push(output, options.push)}, private until you change that there"
+        yield f"Pushed to {push(output, options.push)} as a private model; change its visibility there."
 
 
 @contextmanager
 def appearing(output: Path) -> Iterator[Path]:
-    """Give a folder to write to; its files move into `output` when the block ends, and vanish where it fails."""
+    """Yield a temporary folder whose files move to `output` when the block ends, and are removed if it fails."""
     if output.exists() and not output.is_dir():
-        raise UserError(f"{output} is a file: name a folder to export to.")
+        raise UserError(f"--output: {output} is a file; expected a folder.")
     output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as beside:
-        yield Path(beside)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
+        yield Path(temporary)
         output.mkdir(exist_ok=True)
-        for path in sorted(Path(beside).iterdir()):
+        for path in sorted(Path(temporary).iterdir()):
             path.replace(output / path.name)
 
 
-def _beside(run: Path, form: str) -> Path:
+def _default_output(run: Path, form: str) -> Path:
     if not run.is_dir():
-        raise UserError(f"{run} is no folder: name a run that `lptpp fit` made, or the place to write to by --output.")
+        raise UserError(f"{run} is not a folder; expected a run folder written by `lptpp fit`, or set --output.")
     return run / "export" / form
 
 
-def _check(form: str, options: Options) -> None:
+def _check(form: str, options: ExportOptions) -> None:
     if form not in FORMATS:
         raise UserError(f"--to {form}: {did_you_mean(form, FORMATS)}")
     if form in PROGRAMS and (options.push or options.license):
-        raise UserError(f"--push and --license go with --to huggingface, not --to {form}.")
-    if form == "huggingface" and options.pictures:
-        raise UserError("--picture goes with --to onnx and --to torch: a Hugging Face folder needs no check.")
+        raise UserError(f"--push and --license require --to huggingface, not --to {form}.")
+    if form == "huggingface" and options.images:
+        raise UserError("--image requires --to onnx or --to torch; a Hugging Face folder is not checked on images.")
     if options.push is not None:
-        token()  # asked for before anything is done
+        token()  # fails before any work is done

@@ -1,4 +1,4 @@
-"""Bottleneck MLPs beside the frozen MLPs (AdaptFormer, arXiv 2205.13535)."""
+"""Bottleneck MLPs parallel to the frozen MLPs (AdaptFormer, arXiv 2205.13535)."""
 
 import torch
 import torch.nn.functional as F
@@ -6,7 +6,7 @@ from torch import nn
 
 
 class Adapter(nn.Module):
-    """s · up(relu(down(h))) for the normalized tokens h of a block, docs/method.md; starts as zero."""
+    """s · up(relu(down(h))) for the normalized tokens h of a block (docs/method.md). Each adapter starts as a no-op."""
 
     def __init__(self, width: int, bottleneck: int, scale: float = 0.1) -> None:
         super().__init__()
@@ -20,5 +20,5 @@ class Adapter(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """Map (B, N, D) to (B, N, D)."""
-        squeezed = self.scale * torch.relu(self.down(hidden))  # (B, N, r): scaled where it is small
+        squeezed = self.scale * torch.relu(self.down(hidden))  # (B, N, r); scaling here is cheaper than at width D
         return F.linear(squeezed, self.up.weight, self.scale * self.up.bias)

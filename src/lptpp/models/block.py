@@ -1,7 +1,7 @@
 """One frozen transformer block with prompts and an adapter (docs/method.md).
 
-The published form concatenates the prompts to the tokens, runs the block, and throws the prompts' outputs away.
-Nothing reads those outputs, so prompts matter only as keys and values: that is computed here, with the same result.
+The published form concatenates the prompts to the tokens, runs the block, and discards the prompt outputs. Nothing
+reads those outputs, so prompts act only as keys and values; computing just that gives the same result.
 """
 
 from collections.abc import Sequence
@@ -20,9 +20,9 @@ def adapted_block(
     adapter: nn.Module | None = None,
     keep: int | None = None,
 ) -> torch.Tensor:
-    """Return the tokens (B, N, D) after one block; only the first `keep` of them where nothing reads the others.
+    """Return the tokens (B, N, D) after one block, or only the first `keep` of them if nothing reads the others.
 
-    `prompts` are tensors (1, P, D), one for the whole batch, or (B, P, D), one for each image.
+    Each of the `prompts` is (1, P, D), shared by the batch, or (B, P, D), one for each image.
     """
     attended = _attend(block.attn, _cast(block.norm1(x)), [_cast(block.norm1(prompt)) for prompt in prompts], keep)
     x = x[:, :keep] + block.ls1(attended)
@@ -32,7 +32,7 @@ def adapted_block(
 
 
 def _cast(tokens: torch.Tensor) -> torch.Tensor:
-    """Return the tokens in the precision of autocast, which would cast them again for each product that reads them."""
+    """Cast the tokens to the precision of autocast once; autocast would cast them for every product that reads them."""
     device = tokens.device.type
     return tokens.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else tokens
 
@@ -51,14 +51,14 @@ def _attend(
 
 
 def _project(attention: Attention, tokens: torch.Tensor, rows: slice) -> tuple[torch.Tensor, ...]:
-    """Return queries, keys, values — those whose `rows` of the fused projection are asked for — by head."""
+    """Return the queries, keys or values that `rows` of the fused projection give, each (b, heads, tokens, d)."""
     bias = None if attention.qkv.bias is None else attention.qkv.bias[rows]
     projected = F.linear(tokens, attention.qkv.weight[rows], bias)
     return projected.unflatten(2, (-1, attention.num_heads, attention.head_dim)).permute(2, 0, 3, 1, 4).unbind(0)
 
 
 def _mix(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float) -> torch.Tensor:
-    # PyTorch's fused kernel for CPUs is slow in bfloat16: 4.5 times, forward and backward, at 65 tokens
+    # PyTorch's fused CPU kernel is slow in bfloat16: 4.5 times slower, forward and backward, at 65 tokens
     if query.dtype == torch.bfloat16 and query.device.type == "cpu":
         return ((query * scale) @ key.transpose(-2, -1)).softmax(-1).to(value.dtype) @ value
     return F.scaled_dot_product_attention(query, key, value, scale=scale)

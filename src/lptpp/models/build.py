@@ -1,4 +1,4 @@
-"""From settings to a mixture on its backbones, untrained."""
+"""Build an untrained mixture on its backbones from settings."""
 
 import torch
 
@@ -11,9 +11,10 @@ from lptpp.utils.random import key
 
 
 def build_mixture(settings: Settings, classes: int) -> Mixture:
-    """Return the experts and the scorer of a run, everything learned at its random start.
+    """Return the experts and the scorer of a run, randomly initialized from its seed.
 
-    Raises `UserError` where a backbone cannot be had or a size does not fit it.
+    Raises:
+        UserError: a backbone cannot be loaded, or a size does not fit it.
     """
     experts = {}
     for name, expert in settings.experts.items():

@@ -13,16 +13,20 @@ from lptpp.utils.errors import UserError
 
 
 class Encoding(NamedTuple):
-    """What the encoder says of a batch."""
+    """The features of a batch."""
 
-    query_feature: torch.Tensor  # (B, F) without group prompts: the phase-1 model's feature
-    feature: torch.Tensor  # (B, F) with them; the same where there are none
-    match: torch.Tensor  # (B,) how well the chosen keys match the query
-    groups: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+    query_feature: torch.Tensor  # (B, F) of the phase-1 model, without group prompts
+    feature: torch.Tensor  # (B, F) with group prompts; the same if there are none
+    match: torch.Tensor  # (B,) sum of the similarities of the selected keys
+    groups: torch.Tensor | None = None  # (B, k) groups each image uses, best match first; None without group prompts
 
 
 class AdaptedEncoder(nn.Module):
-    """A frozen tower with shared prompts, adapters and group-specific prompts, each absent where its size is 0."""
+    """A frozen tower with shared prompts, adapters and group prompts; size 0 removes a part.
+
+    Raises:
+        UserError: the sizes of the group prompts do not fit the tower.
+    """
 
     def __init__(
         self,
@@ -41,7 +45,7 @@ class AdaptedEncoder(nn.Module):
             _check_sizes(depth, num_groups, top_k, group_blocks)
         self.tower = tower
         class_token_only = tower.global_pool == "token" and tower.attn_pool is None
-        self.read = 1 if class_token_only else None  # how many tokens are read after the last block
+        self.read = 1 if class_token_only else None  # tokens read after the last block; None for all
         self.first_group_block = depth - group_blocks if group_prompts else depth
         self.shared = SharedPrompts(depth, shared_prompts, width) if shared_prompts else None
         self.adapters = (
@@ -55,7 +59,7 @@ class AdaptedEncoder(nn.Module):
         return self.tower.head(self._pool(self._blocks(self._embed(images), 0, depth)))
 
     def forward(self, images: torch.Tensor) -> Encoding:
-        """Return both features of images (B, 3, H, W); the blocks before the first with group prompts run once."""
+        """Return both features of images (B, 3, H, W); the blocks before the group prompts run once for both."""
         depth = len(self.tower.blocks)
         early = self._blocks(self._embed(images), 0, self.first_group_block)
         query = self._pool(self._blocks(early, self.first_group_block, depth))  # (B, D)
@@ -88,6 +92,6 @@ class AdaptedEncoder(nn.Module):
 
 def _check_sizes(depth: int, num_groups: int, top_k: int, group_blocks: int) -> None:
     if not 1 <= group_blocks <= depth:
-        raise UserError(f"group_blocks={group_blocks}: expected 1 to {depth}, the number of blocks of this backbone.")
+        raise UserError(f"group_blocks={group_blocks}: expected 1 to {depth}, the number of blocks of the backbone.")
     if not 1 <= top_k <= num_groups:
-        raise UserError(f"chosen={top_k}: expected 1 to the pool's size, {num_groups}.")
+        raise UserError(f"top_k={top_k}: expected 1 to {num_groups}, the number of prompt groups (num_groups).")

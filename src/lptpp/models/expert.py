@@ -1,4 +1,4 @@
-"""An expert: a backbone, its long-tailed adaptation, its cosine classifiers."""
+"""An expert: a backbone, its universal long-tailed adaptation and its cosine classifiers."""
 
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,20 +12,20 @@ from lptpp.models.head import CosineHead
 
 
 class ExpertOutput(NamedTuple):
-    """What an expert says of a batch."""
+    """The outputs of an expert for a batch."""
 
     feature: torch.Tensor  # (B, F)
     cosines: torch.Tensor  # (B, C)
-    match: torch.Tensor  # (B,) of the chosen keys with the query
-    phase1_cosines: torch.Tensor  # (B, C) what the expert would say without its group prompts
-    groups: torch.Tensor | None = None  # (B, k) the groups each image uses, best first; None without group prompts
+    match: torch.Tensor  # (B,) sum of the similarities of the selected keys
+    phase1_cosines: torch.Tensor  # (B, C) of the phase-1 model, without group prompts
+    groups: torch.Tensor | None = None  # (B, k) groups each image uses, best match first; None without group prompts
 
 
 class Expert(nn.Module):
-    """One adapted backbone and its cosine classifier, visual-only or vision-language.
+    """One adapted backbone and its cosine classifier, visual or vision-language.
 
-    Phase 2 trains a classifier of its own, so that the phase-1 model stays whole beside it: `heads[0]` belongs to
-    phase 1, `heads[-1]` to the finished expert. Without group prompts they are one.
+    Phase 2 trains its own classifier, which keeps the phase-1 model intact: `heads[0]` belongs to phase 1, `heads[-1]`
+    to the finished expert. Without group prompts they are the same.
     """
 
     heads: Sequence[CosineHead]
@@ -42,27 +42,27 @@ class Expert(nn.Module):
         self.backbone = backbone
         self.encoder = encoder
         self.scale = scale
-        self.tune_backbone = tune_backbone  # full fine-tuning, the baseline that freezes nothing
+        self.tune_backbone = tune_backbone  # full fine-tuning: a baseline
         phases = 1 if encoder.groups is None else 2
         self.heads = nn.ModuleList(  # type: ignore[assignment]
             CosineHead(classes, backbone.feature_width) for _ in range(phases)
         )
 
     def phase1(self, images: torch.Tensor) -> ExpertOutput:
-        """Judge images (B, 3, H, W) with shared prompts and adapters alone: the phase-1 model."""
+        """Return the outputs of the phase-1 model, without group prompts, for images (B, 3, H, W)."""
         feature = self.encoder.query_feature(images)
         cosines = self.heads[0](feature)
         return ExpertOutput(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
 
     def forward(self, images: torch.Tensor) -> ExpertOutput:
-        """Judge images (B, 3, H, W) with all that the expert has; scores are softmax(scale · cosines)."""
+        """Return the outputs for images (B, 3, H, W); the confidence scores are softmax(scale · cosines)."""
         encoding = self.encoder(images)
         phase1 = self.heads[0](encoding.query_feature)
         cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature)
         return ExpertOutput(encoding.feature, cosines, encoding.match, phase1, encoding.groups)
 
     def phase_parameters(self, phase: int) -> Iterator[nn.Parameter]:
-        """Yield the parameters that phase 1 or phase 2 trains: nothing else gets a gradient."""
+        """Yield the trainable parameters of phase 1 or 2."""
         encoder = self.encoder
         tower = encoder.tower if self.tune_backbone else None
         parts = {
@@ -74,7 +74,7 @@ class Expert(nn.Module):
                 yield from part.parameters()
 
     def tuned_state(self) -> dict[str, torch.Tensor]:
-        """Return all that training may change, by name: what a checkpoint holds of an expert."""
+        """Return the tensors that training may change, by name: the expert's part of a checkpoint."""
         return {
             name: tensor
             for name, tensor in self.state_dict().items()
@@ -82,7 +82,7 @@ class Expert(nn.Module):
         }
 
     def tuned_parts(self) -> dict[str, int]:
-        """Return the number of tuned parameters of each part of the finished expert."""
+        """Return the number of trainable parameters in each part of the finished expert."""
         encoder = self.encoder
         parts = {
             "backbone": encoder.tower if self.tune_backbone else None,

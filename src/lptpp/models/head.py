@@ -1,4 +1,4 @@
-"""The cosine classifier and what it can start from."""
+"""The cosine classifier and its initialization."""
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +18,7 @@ class CosineHead(nn.Module):
 
     @torch.no_grad()
     def start_from(self, vectors: torch.Tensor) -> None:
-        """Set the weights to the directions of `vectors` (C, F)."""
+        """Initialize the weights with the directions of `vectors` (C, F)."""
         self.weight.copy_(F.normalize(vectors, dim=-1))
 
 

@@ -8,19 +8,20 @@ import torch
 from torch import nn
 
 from lptpp.backbones.base import weights_digest
+from lptpp.config.stages import SCORER, StageKey
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.scorer import MIXES, Scorer
 
 
 class MixtureOutput(NamedTuple):
-    """What the mixture says of a batch."""
+    """The outputs of a mixture for a batch."""
 
     probabilities: torch.Tensor  # (B, C), rows sum to 1
-    weights: torch.Tensor  # (B, E) the scorer's weight for every expert
+    weights: torch.Tensor  # (B, E) scorer weights; rows sum to 1
 
 
 class Mixture(nn.Module):
-    """Any number of experts and, where there are two or more, a scorer. One expert alone is LPT."""
+    """One or more experts and, from two on, a scorer. One visual expert without adapters is LPT."""
 
     experts: Mapping[str, Expert]
     scorer: Scorer | None
@@ -40,18 +41,18 @@ class Mixture(nn.Module):
         self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if len(widths) > 1 else None
 
     def forward_experts(self, images: Mapping[str, torch.Tensor]) -> dict[str, ExpertOutput]:
-        """Return what each expert says of its own view (B, 3, H, W) of the same images."""
+        """Return the output of each expert for its own view (B, 3, H, W) of the same images."""
         return {name: expert(images[name]) for name, expert in self.experts.items()}
 
     def combine(self, features: Sequence[torch.Tensor], probabilities: torch.Tensor) -> MixtureOutput:
-        """Weigh confidence scores (B, E, C) by what the scorer makes of them and of the features, E of (B, F_e)."""
+        """Mix confidence scores (B, E, C) by the scorer weights for them and for the features, E of (B, F_e)."""
         if self.scorer is None:
             return MixtureOutput(probabilities[:, 0], torch.ones_like(probabilities[:, :, 0]))
         weights = self.scorer(features, probabilities)
         return MixtureOutput(self.mix(probabilities, weights), weights)
 
     def forward(self, images: Mapping[str, torch.Tensor]) -> MixtureOutput:
-        """Judge images given as one view (B, 3, H, W) for each expert's name."""
+        """Return the outputs for one view (B, 3, H, W) by expert of the same images."""
         outputs = self.forward_experts(images)
         return self.combine([one.feature for one in outputs.values()], self.confidences(outputs))
 
@@ -61,8 +62,15 @@ class Mixture(nn.Module):
             [(self.experts[name].scale * one.cosines.float()).softmax(-1) for name, one in outputs.items()], 1
         )
 
+    def stages(self) -> list[StageKey]:
+        """Return the stages that train this mixture, in order."""
+        keys = []
+        for name, expert in self.experts.items():
+            keys += [StageKey(name, phase) for phase in range(1, 1 + len(expert.heads))]
+        return keys + ([SCORER] if self.scorer is not None else [])
+
     def tuned_state(self) -> dict[str, torch.Tensor]:
-        """Return all that training may change, by name: about 1 % of the backbones, and the classifiers."""
+        """Return the tensors that training may change, by name: prompts, adapters, classifiers, the scorer."""
         state = {
             f"experts.{name}.{key}": tensor
             for name, expert in self.experts.items()
@@ -73,14 +81,14 @@ class Mixture(nn.Module):
         return state
 
     def tuned_parts(self) -> dict[str, dict[str, int]]:
-        """Return the number of tuned parameters by expert and part, and the scorer's."""
+        """Return the number of trainable parameters by expert and part, and of the scorer."""
         parts = {name: expert.tuned_parts() for name, expert in self.experts.items()}
         if self.scorer is not None:
             parts["scorer"] = {"scorer": sum(parameter.numel() for parameter in self.scorer.parameters())}
         return parts
 
     def fingerprint(self) -> str:
-        """Return a sha256 of all that decides what the mixture says: the tuned weights, and those of the backbones."""
+        """Return a sha256 over the tuned weights and the backbone weights, which determine every output."""
         backbones = "".join(expert.backbone.fingerprint for expert in self.experts.values())
         return hashlib.sha256((weights_digest(self.tuned_state()) + backbones).encode()).hexdigest()
 

@@ -1,4 +1,4 @@
-"""Learned tokens that the frozen blocks attend to."""
+"""Learned tokens that the frozen blocks attend to: shared by all images, or selected for each image."""
 
 import torch
 import torch.nn.functional as F
@@ -20,7 +20,7 @@ class SharedPrompts(nn.Module):
 
 
 class GroupPrompts(nn.Module):
-    """A pool of m (key, prompts) pairs for the last K blocks; an image uses the k best matched (LPT, §3.2)."""
+    """m groups of prompts for the last K blocks, each with a key; an image uses the k best matches (LPT, §3.2)."""
 
     def __init__(self, num_groups: int, top_k: int, blocks: int, length: int, width: int) -> None:
         super().__init__()
@@ -29,9 +29,9 @@ class GroupPrompts(nn.Module):
         self.tokens = nn.Parameter(torch.randn(num_groups, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
     def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return each image's prompts (B, K, P, D), match (B,) and chosen groups (B, k) for queries (B, D).
+        """Return prompts (B, K, P, D), match (B,) and selected groups (B, k), best match first, for queries (B, D).
 
-        The prompts are the mean of the k chosen; the match is the sum of their similarities (docs/method.md).
+        The prompts are the mean of the k selected; the match is the sum of their similarities (docs/method.md).
         """
         similarity = F.normalize(query, dim=-1) @ F.normalize(self.keys, dim=-1).T  # (B, m)
         best, index = similarity.topk(self.top_k, dim=-1)  # (B, k)

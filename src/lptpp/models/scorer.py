@@ -1,4 +1,4 @@
-"""The scorer, which weighs the experts image by image, and the ways to mix what they say (docs/method.md)."""
+"""The scorer, which weighs the experts image by image, and the mixing rules (docs/method.md)."""
 
 from collections.abc import Callable, Sequence
 
@@ -6,16 +6,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-READS = ("features", "logits", "both")
-
 
 class Scorer(nn.Module):
-    """A small MLP on what the experts make of an image; softmax gives a weight for every expert and image.
+    """A small MLP on the experts' outputs; its softmax gives a weight for every expert and image.
 
-    It reads the experts' unit features, concatenated (LPT++), or their logits, standardized expert by expert, or both.
-    The last layer starts at zero, so that an untrained mixture is the plain average.
+    It reads the concatenated unit features of the experts (LPT++), their logits, standardized for each expert, or both.
+    The last layer starts at zero, so an untrained mixture is the plain average.
 
-    widths: F_e of each expert; classes: C.
+    widths: F_e of each expert; classes: C, only for logits.
     """
 
     def __init__(self, widths: Sequence[int], hidden: int = 256, classes: int = 0, reads: str = "features") -> None:
@@ -33,7 +31,7 @@ class Scorer(nn.Module):
         if self.reads != "logits":
             read += [F.normalize(feature.float(), dim=-1) for feature in features]
         if self.reads != "features":
-            read.append(F.layer_norm(_logarithm(probabilities), probabilities.shape[-1:]).flatten(1))  # (B, E·C)
+            read.append(F.layer_norm(log_probabilities(probabilities), probabilities.shape[-1:]).flatten(1))  # (B, E·C)
         return self.last(torch.relu(self.hidden(torch.cat(read, dim=-1)))).softmax(dim=-1)
 
 
@@ -43,11 +41,12 @@ def weighted_average(probabilities: torch.Tensor, weights: torch.Tensor) -> torc
 
 
 def weighted_logits(probabilities: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Return softmax(Σ_e w_e logits_e) (B, C), with log p_e for the logits: they differ by a constant."""
-    return weighted_average(_logarithm(probabilities), weights).softmax(dim=-1)
+    """Return softmax(Σ_e w_e logits_e) (B, C); log p_e stands for the logits, from which it differs by a constant."""
+    return weighted_average(log_probabilities(probabilities), weights).softmax(dim=-1)
 
 
-def _logarithm(probabilities: torch.Tensor) -> torch.Tensor:
+def log_probabilities(probabilities: torch.Tensor) -> torch.Tensor:
+    """Return log p, finite even if p has rounded to zero."""
     return probabilities.clamp(min=torch.finfo(probabilities.dtype).tiny).log()
 
 

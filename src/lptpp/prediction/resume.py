@@ -1,6 +1,6 @@
-"""Whose predictions an output holds, finished or not: nothing of another job is continued or written over unasked.
+"""Resuming predictions. An output of another prediction is neither continued nor overwritten without --overwrite.
 
-A job under way has the folder OUTPUT.partial, which counts once it holds job.json; a finished OUTPUT has the note
+An unfinished prediction, a job, has a folder OUTPUT.partial with job.json in it; a finished OUTPUT has a note,
 OUTPUT.json.
 """
 
@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import json_line, write_json
+from lptpp.utils.io import json_line, locked, write_json
 
-Identity = Mapping[str, Any]  # model, inputs, options: all that decides the bytes of an output; JSON
+Identity = Mapping[str, Any]  # model, inputs, options, as JSON: they determine the bytes of an output
 JOB, LOCK, NEW_INPUTS, INPUTS = "job.json", "lock", "inputs.new", "inputs.jsonl"
 ROWS, FEATURES = "rows.jsonl", "features.f32"
 
@@ -28,36 +27,34 @@ def partial(output: Path) -> Path:
 
 
 def note(output: Path) -> Path:
-    """Return the file that says what a finished output holds."""
+    """Return the file that describes a finished output."""
     return output.with_name(f"{output.name}.json")
 
 
 @contextmanager
 def alone(output: Path) -> Iterator[Path]:
-    """Hold the folder of unfinished predictions, and remove it afterwards unless a job stands in it.
+    """Lock the folder of unfinished predictions; remove it afterwards unless it contains a job.
 
-    Raises `UserError` where another process has it.
+    Raises:
+        UserError: another process has locked it.
     """
     folder = partial(output)
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"Another lptpp is predicting into {output}: wait for it, or give another --output.") from None
-    try:
-        yield folder
-    finally:
-        lock.release()
-        if not (folder / JOB).exists():
-            _clear(folder)
+    with locked(folder / LOCK, f"Another process is writing {output}: wait for it, or use another --output."):
+        try:
+            yield folder
+        finally:
+            if not (folder / JOB).exists():
+                _clear(folder)
 
 
 def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
-    """Make the new inputs those of a job, or go on with the same job; return False where it is finished already.
+    """Start a job with the new inputs, or resume the same job; return False if it is already finished.
 
-    `outputs` are the files that the job writes, the predictions first. Raises `UserError` where one of them, or what
-    is unfinished of it, belongs to another job and is not to be overwritten.
+    `outputs` are the files that the job writes, the predictions first.
+
+    Raises:
+        UserError: an output, finished or not, belongs to another job, and `overwrite` is False.
     """
     folder, unfinished = partial(outputs[0]), _read(partial(outputs[0]) / JOB)
     if unfinished == identity:
@@ -72,7 +69,7 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
             raise _taken(there[0], (done or {}).get("job"), identity)
         if unfinished is not None:
             raise _taken(folder, unfinished, identity)
-    for name in (JOB, ROWS, FEATURES):  # the job first: without it the rest counts for nothing
+    for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
         (folder / name).unlink(missing_ok=True)
     (folder / NEW_INPUTS).replace(folder / INPUTS)
     write_json(folder / JOB, identity)
@@ -80,30 +77,30 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
 
 
 def finish(output: Path, identity: Identity, summary: Mapping[str, Any]) -> None:
-    """Note what the finished output holds, and end the job."""
+    """Write the note of the finished output, and remove the job."""
     write_json(note(output), {"job": identity, "summary": summary})
     (partial(output) / JOB).unlink()
 
 
 def summary_of(output: Path) -> dict[str, Any]:
-    """Return the summary that `finish` noted."""
+    """Return the summary that `finish` wrote."""
     return (_read(note(output)) or {})["summary"]
 
 
 def _taken(path: Path, found: Identity | None, identity: Identity) -> UserError:
-    return UserError(f"{path} {_difference(found, identity)}: give another --output, or replace it with --overwrite.")
+    return UserError(f"{path} {_difference(found, identity)}: use another --output, or replace it with --overwrite.")
 
 
 def _difference(found: Identity | None, identity: Identity) -> str:
     if found is None or found == identity:
-        return "is there already"
+        return "already exists"
     if found.get("model") != identity["model"]:
-        return "holds predictions of another model"
+        return "contains predictions of another model"
     if found.get("inputs") != identity["inputs"]:
-        return "holds predictions of other inputs, or of files that have changed since"
+        return "contains predictions of other inputs, or of files that have changed since"
     before, now = found.get("options", {}), identity["options"]
     changed = [f"{key} was {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
-    return f"holds predictions with other options ({'; '.join(changed)})"
+    return f"contains predictions with other options ({'; '.join(changed)})"
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -116,7 +113,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _clear(folder: Path) -> None:
     for name in (NEW_INPUTS, INPUTS, ROWS, FEATURES, LOCK):
         (folder / name).unlink(missing_ok=True)
-    with suppress(OSError):  # something of somebody else's is in it
+    with suppress(OSError):  # other files are in it
         folder.rmdir()
 
 
@@ -124,7 +121,7 @@ FLOAT = np.dtype("<f4")
 
 
 class Store:
-    """What is computed of `total` inputs, `chunk` at a time: a row each, and `width` numbers of features or none."""
+    """The computed part of `total` inputs, in chunks of `chunk`: one row and `width` features (or none) for each."""
 
     def __init__(self, folder: Path, chunk: int, total: int, width: int = 0) -> None:
         self.chunk, self.total, self.width = chunk, total, width
@@ -132,7 +129,7 @@ class Store:
         self.done = self._recover()
 
     def append(self, rows: Sequence[dict[str, Any]], features: np.ndarray) -> None:
-        """Write a chunk of rows and features (B, width) through to the disk; the rows last: they make it count."""
+        """Append a chunk of rows and features (B, width) and sync them; the rows come last and make the chunk valid."""
         if self.width:
             _append(self._features, features.astype(FLOAT).tobytes())
         _append(self._rows, "".join(map(json_line, rows)).encode())
@@ -144,12 +141,12 @@ class Store:
             yield from map(json.loads, file)
 
     def features(self) -> np.ndarray:
-        """Return the features (done, width), read from the disk as they are used."""
+        """Return the features (done, width), memory-mapped."""
         shape = (self.done, self.width)
         return np.memmap(self._features, FLOAT, "r", shape=shape) if self.done else np.empty(shape, FLOAT)
 
     def _recover(self) -> int:
-        """Cut both files off after the last chunk that is whole in both; return how many rows are left."""
+        """Truncate both files after the last chunk that is complete in both; return the number of rows left."""
         self._rows.touch()
         ends = self._ends()  # of the chunks, in bytes
         if self.width:
@@ -163,7 +160,7 @@ class Store:
         return done
 
     def _ends(self) -> list[int]:
-        """Return where each whole chunk of rows ends, 0 before the first."""
+        """Return the offset at which each complete chunk of rows ends, preceded by 0."""
         ends, position = [0], 0
         with self._rows.open("rb") as file:
             for number, line in enumerate(file, start=1):

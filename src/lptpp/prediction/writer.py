@@ -1,4 +1,4 @@
-"""The files that a prediction leaves: rows as CSV, JSON lines or parquet, features as .npy or parquet."""
+"""The output of a prediction: rows as CSV, JSON lines or parquet, features as .npy or parquet."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -10,23 +10,27 @@ import torch
 
 from lptpp.evaluation.files import ranked
 from lptpp.evaluation.tta import Adjustment
-from lptpp.inference.model import Model, Seen
+from lptpp.inference.model import Model
+from lptpp.inference.pipeline import ImageViews
 from lptpp.prediction.inputs import Input
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
-from lptpp.utils.io import Rows, replacing, write_csv, write_json_lines, write_parquet
+from lptpp.utils.io import Rows, atomic_write, write_csv, write_json_lines, write_parquet
 
-Row = dict[str, Any]
+PredictionRow = dict[str, Any]
 
 
 class Predictor:
-    """A model, what is done to its probabilities, and how much of them a row tells.
+    """A model, the adjustment of its probabilities, and the content of a row.
 
-    The answer of a row is its best class, or nothing where that has less than `threshold` of the probability.
+    The prediction of a row is its best class, or None if the probability of that class is below `threshold`.
     """
 
-    def __init__(self, model: Model, adjust: Adjustment, top_k: int, threshold: float) -> None:
+    def __init__(
+        self, model: Model, adjust: Adjustment, top_k: int, threshold: float, batch_size: int | None = None
+    ) -> None:
         self.model = model
+        self.pipeline = model.pipeline(adjust.views, batch_size)
         self.adjust = adjust
         self.top_k = min(top_k, len(model.class_names))
         self.threshold = threshold
@@ -37,8 +41,16 @@ class Predictor:
         places = range(1, self.top_k + 1)
         return ["image", "prediction", *(f"{kind}_{k}" for k in places for kind in ("label", "probability")), "error"]
 
-    def predict(self, inputs: Sequence[Input], seen: Sequence[Seen | str]) -> tuple[list[Row], np.ndarray]:
-        """Return a row and the unit features (n, ΣF) of each of n inputs; of unreadable ones, told as text, nan."""
+    def read(self, one: Input) -> ImageViews | str:
+        """Return the views of an input, or the reason why it is unreadable."""
+        if not one.path:
+            return "no path is given"
+        return self.pipeline.read(Path(one.path), self.model.settings.data.largest_megapixels)
+
+    def predict(
+        self, inputs: Sequence[Input], seen: Sequence[ImageViews | str]
+    ) -> tuple[list[PredictionRow], np.ndarray]:
+        """Return the row and the unit features (n, ΣF) of n inputs; the features of unreadable images are nan."""
         rows = [dict.fromkeys(self.columns()) | {"image": printable(one.name)} for one in inputs]
         features = np.full((len(inputs), sum(self.widths.values())), np.nan, np.float32)
         good = [place for place, views in enumerate(seen) if not isinstance(views, str)]
@@ -50,8 +62,8 @@ class Predictor:
                 rows[place] |= row
         return rows, features
 
-    def _found(self, seen: list[Any]) -> tuple[list[Row], np.ndarray]:
-        output = self.model.forward(seen)
+    def _found(self, seen: list[Any]) -> tuple[list[PredictionRow], np.ndarray]:
+        output = self.pipeline.forward(seen)
         best = self.adjust(output.of_views).topk(self.top_k, dim=-1)
         rows = [
             ranked(*pair, self.model.class_names)
@@ -63,7 +75,7 @@ class Predictor:
 
 
 def printable(name: str) -> str:
-    """Return a name as text that any file can hold: bytes that are no UTF-8 become question marks."""
+    """Return a name as valid Unicode: bytes that are not UTF-8 become replacement characters."""
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
@@ -73,15 +85,15 @@ BLOCK = 4096  # rows of features written at once
 
 
 def check_suffix(path: Path, known: Sequence[str]) -> None:
-    """Raise `UserError` for a file of another kind, or of one that a missing library writes."""
+    """Raise `UserError` for an unknown suffix, or if the library that writes the file is not installed."""
     if path.suffix not in known:
-        raise UserError(f"{path} should end in {', '.join(known[:-1])} or {known[-1]}.")
+        raise UserError(f"{path} must end in {', '.join(known[:-1])} or {known[-1]}.")
     if path.suffix == ".parquet":
         extra("pyarrow", "parquet", f"{path}: parquet")
 
 
 def write_rows(path: Path, rows: Rows, names: Sequence[str]) -> None:
-    """Write rows whose columns have these names."""
+    """Write rows with the columns `names`."""
     if path.suffix == ".csv":
         write_csv(path, rows, names)
     elif path.suffix == ".jsonl":
@@ -93,13 +105,13 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str]) -> None:
 
 
 def write_features(path: Path, images: Iterable[str], features: np.ndarray, widths: Mapping[str, int]) -> None:
-    """Write features (n, ΣF), those of each expert beside each other; all nan for an unreadable image.
+    """Write features (n, ΣF), concatenated over the experts; nan for an unreadable image.
 
-    A .npy file holds just this array, in float32. Parquet holds the images' names and a column of lists for each
-    expert of `widths`, null for an unreadable image.
+    A .npy file contains this array, in float32. A parquet file has the names of the images and, for each expert in
+    `widths`, a column of lists, null for an unreadable image.
     """
     if path.suffix == ".npy":
-        with replacing(path, "wb") as file:
+        with atomic_write(path, "wb") as file:
             np.save(file, features)
     else:
         _write_feature_columns(path, iter(images), features, widths)
@@ -110,7 +122,7 @@ def _write_feature_columns(path: Path, images: Iterator[str], features: np.ndarr
     parquet = extra("pyarrow.parquet", "parquet", f"{path}: parquet")
     kinds = {name: pyarrow.list_(pyarrow.float32(), width) for name, width in widths.items()}
     schema = pyarrow.schema([("image", pyarrow.string()), *kinds.items()])
-    with replacing(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
+    with atomic_write(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
         for start in range(0, len(features), BLOCK):
             block = features[start : start + BLOCK]
             names = pyarrow.array(islice(images, len(block)), pyarrow.string())

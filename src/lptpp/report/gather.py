@@ -1,4 +1,4 @@
-"""What a run folder knows, as arrays. Shapes: n evaluated images, C classes, m groups of prompts."""
+"""The contents of a run folder as arrays. Shapes: n evaluated images, C classes, m prompt groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,41 +9,48 @@ from typing import Any
 import numpy as np
 
 from lptpp.checkpoint.store import latest_checkpoint
-from lptpp.config import Settings
-from lptpp.data.dataset import Collection, Split
-from lptpp.data.prepare import collection_of
-from lptpp.evaluation.files import read_metrics, read_rows
-from lptpp.inference.model import run_settings
+from lptpp.config import Settings, run_settings
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.prepare import load_dataset
+from lptpp.evaluation.files import (
+    METRICS,
+    label_column,
+    probability_column,
+    read_metrics,
+    read_rows,
+    weight_column,
+)
+from lptpp.evaluation.table import PHASES, ResultRow
 from lptpp.utils.errors import UserError
 
-Rows = list[dict[str, str]]
+CsvRows = list[dict[str, str]]
 
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes of a run, in its own order."""
+    """The classes of a run, in the order of their labels."""
 
     names: list[str]
     counts: np.ndarray  # (C,) training images
     shots: np.ndarray  # (C,) many, medium or few
     tested: np.ndarray  # (C,) evaluated images
-    accuracy: dict[str, np.ndarray]  # (C,) by row of the shot table, percent, nan without an evaluated image
+    accuracy: dict[ResultRow, np.ndarray]  # (C,) percent, nan without evaluated images
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """What was said of every image."""
+    """The predictions on every evaluated image."""
 
-    images: list[str]  # their paths, or what else they are called
+    images: list[str]  # their paths or names
     labels: np.ndarray  # (n,) true classes
-    predicted: dict[str, np.ndarray]  # (n,) best class, by row of the shot table
-    sure: dict[str, np.ndarray]  # (n,) its probability
-    truth: np.ndarray | None  # (n,) the answer's probability of the true class; None in older run folders
-    weights: dict[str, np.ndarray]  # (n,) the scorer's, by expert
+    predicted: dict[ResultRow, np.ndarray]  # (n,) most probable class
+    confidence: dict[ResultRow, np.ndarray]  # (n,) its probability
+    truth: np.ndarray  # (n,) probability of the true class in the result row
+    weights: dict[str, np.ndarray]  # (n,) scorer weight by expert
 
 
 @dataclass(frozen=True)
-class Run:
+class EvaluatedRun:
     """A finished and evaluated run."""
 
     folder: Path
@@ -51,106 +58,103 @@ class Run:
     metrics: dict[str, Any]
     classes: Classes
     predictions: Predictions
-    groups: dict[str, np.ndarray] | None  # (C, m) images by expert, class and group; None in older run folders
-    history: Rows
+    groups: dict[str, np.ndarray]  # (C, m) images by expert with group prompts, class and group
+    history: CsvRows
     versions: dict[str, str]
     evaluated: datetime
-    pictures: Split | None  # that were evaluated, where they are still there
-    picture_classes: list[str]  # what their labels stand for
-    why_no_pictures: str = ""
+    images: Split | None  # the evaluated split, if it can still be loaded
+    image_classes: list[str]  # class names of its labels
+    why_no_images: str = ""
 
     @property
-    def result(self) -> str:
-        """Name of the row that is the run's result."""
-        return self.metrics["result"]
+    def rows(self) -> dict[ResultRow, dict[str, Any]]:
+        """The shot table: metrics by row."""
+        return {ResultRow.parse(key): row for key, row in self.metrics["rows"].items()}
 
     @property
-    def shot_thresholds(self) -> tuple[int, int]:
-        """Return the training images of the smallest and of the largest medium-shot class."""
-        low, high = self.metrics["shot_thresholds"]
-        return low, high
+    def result(self) -> ResultRow:
+        """The row that is the run's result."""
+        return ResultRow.parse(self.metrics["result"])
 
     @property
-    def finals(self) -> dict[str, str]:
-        """Return the row of every expert as it is in the end, by its name."""
-        both = {name: (f"{name}, phase 1", f"{name}, phase 2") for name in self.settings.experts}
-        return {name: second if second in self.metrics["rows"] else first for name, (first, second) in both.items()}
+    def finals(self) -> dict[str, ResultRow]:
+        """The row of every expert after its last phase."""
+        phases = {name: [ResultRow(phase, name) for phase in PHASES] for name in self.settings.experts}
+        return {name: [row for row in of_expert if row in self.rows][-1] for name, of_expert in phases.items()}
 
 
-def gather(folder: Path, collection: Collection | None = None) -> Run:
-    """Return what a run folder holds; the pictures are those of `collection`, or of the run's settings.
+def gather(folder: Path, collection: ImageDataset | None = None) -> EvaluatedRun:
+    """Read a run folder; images come from `collection` or from the data set in the run's settings.
 
-    Raises `UserError` where it is not the folder of an evaluated run, or where a file is damaged.
+    Raises:
+        UserError: The folder is not that of an evaluated run, or a file is missing or damaged.
     """
     try:
         return _gathered(folder, collection)
     except UserError:
         raise
     except (KeyError, ValueError, IndexError) as error:
-        again = f"write them again with `lptpp evaluate {folder}`."
-        raise UserError(f"The files in {folder} do not fit each other ({error!r}): {again}") from error
+        fix = f"run `lptpp evaluate {folder}` to write them again."
+        raise UserError(f"The files in {folder} are inconsistent ({error!r}): {fix}") from error
 
 
-def _gathered(folder: Path, collection: Collection | None) -> Run:
+def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
     settings, metrics = run_settings(folder), read_metrics(folder)
-    classes = _classes(read_rows(folder / "per_class.csv"), list(metrics["rows"]))
+    table = [ResultRow.parse(key) for key in metrics["rows"]]
+    classes = _classes(read_rows(folder / "per_class.csv"), table)
     checkpoint, history = latest_checkpoint(folder / "checkpoint"), folder / "history.csv"
-    return Run(
+    return EvaluatedRun(
         folder,
         settings,
         metrics,
         classes,
-        _predictions(folder / "predictions.csv", classes.names, list(metrics["rows"]), list(settings.experts)),
+        _predictions(folder / "predictions.csv", classes.names, table, list(settings.experts)),
         _groups(folder / "groups.csv", settings, classes.names),
         read_rows(history) if history.is_file() else [],
         {} if checkpoint is None else checkpoint.manifest["versions"],
-        datetime.fromtimestamp((folder / "metrics.json").stat().st_mtime),
-        *_pictures(settings, metrics["split"], collection),
+        datetime.fromtimestamp((folder / METRICS).stat().st_mtime),
+        *_images(settings, metrics["split"], collection),
     )
 
 
-def _pictures(settings: Settings, part: str, collection: Collection | None) -> tuple[Split | None, list[str], str]:
+def _images(settings: Settings, split: str, collection: ImageDataset | None) -> tuple[Split | None, list[str], str]:
     try:
-        found = collection or collection_of(settings)
+        found = collection or load_dataset(settings)
     except UserError as error:
         return None, [], str(error)
-    return found.parts().get(part), found.class_names, f"the data hold no {part} part any more."
+    return found.splits().get(split), found.class_names, f"the data set no longer has a {split} split."
 
 
-def _classes(rows: Rows, table_rows: Sequence[str]) -> Classes:
+def _classes(rows: CsvRows, table: Sequence[ResultRow]) -> Classes:
     return Classes(
         [row["class"] for row in rows],
         np.array([int(row["training_images"]) for row in rows]),
         np.array([row["shot"] for row in rows]),
         np.array([int(row["tested_images"]) for row in rows]),
-        {name: np.array([float(row[name] or "nan") for row in rows]) for name in table_rows},
+        {key: np.array([float(row[str(key)] or "nan") for row in rows]) for key in table},
     )
 
 
-def _predictions(path: Path, names: Sequence[str], table_rows: Sequence[str], experts: Sequence[str]) -> Predictions:
+def _predictions(path: Path, names: Sequence[str], table: Sequence[ResultRow], experts: Sequence[str]) -> Predictions:
     rows, index = read_rows(path), {name: place for place, name in enumerate(names)}
     return Predictions(
         [row["image"] for row in rows],
         np.array([index[row["true"]] for row in rows]),
-        {name: np.array([index[row[f"{name}: label"]] for row in rows]) for name in table_rows},
-        {name: _numbers(rows, f"{name}: probability") for name in table_rows},
-        _numbers(rows, "true_probability") if "true_probability" in rows[0] else None,
-        {name: _numbers(rows, f"weight of {name}") for name in experts},
+        {key: np.array([index[row[label_column(key)]] for row in rows]) for key in table},
+        {key: _numbers(rows, probability_column(key)) for key in table},
+        _numbers(rows, "true_probability"),
+        {name: _numbers(rows, weight_column(name)) for name in experts},
     )
 
 
-def _numbers(rows: Rows, column: str) -> np.ndarray:
+def _numbers(rows: CsvRows, column: str) -> np.ndarray:
     return np.array([float(row[column]) for row in rows])
 
 
-def _groups(path: Path, settings: Settings, names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    pools = {name: expert.num_groups for name, expert in settings.experts.items() if expert.group_prompts}
-    if not pools:
-        return {}
-    if not path.is_file():
-        return None
+def _groups(path: Path, settings: Settings, names: Sequence[str]) -> dict[str, np.ndarray]:
+    numbers = {name: expert.num_groups for name, expert in settings.experts.items() if expert.group_prompts}
     index = {name: place for place, name in enumerate(names)}
-    found = {name: np.zeros((len(names), num_groups), dtype=np.int64) for name, num_groups in pools.items()}
-    for row in read_rows(path):
+    found = {name: np.zeros((len(names), number), dtype=np.int64) for name, number in numbers.items()}
+    for row in read_rows(path) if found else ():
         found[row["expert"]][index[row["class"]], int(row["group"]) - 1] = int(row["images"])
     return found

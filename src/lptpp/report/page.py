@@ -1,18 +1,17 @@
-"""The report: one HTML file that needs nothing beside itself."""
+"""The report: one self-contained HTML file."""
 
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lptpp.data.dataset import Collection
+from lptpp.data.dataset import ImageDataset
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.table import COLUMNS, one_decimal
-from lptpp.report.gather import Run, gather
-from lptpp.report.section import Plate, Section
+from lptpp.report.gather import EvaluatedRun, gather
+from lptpp.report.section import Plot, Section
 from lptpp.report.sections import (
     calibration,
     classes,
@@ -26,13 +25,13 @@ from lptpp.report.sections import (
 )
 from lptpp.report.style import COLORS, style
 from lptpp.report.svg import inline
-from lptpp.report.text import percent
+from lptpp.report.text import templates
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import replacing
+from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import progress_bar
 
 REPORT = "report.html"
-SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
+SECTIONS: tuple[Callable[[EvaluatedRun], Section | None], ...] = (
     result.section,
     classes.section,
     mixture.section,
@@ -43,28 +42,29 @@ SECTIONS: tuple[Callable[[Run], Section | None], ...] = (
     learning.section,
     provenance.section,
 )
-Drawn = tuple[Section, list[Markup | None]]
+Drawn = tuple[Section, list[Markup | None]]  # a section, and the SVG of its parts that are plots
 
 
-def write_report(folder: Path, collection: Collection | None = None, output: Path | None = None) -> Path:
-    """Write the report of an evaluated run, from the files in its folder; return where it is.
+def write_report(folder: Path, collection: ImageDataset | None = None, output: Path | None = None) -> Path:
+    """Write the report of an evaluated run from the files in its folder; return its path.
 
-    The pictures are those of `collection`, or of the data that the run's settings name. Raises `UserError` where the
-    folder is not that of an evaluated run, or where `output` is a folder.
+    Images come from `collection` or from the data set in the run's settings.
+
+    Raises:
+        UserError: The folder is not that of an evaluated run, or `output` is a folder.
     """
     path = output or folder / REPORT
     if path.is_dir():
-        raise UserError(f"{path} is a folder: give the name of a file, such as {path / REPORT}.")
+        raise UserError(f"{path} is a folder: specify a file, for example {path / REPORT}.")
     run = gather(folder, collection)
     text = page(run, list(_sections(run)))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         file.write(text)
     return path
 
 
-def _sections(run: Run) -> Iterator[Drawn]:
-    """Yield every section with the SVG of those of its parts that are figures."""
+def _sections(run: EvaluatedRun) -> Iterator[Drawn]:
     with style(), progress_bar("Drawing the report", len(SECTIONS)) as bar:
         for place, make in enumerate(SECTIONS):
             if (section := make(run)) is not None:
@@ -73,23 +73,22 @@ def _sections(run: Run) -> Iterator[Drawn]:
 
 
 def _drawn(part: Any, name: str) -> Markup | None:
-    return inline(part, name) if isinstance(part, Plate) else None
+    return inline(part, name) if isinstance(part, Plot) else None
 
 
-def page(run: Run, sections: list[Drawn]) -> str:
-    """Return the page; every text of the run is escaped."""
-    loader = PackageLoader("lptpp.report", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    metrics = run.metrics["rows"][run.result]
-    return environment.get_template("page.html").render(
-        run=run,
-        name=run.folder.resolve().name,
-        sections=sections,
-        tiles=[(name, key, one_decimal(metrics.get(key))) for key, name in COLUMNS.items()],
-        shot_thresholds=describe_shots(run.shot_thresholds),
-        colors=COLORS,
-        percent=percent,
-        version=version("lptpp"),
+def page(run: EvaluatedRun, sections: list[Drawn]) -> str:
+    """Return the page as HTML."""
+    metrics = run.rows[run.result]
+    return (
+        templates("lptpp.report")
+        .get_template("page.html")
+        .render(
+            run=run,
+            name=run.folder.resolve().name,
+            sections=sections,
+            tiles=[(name, key, one_decimal(metrics.get(key))) for key, name in COLUMNS.items()],
+            shot_thresholds=describe_shots(run.metrics["shot_thresholds"]),
+            colors=COLORS,
+            version=version("lptpp"),
+        )
     )

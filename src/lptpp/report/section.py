@@ -1,4 +1,4 @@
-"""What a page is made of: sections of figures, tables and pictures, each with sentences that say how to read it."""
+"""The content of the page: sections of plots, tables and images, each with a caption that explains how to read it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,74 +8,74 @@ from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
-class Plate:
-    """A figure, what it shows of this run, and how to read it."""
+class Plot:
+    """A figure, what it shows about the run, and how to read it."""
 
-    kind: ClassVar[str] = "plate"
+    kind: ClassVar[str] = "plot"
     figure: Figure
     title: str
     finding: str
-    reading: str
-    tips: dict[str, list[str]] = field(default_factory=dict)  # by gid of a drawn set of marks: a text for each mark
+    caption: str
+    tooltips: dict[str, list[str]] = field(default_factory=dict)  # by gid of a set of markers: a text per marker
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A cell of a table; `look` holds words of the style sheet: number, best, many, medium, few."""
+    """A table cell; `style` contains classes of the style sheet: number, best, shot, many, medium, few."""
 
     text: str
-    look: str = ""
+    style: str = ""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table and how to read it; `marked` is the row that stands out."""
+    """A table and how to read it; the row at index `highlighted` stands out."""
 
     kind: ClassVar[str] = "table"
     title: str
     headings: Sequence[str]
     rows: Sequence[Sequence[Cell]]
-    reading: str = ""
-    marked: int | None = None
+    caption: str = ""
+    highlighted: int | None = None
 
 
 @dataclass(frozen=True)
 class RowPrediction:
-    """What one row of the shot table says of a picture."""
+    """The prediction of one row of the shot table on an image."""
 
     name: str
     label: str
     probability: float
-    right: bool
-    weight: float | None = None  # the scorer's, of an expert in a mixture
+    correct: bool
+    weight: float | None = None  # scorer weight of an expert in a mixture
 
 
 @dataclass(frozen=True)
-class Example:
-    """A picture, its true class, and what was said of it."""
+class ExampleImage:
+    """An image, its true class, and the predictions on it."""
 
-    picture: str | None  # data URI; None where the picture is gone
+    source: str | None  # data URI; None if the image cannot be loaded
     name: str
     true: str
     shot: str
     training_images: int
-    truth: float | None  # the answer's probability of the true class
-    predicted: Sequence[RowPrediction]  # by the answer, then by each expert
+    truth: float  # probability of the true class in the result row
+    predicted: Sequence[RowPrediction]  # of the result, then of each expert
 
 
 @dataclass(frozen=True)
-class Strip:
-    """A row of pictures."""
+class Gallery:
+    """A series of example images."""
 
-    kind: ClassVar[str] = "strip"
+    kind: ClassVar[str] = "gallery"
     title: str
-    reading: str
-    examples: Sequence[Example]
+    caption: str
+    examples: Sequence[ExampleImage]
 
 
 @dataclass(frozen=True)
 class Listing:
-    """Lines to be shown as they are."""
+    """Preformatted text."""
 
     kind: ClassVar[str] = "listing"
     title: str
@@ -84,20 +84,19 @@ class Listing:
 
 @dataclass(frozen=True)
 class Section:
-    """One part of the page; a note says what it lacks, and `command` what adds it."""
+    """A section of the page; `note` says what is missing."""
 
     title: str
-    parts: Sequence[Plate | Table | Strip | Listing] = ()
+    parts: Sequence[Plot | Table | Gallery | Listing] = ()
     intro: str = ""
     note: str = ""
-    command: str = ""
 
 
-def number(text: str, look: str = "") -> Cell:
-    """Return a cell that stands at the right."""
-    return Cell(text, f"number {look}".strip())
+def number(text: str, style: str = "") -> Cell:
+    """Return a right-aligned cell."""
+    return Cell(text, f"number {style}".strip())
 
 
 def class_cell(name: str, shot: str) -> Cell:
-    """Return a cell that holds the name of a class after the mark of its shot."""
+    """Return a cell with the name of a class after the marker of its shot."""
     return Cell(name, f"shot {shot}")

@@ -1,4 +1,4 @@
-"""Figures as SVG inside a page: no names shared between figures, no fixed size, a tip on every mark."""
+"""Figures as inline SVG: ids unique on the page, no fixed size, a tooltip on every marker."""
 
 import io
 import warnings
@@ -7,7 +7,7 @@ from xml.etree import ElementTree
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from lptpp.report.section import Plate
+from lptpp.report.section import Plot
 
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 HREF = f"{{{XLINK}}}href"
@@ -15,34 +15,32 @@ ElementTree.register_namespace("", SVG)
 ElementTree.register_namespace("xlink", XLINK)
 
 
-def inline(plate: Plate, name: str) -> Markup:
-    """Return a plate's figure as an SVG element; `name` goes before all its ids, which a page has once."""
-    root = ElementTree.fromstring(_drawn(plate.figure))
-    for gid, texts in plate.tips.items():
-        _add_tips(root, gid, texts)
+def inline(plot: Plot, name: str) -> Markup:
+    """Return the figure of a plot as an SVG element; `name` prefixes its ids."""
+    root = ElementTree.fromstring(_drawn(plot.figure))
+    for gid, texts in plot.tooltips.items():
+        _add_tooltips(root, gid, texts)
     _rename(root, name)
     for part in [child for child in root if child.tag.endswith("metadata")]:
         root.remove(part)
     for definitions in root.findall(f"{{{SVG}}}defs"):
-        for sheet in definitions.findall(f"{{{SVG}}}style"):  # it would hold for the whole page
+        for sheet in definitions.findall(f"{{{SVG}}}style"):  # it would apply to the whole page
             definitions.remove(sheet)
     width = root.attrib.pop("width").removesuffix("pt")
     del root.attrib["height"]
-    root.attrib |= {"role": "img", "aria-label": plate.title, "style": f"max-width:{float(width) * 1.15:.0f}pt"}
+    root.attrib |= {"role": "img", "aria-label": plot.title, "style": f"max-width:{float(width) * 1.15:.0f}pt"}
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _drawn(figure: Figure) -> bytes:
     written = io.BytesIO()
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from"
-        )  # a browser has letters that Matplotlib lacks
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser draws the text
         figure.savefig(written, format="svg", dpi=160, metadata={"Date": None})
     return written.getvalue()
 
 
-def _add_tips(root: ElementTree.Element, gid: str, texts: list[str]) -> None:
+def _add_tooltips(root: ElementTree.Element, gid: str, texts: list[str]) -> None:
     group = next(element for element in root.iter(f"{{{SVG}}}g") if element.get("id") == gid)
     for mark, text in zip(group.iter(f"{{{SVG}}}use"), texts, strict=True):
         ElementTree.SubElement(mark, f"{{{SVG}}}title").text = text

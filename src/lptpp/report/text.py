@@ -1,30 +1,45 @@
-"""Numbers and names as a reader wants them."""
+"""Formatting of numbers and names, and the templates that use it."""
 
 import math
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lptpp.evaluation.table import MISSING
 
 
 def signed(points: float, decimals: int = 1) -> str:
-    """Return a number with its sign, a real minus."""
+    """Return a number with its sign, using a typographic minus."""
     return f"{points:+.{decimals}f}".replace("-", "−")
 
 
 def percent(value: float | None, decimals: int = 0) -> str:
-    """Return a number of percent with its sign, which no line break parts; "<" where it is not quite zero."""
+    """Return a percentage with a non-breaking space; "<" if it is positive but rounds to zero."""
     if value is None or not math.isfinite(value):
         return MISSING
     least = 10.0**-decimals
-    message = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
-    return f"{message}\u00a0%"
+    text = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
+    return f"{text}\u00a0%"
 
 
 def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, which takes an s where there is not one: 1 image, 1,200 images."""
+    """Return a number with its noun in the singular or plural: 1 image, 1,200 images."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(name: str, longest: int) -> str:
-    """Return a name cut to `longest` letters, without those that no page may hold."""
+    """Return a name of at most `longest` characters, with unprintable ones replaced."""
     name = "".join(letter if letter.isprintable() else "�" for letter in " ".join(name.split()))
     return name if len(name) <= longest else f"{name[: longest - 1].rstrip()}…"
+
+
+def templates(package: str) -> Environment:
+    """Return the templates in `templates/` of a package; they escape every value and can use the filters above."""
+    environment = Environment(
+        loader=PackageLoader(package, "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"percent": percent, "counted": counted, "shortened": shortened}
+    return environment

@@ -1,4 +1,4 @@
-"""Small copies of pictures, to be carried inside a page."""
+"""Small copies of images as data URIs."""
 
 import base64
 import io
@@ -6,30 +6,30 @@ from collections.abc import Iterable
 
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import decode
-from lptpp.report.gather import Run
+from lptpp.report.gather import EvaluatedRun
 
-LONGEST = 176  # pixels of the longer side: 88 on a screen of double density
+LONGEST = 176  # pixels of the longer side: 88 on a high-density screen
 
 
-def thumbnails(run: Run, images: Iterable[int]) -> dict[int, str]:
-    """Return data URIs of those of a run's evaluated images that can be found and read, by their place in the run."""
+def thumbnails(run: EvaluatedRun, images: Iterable[int]) -> dict[int, str]:
+    """Return data URIs of those of a run's evaluated images that can be found and read, by their index in the run."""
     wanted = {(run.predictions.images[i], run.classes.names[run.predictions.labels[i]]): int(i) for i in images}
     found = {}
-    if run.pictures is not None:
-        for place, label in enumerate(run.pictures.labels):
-            image = wanted.get((run.pictures.name(place), run.picture_classes[label]))
-            if image is not None and (picture := thumbnail(run.pictures.images[place])) is not None:
-                found[image] = picture
+    if run.images is not None:
+        for place, label in enumerate(run.images.labels):
+            image = wanted.get((run.images.name(place), run.image_classes[label]))
+            if image is not None and (source := thumbnail(run.images.images[place])) is not None:
+                found[image] = source
     return found
 
 
 def thumbnail(reference: ImageReference) -> str | None:
-    """Return a picture as a data URI of at most `LONGEST` pixels a side; None where it cannot be read."""
+    """Return an image as a data URI of at most `LONGEST` pixels per side; None if it cannot be read."""
     try:
-        picture = decode(reference)
-    except Exception:  # a broken file makes Pillow's readers raise nearly anything
+        image = decode(reference)
+    except Exception:  # Pillow raises almost anything on a damaged file
         return None
-    picture.thumbnail((LONGEST, LONGEST))
+    image.thumbnail((LONGEST, LONGEST))
     written = io.BytesIO()
-    picture.save(written, "JPEG", quality=85)
+    image.save(written, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"

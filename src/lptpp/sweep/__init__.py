@@ -1,1 +1,1 @@
-"""Searching good settings on the validation part, trial by trial (docs/sweep.md)."""
+"""Search for settings on the validation split, trial by trial (docs/sweep.md)."""

@@ -1,4 +1,4 @@
-"""What a sweep leaves for people and programs: trials.csv and best.yaml."""
+"""The output files of a sweep: trials.csv and best.yaml."""
 
 import shlex
 from collections.abc import Iterator
@@ -8,9 +8,9 @@ from typing import Any
 from lptpp.config import to_yaml
 from lptpp.sweep.plan import Plan
 from lptpp.sweep.study import Study, Trial
-from lptpp.utils.io import replacing, write_csv
+from lptpp.utils.io import atomic_write, write_csv
 
-REASON = "failed.txt"  # in the folder of a trial
+REASON = "failed.txt"  # in the folder of a failed trial
 
 
 def run_folder(plan: Plan, trial: Trial) -> Path:
@@ -19,21 +19,21 @@ def run_folder(plan: Plan, trial: Trial) -> Path:
 
 
 def write_trials(plan: Plan, study: Study) -> None:
-    """Write trials.csv: a row for each trial, with its settings and its number or the reason why it has none."""
+    """Write trials.csv: a row per trial with its state, value, reason of failure and settings."""
     columns = ["trial", "state", plan.metric, "reason", *plan.space]
     write_csv(plan.folder / "trials.csv", _rows(plan, study.trials()), columns)
 
 
 def write_best(plan: Plan, trial: Trial) -> None:
-    """Write best.yaml: complete settings of the best trial, for a run of its own that looks at what the config does."""
-    settings = plan.settings(trial.tried, plan.folder / "best", fixed=())
-    command = shlex.join(["lptpp", "fit", plan.config, *plan.overrides, *trial.tried])
+    """Write best.yaml: the complete settings of the best trial, evaluated on the split that the config names."""
+    settings = plan.settings(trial.overrides, plan.folder / "best", fixed=())
+    command = shlex.join(["lptpp", "fit", plan.config, *plan.overrides, *trial.overrides])
     header = [
-        f"Trial {trial.number} of the sweep: {plan.metric} {trial.value:.2f} on the validation part.",
+        f"Trial {trial.number} of the sweep: {plan.metric} {trial.value:.2f} on the validation split.",
         f"lptpp fit {plan.folder / 'best.yaml'}",
-        f"The same: {command}",
+        f"Equivalent: {command}",
     ]
-    with replacing(plan.folder / "best.yaml") as file:
+    with atomic_write(plan.folder / "best.yaml") as file:
         file.writelines(f"# {line}\n" for line in header)
         file.write(to_yaml(settings))
 
@@ -47,5 +47,5 @@ def _rows(plan: Plan, trials: list[Trial]) -> Iterator[dict[str, Any]]:
             plan.metric: trial.value,
             "reason": path.read_text(encoding="utf-8") if trial.state == "failed" and path.is_file() else "",
             **dict.fromkeys(plan.space, ""),
-            **dict(one.split("=", 1) for one in trial.tried),
+            **dict(one.split("=", 1) for one in trial.overrides),
         }

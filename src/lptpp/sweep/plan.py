@@ -1,4 +1,4 @@
-"""What a sweep tries and what it looks at: fixed when it begins, the same when it goes on."""
+"""The plan of a sweep: settings, search space and objective, fixed when it starts and checked when it resumes."""
 
 import json
 from dataclasses import dataclass
@@ -10,63 +10,68 @@ from omegaconf import OmegaConf
 from lptpp.checkpoint.identity import FREE
 from lptpp.config import Settings, flat, load_settings, to_dictionary
 from lptpp.config.methods import apply_method
-from lptpp.data.prepare import collection_of
-from lptpp.evaluation.evaluate import AVERAGE, MIXTURE
-from lptpp.evaluation.table import COLUMNS
+from lptpp.data.prepare import load_dataset
+from lptpp.evaluation.table import AVERAGE, COLUMNS, MIXTURE, PHASES, ResultRow
 from lptpp.sweep.space import Space, corners, read_space
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.io import write_json
 
-FIXED = ("evaluation.split=validation", "evaluation.baselines=[]")  # the test part is never looked at
+FIXED = ("evaluation.split=validation", "evaluation.baselines=[]")  # the test split is never used
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings, search space and objective of a sweep in a folder."""
+    """Settings, search space and objective of the sweep in a folder."""
 
     config: str
     overrides: tuple[str, ...]
     space: Space
     metric: str
-    row: str | None  # of the shot table; None for the run's answer
+    row: str | None  # of the shot table; None for the result of the run
     folder: Path
 
-    def settings(self, tried: tuple[str, ...], run: Path, fixed: tuple[str, ...] = FIXED) -> Settings:
-        """Return the settings of a run that tries some values."""
-        return load_settings(self.config, [*self.overrides, *tried, *fixed, f"run={run}"])
+    def settings(self, trial: tuple[str, ...], run: Path, fixed: tuple[str, ...] = FIXED) -> Settings:
+        """Return the settings of the run of a trial, given its overrides."""
+        return load_settings(self.config, [*self.overrides, *trial, *fixed, f"run={run}"])
 
     def objective(self, metrics: dict[str, Any]) -> float:
-        """Return the number that a trial is judged by; `UserError` where its metrics have none."""
+        """Return the objective value of a run.
+
+        Raises:
+            UserError: its metrics do not have it.
+        """
         rows, row = metrics["rows"], self.row or metrics["result"]
         if row not in rows:
-            raise UserError(f"There is no row {row!r}: {did_you_mean(row, rows)}")
+            raise UserError(f"--row {row}: {did_you_mean(row, rows)}")
         if rows[row][self.metric] is None:
-            raise UserError(f"{self.metric} is not known: the validation part holds no picture of such classes.")
+            raise UserError(f"--metric {self.metric}: the validation split has no images of such classes.")
         return rows[row][self.metric]
 
 
 def make_plan(config: str, overrides: tuple[str, ...], space: Path, metric: str, row: str | None, folder: Path) -> Plan:
-    """Return a checked plan; all that can be wrong with it is told before a trial begins.
+    """Return a plan that was checked as far as possible before the first trial.
 
-    Raises `UserError` for an unknown setting, value, metric or row, and where the data have no validation part.
+    Raises:
+        UserError: an unknown setting, value, metric or row, or a data set without a validation split.
     """
     plan = Plan(config, overrides, read_space(space), metric, row, folder)
     for override in overrides:
         if override.startswith(("run=", "evaluation.split=")):
-            raise UserError(f"{override} does not go with a sweep: it has its --output, and looks at validation alone.")
+            raise UserError(f"{override}: a sweep writes to --output and evaluates on the validation split; remove it.")
     base = plan.settings((), folder)
-    _check_survives(base, " ".join(overrides))
+    _check_not_fixed(base, " ".join(overrides))
     _check_objective(plan, base)
     _check_corners(plan, space)
-    if not len(collection_of(base).parts().get("validation", ())):
-        raise UserError("A sweep needs a validation part: give the data one, or draw it by data.validation=0.2.")
+    if not len(load_dataset(base).splits().get("validation", ())):
+        raise UserError("the data set has no validation split; provide one or set data.validation=0.2.")
     return plan
 
 
 def begin(plan: Plan) -> None:
-    """Write the plan into the sweep's folder, or compare it with the one that is there.
+    """Write the plan to sweep.json, or compare it with the existing one.
 
-    Raises `UserError` where the folder holds another sweep.
+    Raises:
+        UserError: the folder belongs to another sweep.
     """
     settings = flat(to_dictionary(plan.settings((), plan.folder)))
     now = {
@@ -82,7 +87,7 @@ def begin(plan: Plan) -> None:
     before = flat(_read(path))
     changed = [key for key, value in flat(now).items() if before.pop(key, "nothing") != value] + list(before)
     if changed:
-        raise UserError(f"{plan.folder} holds another sweep ({changed[0]} differs): choose another --output.")
+        raise UserError(f"--output: {plan.folder} belongs to another sweep ({changed[0]} differs); choose another.")
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -90,14 +95,15 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError) as error:
         raise UserError(
-            f"{path} is damaged ({error}): delete it to go on with the sweep as it is given now."
+            f"{path} is damaged ({error}); delete it to resume the sweep with the present settings."
         ) from error
 
 
 def _check_objective(plan: Plan, base: Settings) -> None:
     if plan.metric not in COLUMNS:
         raise UserError(f"--metric {plan.metric}: {did_you_mean(plan.metric, COLUMNS)}")
-    rows = [f"{name}, phase {phase}" for name in base.experts for phase in (1, 2)] + [AVERAGE, MIXTURE]
+    phases = [ResultRow(phase, name) for name in base.experts for phase in PHASES]
+    rows = [str(row) for row in (*phases, AVERAGE, MIXTURE)]
     if plan.row not in (None, *rows):
         raise UserError(f"--row {plan.row}: {did_you_mean(str(plan.row), rows)}")
 
@@ -106,13 +112,13 @@ def _check_corners(plan: Plan, space: Path) -> None:
     for key, distribution in plan.space.items():
         for corner in corners(key, distribution):
             try:
-                _check_survives(plan.settings((corner,), plan.folder), corner)
+                _check_not_fixed(plan.settings((corner,), plan.folder), corner)
             except UserError as error:
                 raise UserError(f"{space}: {corner}: {error}") from error
 
 
-def _check_survives(settings: Settings, where: str) -> None:
-    """Raise `UserError` where a method would undo settings that are read from a file, as best.yaml will be."""
+def _check_not_fixed(settings: Settings, where: str) -> None:
+    """Raise `UserError` if the method would override these settings when they are read from best.yaml."""
     again = apply_method(OmegaConf.structured(settings), settings.method, list(settings.use_experts))
     if OmegaConf.to_container(again) != to_dictionary(settings):
-        raise UserError(f"{where} sets what method={settings.method} fixes: leave it out, or choose another method.")
+        raise UserError(f"{where}: fixed by method={settings.method}; remove it or choose another method.")

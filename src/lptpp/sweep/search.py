@@ -1,65 +1,65 @@
-"""A sweep: one run after the other on the training part, each judged on the validation part, never on the test part."""
+"""Run a sweep: one training run per trial, evaluated on the validation split, never on the test split."""
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from lptpp.api import fit
 from lptpp.sweep.files import REASON, run_folder, write_best, write_trials
 from lptpp.sweep.plan import Plan, begin
 from lptpp.sweep.study import Study, Trial
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import locked
 
 log = logging.getLogger("lptpp")
-MINIMISED = ("calibration_error",)
+MINIMIZED = ("calibration_error",)
 
 
 def sweep(plan: Plan, trials: int) -> Trial:
-    """Run trials until the sweep has so many, and return the best; goes on where it was stopped.
+    """Run trials until the sweep has `trials` of them, and return the best; resumes an interrupted sweep.
 
-    A trial that ends in a `UserError` counts as failed, with its reason in trials.csv, and the sweep goes on.
-    Raises `UserError` where the folder holds another sweep or none of its trials gave a number, `Interrupted` where
-    the user stopped it.
+    A trial that raises `UserError` is recorded as failed, with the reason in trials.csv, and the sweep continues.
+
+    Raises:
+        UserError: the folder belongs to another sweep, or all trials failed.
+        Interrupted: the user stopped the sweep.
     """
     if trials < 1:
         raise UserError(f"--trials {trials}: expected 1 or more.")
     begin(plan)
-    with _alone(plan.folder):
+    with _locked(plan.folder):
         seed = plan.settings((), plan.folder).seed
-        study = Study(plan.folder / "study.jsonl", plan.space, plan.metric in MINIMISED, seed)
+        study = Study(plan.folder / "study.jsonl", plan.space, plan.metric in MINIMIZED, seed)
         _run_all(plan, study, trials)
         best = study.best()
     if best is None:
-        raise UserError(f"None of the {trials} trials gave a number: {plan.folder / 'trials.csv'} says why.")
+        raise UserError(f"All {trials} trials failed; see {plan.folder / 'trials.csv'} for the reasons.")
     return best
 
 
 def _run_all(plan: Plan, study: Study, total: int) -> None:
-    took: list[float] = []
+    seconds: list[float] = []
     for trial in study.due(total):
-        log.info("Trial %d of %d: %s", trial.number, total, ", ".join(trial.tried))
+        log.info("Trial %d of %d: %s", trial.number, total, ", ".join(trial.overrides))
         started = time.monotonic()
-        value = _judged(plan, trial)
+        value = _run(plan, trial)
         study.finish(trial, value)
-        took.append(time.monotonic() - started)
+        seconds.append(time.monotonic() - started)
         write_trials(plan, study)
         best = study.best()
         if best is not None:
             write_best(plan, best)
-        ended = "failed" if value is None else f"{plan.metric} {value:.2f}"
-        left = (total - trial.number) * sum(took) / len(took) / 60
-        log.info("Trial %d: %s; best %s; about %.0f min left.", trial.number, ended, _told(plan, best), left)
+        outcome = "failed" if value is None else f"{plan.metric} {value:.2f}"
+        left = (total - trial.number) * sum(seconds) / len(seconds) / 60
+        log.info("Trial %d: %s; best %s; about %.0f min left", trial.number, outcome, _describe(best), left)
 
 
-def _judged(plan: Plan, trial: Trial) -> float | None:
-    """Return the objective of a trial's run, None where it failed for a reason that is then written down."""
+def _run(plan: Plan, trial: Trial) -> float | None:
+    """Run a trial and return its objective value; None if it failed, with the reason in its folder."""
     folder = run_folder(plan, trial)
     try:
-        return plan.objective(fit(plan.settings(trial.tried, folder)))
+        return plan.objective(fit(plan.settings(trial.overrides, folder)))
     except UserError as error:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / REASON).write_text(str(error), encoding="utf-8")
@@ -67,18 +67,10 @@ def _judged(plan: Plan, trial: Trial) -> float | None:
         return None
 
 
-def _told(plan: Plan, best: Trial | None) -> str:
+def _describe(best: Trial | None) -> str:
     return "none yet" if best is None else f"{best.value:.2f} (trial {best.number})"
 
 
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    lock = FileLock(folder / "sweep.lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"Another lptpp runs the sweep in {folder}: wait for it, or give another --output.") from None
-    try:
-        yield
-    finally:
-        lock.release()
+def _locked(folder: Path) -> AbstractContextManager[None]:
+    message = f"--output: another process runs the sweep in {folder}; wait or choose another."
+    return locked(folder / "sweep.lock", message)

@@ -1,4 +1,4 @@
-"""The memory of a sweep: Optuna's study in a file of JSON lines, which holds no pickle."""
+"""The state of a sweep: an Optuna study in a file of JSON lines, without pickle."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ from lptpp.utils.random import key
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial: its number from 1 on, the settings it tries as `key=value`, and how it ended."""
+    """A trial: its number, from 1; its settings as `key=value`; its outcome."""
 
     number: int
-    tried: tuple[str, ...]
+    overrides: tuple[str, ...]
     state: str = "unfinished"  # or finished, failed
     value: float | None = None
 
 
 class Study:
-    """Proposes settings and remembers what they gave; the proposals follow from the seed and the trials before."""
+    """Propose settings and store their values; proposals depend on the seed and the previous trials only."""
 
     def __init__(self, path: Path, space: Space, minimize: bool, seed: int) -> None:
         self.space, self.seed = space, seed
@@ -37,33 +37,33 @@ class Study:
         )
 
     def trials(self) -> list[Trial]:
-        """Return all trials so far, in order."""
+        """Return all trials, in order."""
         states = {"COMPLETE": "finished", "FAIL": "failed"}
         return [
-            Trial(one.number + 1, self._tried(one.params), states.get(one.state.name, "unfinished"), _value(one))
+            Trial(one.number + 1, self._overrides(one.params), states.get(one.state.name, "unfinished"), _value(one))
             for one in self.study.trials
         ]
 
     def due(self, total: int) -> Iterator[Trial]:
-        """Yield the trials that were not finished, then new ones until there are `total`."""
+        """Yield the unfinished trials, then new ones until there are `total`."""
         yield from [trial for trial in self.trials() if trial.state == "unfinished"]
-        while (made := len(self.study.trials)) < total:
-            # a sampler's own stream would start again whenever the sweep goes on
-            self.study.sampler = self.optuna.samplers.TPESampler(seed=key(self.seed, "sweep", made) % 2**32)
+        while (count := len(self.study.trials)) < total:
+            # reseeded per trial, so that a resumed sweep proposes the same settings
+            self.study.sampler = self.optuna.samplers.TPESampler(seed=key(self.seed, "sweep", count) % 2**32)
             trial = self.study.ask(self.space)
-            yield Trial(trial.number + 1, self._tried(trial.params))
+            yield Trial(trial.number + 1, self._overrides(trial.params))
 
     def finish(self, trial: Trial, value: float | None) -> None:
-        """Remember what a trial gave, None where it failed."""
+        """Store the value of a trial, None if it failed."""
         failed = self.optuna.trial.TrialState.FAIL
         self.study.tell(trial.number - 1, value, state=failed if value is None else None)
 
     def best(self) -> Trial | None:
-        """Return the best trial so far, None where none is finished."""
+        """Return the best finished trial, None if there is none."""
         finished = [trial for trial in self.trials() if trial.state == "finished"]
         return next((one for one in finished if one.number == self.study.best_trial.number + 1), None)
 
-    def _tried(self, values: dict[str, Any]) -> tuple[str, ...]:
+    def _overrides(self, values: dict[str, Any]) -> tuple[str, ...]:
         return tuple(assignment(key, values[key]) for key in self.space if key in values)
 
 
@@ -72,6 +72,6 @@ def _value(trial: Any) -> float | None:
 
 
 def _drop_torn_line(path: Path) -> None:
-    """Cut off a last line that a kill left without its end: Optuna would write on behind it."""
+    """Remove an incomplete last line, left by a killed process: Optuna would append to it."""
     if path.is_file() and not (data := path.read_bytes()).endswith(b"\n"):
         path.write_bytes(data[: data.rfind(b"\n") + 1])

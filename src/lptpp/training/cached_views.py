@@ -1,4 +1,4 @@
-"""A fixed number of random crops of each picture, seen by a frozen stem once."""
+"""Cached views: a fixed number of random crops of each image, computed once by the frozen stem of a backbone."""
 
 from collections.abc import Sequence
 
@@ -6,28 +6,29 @@ import numpy as np
 import torch
 
 from lptpp.backbones.hybrid import StemEmbed
-from lptpp.data.loader import Draw, ViewBatch, Views, batches
+from lptpp.data.loader import Sample, ViewBatch, ViewDataset, batches
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
 from lptpp.utils.errors import UserError
+from lptpp.utils.memory import bytes_to_gb
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import key, keys
 
 KEY = "augmentation.cached_views"
 
 
-class CachedViews(Views):
-    """Views whose pictures a hybrid backbone has looked at already: feature maps of its stem in place of images.
+class CachedViews(ViewDataset):
+    """Views that consist of the feature maps of hybrid backbones' stems, not of images.
 
-    Each picture has `number` crops; a draw takes one of them, by its key. The maps are kept in float16.
+    Each image has `number` crops; the random key of a draw selects one. The maps are stored in float16.
     """
 
-    def __init__(self, views: Views, number: int, maps: dict[str, torch.Tensor]) -> None:
-        super().__init__(views.pictures, views.labels, views.transforms)
+    def __init__(self, views: ViewDataset, number: int, maps: dict[str, torch.Tensor]) -> None:
+        super().__init__(views.images, views.labels, views.transforms)
         self.number = number
         self.maps = maps  # of each backbone: (n · number, S, h, w)
 
-    def of(self, draws: Sequence[Draw]) -> ViewBatch:
+    def of(self, draws: Sequence[Sample]) -> ViewBatch:
         """Return the maps of B images by name, float32 (B, S, h, w) each, labels (B,) and indices (B,), int64."""
         indices, random_keys = (torch.tensor(one) for one in zip(*draws, strict=True))
         places = indices * self.number + random_keys % self.number
@@ -35,20 +36,22 @@ class CachedViews(Views):
         return seen, torch.from_numpy(self.labels)[indices], indices
 
     def fill(self) -> None:
-        """Do nothing: there is nothing left to decode."""
+        """Do nothing: no image is decoded any more."""
 
 
 def stem_maps(
-    name: str, expert: Expert, views: Views, number: int, seed: int, memory: int, runner: Runner
+    name: str, expert: Expert, views: ViewDataset, number: int, seed: int, memory: int, runner: Runner
 ) -> torch.Tensor:
-    """Return what an expert's stem makes of `number` crops of each of n pictures, (n · number, S, h, w) float16.
+    """Return the maps of an expert's stem for `number` crops of each of n images, (n · number, S, h, w) float16.
 
-    `views` are those of this expert alone. Raises `UserError` for a backbone without a frozen stem, or where the maps
-    take more than `memory` bytes.
+    `views` are those of this expert alone.
+
+    Raises:
+        UserError: the backbone has no frozen stem, or the maps take more than `memory` bytes.
     """
     embed = expert.backbone.tower.patch_embed
     places = np.arange(len(views) * number)
-    _check(name, expert, len(places), memory)
+    check_stem(name, expert, len(places), memory)
     draws = list(zip((places // number).tolist(), keys(key(seed, "cached view"), places).tolist(), strict=True))
     found = []
     with progress_bar(f"{name}: crops", len(draws)) as bar:
@@ -59,14 +62,15 @@ def stem_maps(
     return torch.cat(found)
 
 
-def _check(name: str, expert: Expert, rows: int, memory: int) -> None:
+def check_stem(name: str, expert: Expert, rows: int, memory: int) -> None:
+    """Raise `UserError` unless an expert has a frozen stem whose maps of `rows` views take at most `memory` bytes."""
     embed = expert.backbone.tower.patch_embed
     if not isinstance(embed, StemEmbed) or expert.tune_backbone:
-        kind = "tunes its backbone" if expert.tune_backbone else "has no convolutional stem"
-        raise UserError(f"{KEY}: expert {name} {kind}, only what a frozen stem makes of a picture can be kept; use 0.")
+        kind = "trains its backbone" if expert.tune_backbone else "has no convolutional stem"
+        raise UserError(f"{KEY}: expert {name} {kind}; only the output of a frozen stem can be cached. Use 0.")
     size = 2 * rows * embed.backbone.conv_head.in_channels * embed.num_patches
     if size > memory:
         raise UserError(
-            f"{KEY}: the maps of expert {name} take {size / 2**30:.1f} GB, data.memory_gb allows"
-            f" {memory / 2**30:.1f}: keep fewer views, or allow more."
+            f"{KEY}: the maps of expert {name} take {bytes_to_gb(size):.1f} GB, data.memory_gb allows"
+            f" {bytes_to_gb(memory):.1f}: cache fewer views or increase data.memory_gb."
         )

@@ -1,87 +1,90 @@
-"""A whole run: data, experts, three phases, tables, report; goes on by itself from what its folder holds."""
+"""A whole training run: data, experts, three phases, evaluation; resumes from the checkpoint in its run folder."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 
-from lptpp.checkpoint.identity import check_backbones, check_same_run, identity, stage_names
+from lptpp.checkpoint.identity import check_backbones, check_same_run, identity
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
-from lptpp.data.augment import Augmentation
-from lptpp.data.cache import Pictures
-from lptpp.data.dataset import Collection, Split
-from lptpp.data.loader import Draw, Draws, Views
-from lptpp.data.prepare import checked, collection_of
-from lptpp.data.split import stratified_part
-from lptpp.data.transforms import BatchTransform
+from lptpp.config.stages import SCORER, StageKey
+from lptpp.data.dataset import ImageDataset
+from lptpp.data.prepare import check_dataset, load_dataset
 from lptpp.evaluation.run import evaluated, write_evaluation
-from lptpp.inference.runtime import evaluation_views, make_accelerator, runner_of, runner_on
+from lptpp.evaluation.tta import adjustment
+from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
+from lptpp.losses import build_loss
 from lptpp.models.build import build_mixture
 from lptpp.models.mixture import Mixture
-from lptpp.training.cached_views import CachedViews, stem_maps
+from lptpp.training.cached_views import check_stem
+from lptpp.training.inputs import TrainingInputs, held_back
 from lptpp.training.loop import Position, Stage, clocks, train
-from lptpp.training.phases import (
-    ScorerData,
-    TrainingData,
-    group_phase,
-    scorer_orders,
-    scorer_phase,
-    shared_phase,
-    start_head,
-)
-from lptpp.training.recorder import RunRecorder, stopping_softly
-from lptpp.training.trackers import check_tracker
-from lptpp.training.validation import Validation
-from lptpp.utils.errors import UserError
+from lptpp.training.phases import group_phase, scorer_phase, shared_phase, start_head
+from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
+from lptpp.training.tracking import check_tracker
+from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
 
 
-class Fitted(NamedTuple):
+class FitResult(NamedTuple):
     """What `fit` returns."""
 
     metrics: dict[str, Any]  # as in metrics.json
-    collection: Collection
-    trained: bool  # False where the run was finished and evaluated before
+    collection: ImageDataset
+    trained: bool  # False if the run was already finished and evaluated
 
 
-def fit(settings: Settings) -> Fitted:
-    """Train all phases, from the start or from the run folder's checkpoint; write and return the metrics.
+def fit(settings: Settings) -> FitResult:
+    """Train all phases, from the start or from the checkpoint in the run folder; write and return the metrics.
 
-    Raises `UserError` for whatever a user can mend, `Interrupted` after saving where the user stopped the run.
+    Raises:
+        UserError: invalid settings or data, or a run folder of another run.
+        Interrupted: the user stopped the run; everything is saved.
     """
     check_tracker(settings.tracker)
     folder = Path(settings.run)
     checkpoint = latest_checkpoint(folder / "checkpoint")
-    collection = checked(collection_of(settings), settings, folder / "skipped.csv")
+    collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
     mixture = build_mixture(settings, len(collection.class_names))
     if checkpoint is not None:
         check_same_run(checkpoint.manifest, identity(settings, mixture, collection), folder)
         check_backbones(checkpoint.manifest, mixture, folder)
+    check_before_training(settings, collection, mixture)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
-        log.info("%s is finished: nothing is left to train.", folder)
-        return Fitted(metrics, collection, trained=False)
+        log.info("%s is already finished: nothing to train.", folder)
+        return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
             metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
             tracking.result(metrics)
-    return Fitted(metrics, collection, trained=True)
+    return FitResult(metrics, collection, trained=True)
+
+
+def check_before_training(settings: Settings, collection: ImageDataset, mixture: Mixture) -> None:
+    """Raise `UserError` for whatever would otherwise stop the run only after some of its training."""
+    counts = collection.counts()
+    adjustment(settings, collection.class_names, counts, fitted=lambda: 1.0)  # reads the files of priors
+    for stream in (stream for phase in (settings.phase1, settings.phase2) for stream in (phase.main, phase.dual)):
+        build_loss(stream.loss.name, torch.from_numpy(counts), 1.0, stream.loss.options)
+    train, _ = held_back(collection.train, settings.phase3.held_back, settings.seed)
+    views = settings.augmentation.cached_views * len(train)
+    for name, expert in mixture.experts.items() if views else ():
+        check_stem(name, expert, views, gb_to_bytes(settings.data.memory_gb))
 
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Write what the package logs into a file too."""
+    """Write the log of the package to a file as well."""
     handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
@@ -93,10 +96,10 @@ def logging_to(path: Path) -> Iterator[None]:
 
 
 class Training:
-    """The stages of a run, in order, from wherever the checkpoint stands."""
+    """The stages of a run, in order, from the position of the checkpoint."""
 
     def __init__(
-        self, settings: Settings, collection: Collection, mixture: Mixture, checkpoint: Checkpoint | None
+        self, settings: Settings, collection: ImageDataset, mixture: Mixture, checkpoint: Checkpoint | None
     ) -> None:
         self.settings = settings
         self.collection = collection
@@ -104,127 +107,46 @@ class Training:
         self.checkpoint = checkpoint
         self.accelerator = make_accelerator(settings.device, settings.precision)
         self.runner = runner_on(settings, self.accelerator)
-        memory = int(settings.data.memory_gb * 2**30)
-        self.pictures, self.scorer_pictures = (
-            Pictures(part, memory) for part in held_back(collection.train, settings.phase3.held_back, settings.seed)
-        )
-        self.maps: dict[str, torch.Tensor] = {}  # of each expert's cached views
+        self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         if settings.evaluation.each_epoch:
-            self.recorder.measure = Validation(mixture, collection, memory, self.runner)
+            self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
 
     def run(self) -> None:
-        """Train what is not trained yet."""
-        names = stage_names(self.mixture)
-        position = self._restore() if self.checkpoint is not None else self._start(names[0])
+        """Train the stages that are not finished."""
+        stages = self.mixture.stages()
+        position = self._restore() if self.checkpoint is not None else self._start(stages[0])
         optimizer_state = None if self.checkpoint is None else self.checkpoint.tensors("optimizer")
         with stopping_softly(self.recorder):
-            for name in names[names.index(position.stage) :]:
-                at = position if name == position.stage else Position(name)
-                self._run_stage(name, at, optimizer_state if name == position.stage else None)
+            for stage in stages[stages.index(position.stage) :]:
+                at = position if stage == position.stage else Position(stage)
+                self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
 
-    def _start(self, first: str) -> Position:
+    def _start(self, first: StageKey) -> Position:
+        pictures, class_names = self.inputs.pictures, self.collection.class_names
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
-            settings = self.settings.experts[name]
-            start_head(name, expert, settings, self.pictures, self.collection.class_names, self.runner)
+            start_head(name, expert, self.settings.experts[name], pictures, class_names, self.runner)
         return Position(first)
 
     def _restore(self) -> Position:
         assert self.checkpoint is not None
         load_tuned(self.mixture, self.checkpoint)
-        position = Position(**self.checkpoint.manifest["position"])
-        log.info("Going on from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
+        position = Position.restored(self.checkpoint.manifest["position"])
+        log.info("Resuming from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
         return position
 
-    def _run_stage(self, name: str, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
-        epochs = getattr(self.settings, name.split("/")[1]).epochs
-        if position.epoch >= epochs:
+    def _run_stage(self, key: StageKey, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
+        if position.epoch >= getattr(self.settings, key.settings_key).epochs:
             return
         began = clocks()
-        stage = replace(self._stage(name), began=began)
+        stage = replace(self._stage(key), began=began)
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
-    def _stage(self, name: str) -> Stage:
-        owner, phase = name.split("/")
-        if phase == "phase3":
-            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3)
-        make, settings = (
-            (shared_phase, self.settings.phase1) if phase == "phase1" else (group_phase, self.settings.phase2)
-        )
-        factor = self.settings.experts[owner].learning_rate_factor
-        return make(owner, self.mixture.experts[owner], self._training_data(owner), settings, factor)
-
-    def _training_data(self, name: str) -> TrainingData:
-        counts = self.pictures.split.counts(len(self.collection.class_names))
-        views = self._cached([name]) if self.settings.augmentation.cached_views else self._views([name], self.pictures)
-        return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
-
-    def _cached(self, names: list[str]) -> Views:
-        """Return the cached views of experts, computing those that are not there yet."""
-        settings, memory = self.settings, int(self.settings.data.memory_gb * 2**30)
-        number = settings.augmentation.cached_views
-        for name in names:
-            if name not in self.maps:
-                expert = self.mixture.experts[name].to(self.accelerator.device)
-                views = self._views([name], self.pictures)
-                self.maps[name] = stem_maps(name, expert, views, number, settings.seed, memory, self.runner)
-        return CachedViews(self._views(names, self.pictures), number, {name: self.maps[name] for name in names})
-
-    def _views(self, names: list[str], pictures: Pictures) -> Views:
-        augmentation = self.settings.augmentation
-        transforms: dict[str, BatchTransform] = {
-            name: Augmentation(
-                self.mixture.experts[name].backbone.preprocessing,
-                augmentation.smallest_crop,
-                augmentation.flip,
-                augmentation.color,
-            )
-            for name in names
-        }
-        return Views(pictures, pictures.split.labels, transforms)
-
-    @torch.no_grad()
-    def _scorer_data(self) -> ScorerData:
-        views, draws, orders = self._scorer_draws()
-        whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
-        features, confidences, targets = [], [], []
-        for expert_outputs, labels, _ in self.runner.expert_outputs(self.mixture, views, draws, "Experts' outputs"):
-            scores = self.mixture.confidences(expert_outputs)  # (B, E, C)
-            of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(expert_outputs), 1)
-            confidences.append((scores if whole else scores.gather(2, of_truth)).cpu())
-            features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in expert_outputs.values()])
-            targets.append(labels if whole else torch.zeros_like(labels))
-        joined = [torch.cat(parts) for parts in zip(*features, strict=True)]
-        return ScorerData(joined, torch.cat(confidences), torch.cat(targets), orders)
-
-    def _scorer_draws(self) -> tuple[Views, Sequence[Draw], list[np.ndarray]]:
-        """Return the views that phase 3 takes at all, each once, and which of them each of its epochs takes.
-
-        Class-balanced epochs leave out many pictures of the largest classes: nobody needs to look at those.
-        """
-        pictures, settings, seed = self.scorer_pictures, self.settings.phase3, self.settings.seed
-        images = np.tile(np.arange(len(pictures)), max(1, settings.views))
-        orders = scorer_orders(pictures.split.labels[images], settings, seed)
-        taken = np.unique(np.concatenate(orders))
-        orders = [np.searchsorted(taken, order) for order in orders]
-        if not settings.views:
-            return evaluation_views(self.mixture, pictures), [(index, 0) for index in taken.tolist()], orders
-        draws = Draws(images, seed, "mixture/phase3", "views").at(taken)
-        if self.settings.augmentation.cached_views and not settings.held_back:
-            return self._cached(list(self.mixture.experts)), draws, orders
-        return self._views(list(self.mixture.experts), pictures), draws, orders
-
-
-def held_back(train: Split, share: float, seed: int) -> tuple[Split, Split]:
-    """Return the part that the experts learn from and the part that the scorer learns from; the same for a share of 0.
-
-    Raises `UserError` where the share of every class rounds to no image.
-    """
-    if not share:
-        return train, train
-    kept, drawn = stratified_part(train.labels, share, seed)
-    if not len(drawn):
-        raise UserError(f"phase3.held_back={share}: no class has images enough to hold one back, use 0.")
-    return train.subset(kept), train.subset(drawn)
+    def _stage(self, key: StageKey) -> Stage:
+        if key == SCORER:
+            return scorer_phase(self.mixture, self.inputs.scorer_data(), self.settings.phase3)
+        make, settings = {1: (shared_phase, self.settings.phase1), 2: (group_phase, self.settings.phase2)}[key.phase]
+        expert, data = self.mixture.experts[key.owner], self.inputs.training_data(key.owner)
+        return make(key.owner, expert, data, settings, self.settings.experts[key.owner].learning_rate_factor)

@@ -1,16 +1,17 @@
-"""The one training loop. It knows neither prompts nor CLIP: a task turns a batch into a loss."""
+"""The training loop of all phases. It is independent of the method: a task turns a batch into a loss."""
 
 import math
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
+from lptpp.config.stages import StageKey
 from lptpp.training.optim import Optimization, restore_optimizer
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import key
@@ -19,9 +20,9 @@ from lptpp.utils.text import listed
 
 @dataclass(frozen=True)
 class Batch:
-    """Inputs of the task, labels, and a way to name the images where something goes wrong.
+    """Inputs of the task, labels, and the names of the images for error messages.
 
-    It holds as many inputs of each of its streams, one stream after the other.
+    It contains equally many inputs of each of its S streams, one stream after the other.
     """
 
     inputs: torch.Tensor  # (S·B, ...)
@@ -30,61 +31,70 @@ class Batch:
     streams: int = 1  # S
 
     def on(self, device: torch.device) -> "Batch":
-        """Return the batch with its tensors on a device."""
+        """Return the batch on a device."""
         return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
 
 
 @dataclass
 class Position:
-    """Where training stands: the next batch of an epoch of a stage, and the loss so far in that epoch."""
+    """The position of training: the next batch of an epoch of a stage, and the loss of that epoch so far."""
 
-    stage: str
+    stage: StageKey
     epoch: int = 0
     batch: int = 0
     loss_sum: float = 0.0
-    seconds: float = 0.0  # that this epoch has taken so far
-    cpu_seconds: float = 0.0  # the same of all cores
+    seconds: float = 0.0  # of this epoch so far
+    cpu_seconds: float = 0.0  # of all cores
+
+    @classmethod
+    def restored(cls, saved: Mapping[str, Any]) -> Self:
+        """Return the position that `saved` returned."""
+        return cls(**{**saved, "stage": StageKey.parse(saved["stage"])})
+
+    def saved(self) -> dict[str, Any]:
+        """Return the position as plain values."""
+        return {**vars(self), "stage": str(self.stage)}
 
     def begin_next_epoch(self) -> None:
-        """Stand at the first batch of the next epoch."""
+        """Move to the first batch of the next epoch."""
         self.epoch, self.batch, self.loss_sum, self.seconds, self.cpu_seconds = self.epoch + 1, 0, 0.0, 0.0, 0.0
 
 
 def clocks() -> tuple[float, float]:
-    """Return the seconds of the wall clock, and of all cores for this program and workers of it that have ended."""
+    """Return wall-clock seconds, and the CPU seconds of this process and of its finished workers."""
     return time.perf_counter(), time.process_time() + sum(os.times()[2:4])
 
 
 def since(began: tuple[float, float]) -> tuple[float, float]:
-    """Return the seconds of both clocks since then."""
+    """Return the seconds of both clocks since `began`."""
     now, work = clocks()
     return now - began[0], work - began[1]
 
 
 @dataclass(frozen=True)
 class Stage:
-    """One phase of one expert, or of the scorer: everything the loop needs."""
+    """The work of one stage: everything the loop needs."""
 
-    name: str
-    task: nn.Module  # forward(inputs, labels, epoch, stream) -> the stream's scalar share of the loss
-    parameters: list[nn.Parameter]  # what the phase trains: nothing else gets a gradient
+    key: StageKey
+    task: nn.Module  # forward(inputs, labels, epoch, stream) -> the loss of one stream, a scalar
+    parameters: list[nn.Parameter]  # trainable; all others are frozen
     optimization: Optimization
     epochs: int
-    batches: Callable[[int, int], Iterable[Batch]]  # of an epoch, from a batch on
-    begin: Callable[[], object] = lambda: None  # done once, before the first step
+    batches: Callable[[int, int], Iterable[Batch]]  # (epoch, first batch) -> batches
+    begin: Callable[[], object] = lambda: None  # called once, before the first step
     began: tuple[float, float] = field(
         default_factory=clocks
-    )  # when its preparation did: it counts as the first epoch's
+    )  # clocks when its preparation started, which counts toward the first epoch
 
 
 class Recorder(Protocol):
-    """What the loop tells of its progress; raising from `step` stops the run at that step."""
+    """Receives the progress of the loop. An exception raised from `step` stops training at that step."""
 
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
-        """Told after every step."""
+        """Called after every step."""
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
-        """Told after every epoch; `position` is the start of the next one."""
+        """Called after every epoch; `position` is the start of the next one."""
 
 
 def train(
@@ -97,7 +107,8 @@ def train(
 ) -> None:
     """Train a stage from `position` to its end.
 
-    Raises `UserError` for a loss that is not finite, naming stage, epoch, batch and images.
+    Raises:
+        UserError: the loss is not finite; the message names stage, epoch, step and images.
     """
     if (position.epoch, position.batch) == (0, 0):
         stage.begin()
@@ -110,14 +121,14 @@ def train(
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
     while position.epoch < stage.epochs:
         for batch in stage.batches(position.epoch, position.batch):
-            # every step's noise starts from where it stands, not from how often somebody drew before
-            torch.manual_seed(key(seed, stage.name, position.epoch, position.batch))
+            # the noise of a step depends on its position, not on earlier draws
+            torch.manual_seed(key(seed, str(stage.key), position.epoch, position.batch))
             rate = stage.optimization.rate(position.epoch * steps + position.batch)
             position.loss_sum += _step(task, prepared, accelerator, batch, rate, position)
             position.batch += 1
             position.seconds, position.cpu_seconds = since(began)
             recorder.step(position, optimizer)
-        seconds, cpu_seconds = since(began)  # now that the loader's workers have ended
+        seconds, cpu_seconds = since(began)  # after the loader's workers have finished
         summary = {
             "loss": position.loss_sum / max(position.batch, 1),
             "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
@@ -131,7 +142,7 @@ def train(
 
 
 def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
-    """Let gradients reach `parameters` and nothing else of the module."""
+    """Make `parameters` trainable and freeze the rest of the module."""
     module.requires_grad_(False)
     for parameter in parameters:
         parameter.requires_grad_(True)
@@ -140,10 +151,10 @@ def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
 def add_gradients(
     task: Callable[..., torch.Tensor], backward: Callable[[torch.Tensor], object], batch: Batch, epoch: int
 ) -> torch.Tensor:
-    """Add the gradients of a batch to those of the parameters; return its loss, the sum over its streams.
+    """Accumulate the gradients of a batch and return its loss, the sum over its streams.
 
-    The gradient of a sum is the sum of the gradients: each stream goes back by itself, so that no more than what one
-    needs is held in memory.
+    Each stream has its own backward pass: the gradient of a sum is the sum of the gradients, and memory holds the
+    activations of one stream only.
     """
     total = torch.zeros((), device=batch.labels.device)
     inputs, labels = batch.inputs.chunk(batch.streams), batch.labels.chunk(batch.streams)
@@ -174,7 +185,7 @@ def _step(
 
 def _not_finite(value: float, batch: Batch, position: Position) -> UserError:
     return UserError(
-        f"The loss became {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
-        f" {listed(batch.names())}. The last checkpoint is kept; lower the learning rate of this phase or set"
-        " precision=float32, in a new run folder."
+        f"The loss is {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
+        f" {listed(batch.names())}. The last checkpoint is kept. Start a new run folder with a lower learning rate of"
+        " this phase, or with precision=float32."
     )

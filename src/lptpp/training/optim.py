@@ -1,4 +1,4 @@
-"""Optimizers and their schedule."""
+"""Optimizers, their schedule, and their state as tensors."""
 
 import math
 from collections.abc import Iterable
@@ -10,9 +10,9 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Optimization:
-    """An optimizer by name, and a cosine schedule with warm-up over the steps of a phase (docs/method.md).
+    """An optimizer, and a cosine schedule with linear warm-up over the steps of a phase (docs/method.md).
 
-    `learning_rate` holds at a batch of 256 and scales with the batch.
+    `learning_rate` is for a batch size of 256; the peak rate scales linearly with the batch size.
     """
 
     name: str
@@ -23,14 +23,14 @@ class Optimization:
     batch_size: int
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimizer of `parameters`."""
+        """Return the optimizer for `parameters`."""
         if self.name == "sgd":
             return torch.optim.SGD(parameters, lr=0.0, momentum=0.9, weight_decay=self.weight_decay)
         assert self.name == "adamw"
         return torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.weight_decay)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0 over the whole phase: linear warm-up, then cosine to 0."""
+        """Return the learning rate of a step, counted from 0 over the phase: linear warm-up, then cosine decay to 0."""
         peak = self.learning_rate * self.batch_size / 256
         if step < self.warmup_steps:
             return peak * (step + 1) / (self.warmup_steps + 1)
@@ -47,7 +47,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, torch.Tenso
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, torch.Tensor]) -> None:
-    """Put back what `optimizer_tensors` returned."""
+    """Restore the state that `optimizer_tensors` returned."""
     state: dict[int, dict[str, torch.Tensor]] = {}
     for key, tensor in tensors.items():
         index, name = key.split(".", 1)

@@ -1,4 +1,7 @@
-"""The three phases of training (docs/method.md): three short functions over one loop, each leaving all else frozen."""
+"""The three phases of training (docs/method.md): three functions that configure one loop.
+
+Each phase freezes everything that it does not train.
+"""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -9,8 +12,10 @@ import torch
 from torch import nn
 
 from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings, StreamSettings
-from lptpp.data.cache import Pictures
-from lptpp.data.loader import Draws, Views, batches, woven
+from lptpp.config.stages import SCORER, StageKey
+from lptpp.data.cache import ImageCache
+from lptpp.data.loader import EpochSamples, ViewDataset, batches, interleave
+from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
 from lptpp.losses import build_loss
 from lptpp.models.expert import Expert, ExpertOutput
@@ -26,49 +31,49 @@ def start_head(
     name: str,
     expert: Expert,
     settings: ExpertSettings,
-    pictures: Pictures,
+    pictures: ImageCache,
     class_names: list[str],
     runner: Runner,
 ) -> None:
-    """Set the phase-1 classifier from the text tower, from class means, or leave it random."""
+    """Initialize the phase-1 classifier from the text tower, from class means, or leave it random."""
     head = expert.heads[0]
     if settings.head == "text":
         assert expert.backbone.text is not None
         head.start_from(expert.backbone.text.class_vectors(class_names, settings.templates))
     if settings.head == "class_means":
-        features, labels = runner.features(expert, pictures, f"{name}: class means")
+        features, labels = frozen_features(expert, pictures, runner, f"{name}: class means")
         head.start_from(class_means(features, labels, unseen=head.weight.detach().cpu()).to(head.weight.device))
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The training part as one expert sees it, and how it is drawn."""
+    """The training split as one expert sees it, and how it is sampled."""
 
-    views: Views  # of one expert: its dictionary has one entry
+    views: ViewDataset  # of this expert alone
     counts: torch.Tensor  # (C,) training images of each class
     seed: int
     workers: int
 
 
 def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
-    """Phase 1: shared prompts, adapters and their classifier."""
+    """Phase 1: train shared prompts, adapters and the first classifier."""
     task = ExpertTask(expert, expert.phase1, data.counts, settings)
-    return _expert_stage(f"{name}/phase1", task, list(expert.phase_parameters(1)), data, settings, rate_factor)
+    return _expert_stage(StageKey(name, 1), task, list(expert.phase_parameters(1)), data, settings, rate_factor)
 
 
 def group_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
-    """Phase 2: group prompts, their keys and a classifier that starts as phase 1 left its own."""
+    """Phase 2: train group prompts, keys and the second classifier, which starts from that of phase 1."""
     task = ExpertTask(expert, expert.forward, data.counts, settings)
-    stage = _expert_stage(f"{name}/phase2", task, list(expert.phase_parameters(2)), data, settings, rate_factor)
+    stage = _expert_stage(StageKey(name, 2), task, list(expert.phase_parameters(2)), data, settings, rate_factor)
     return replace(stage, begin=lambda: expert.heads[-1].load_state_dict(expert.heads[0].state_dict()))
 
 
 def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettings) -> Stage:
-    """Phase 3: the scorer, on the frozen experts' outputs computed once."""
+    """Phase 3: train the scorer on the outputs of the frozen experts, computed once."""
     assert mixture.scorer is not None
     steps = -(-len(outputs.orders[0]) // settings.batch_size)
     return Stage(
-        name="mixture/phase3",
+        key=SCORER,
         task=ScorerTask(mixture, [feature.shape[1] for feature in outputs.features]),
         parameters=list(mixture.scorer.parameters()),
         optimization=_optimization(settings, steps),
@@ -78,26 +83,29 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
 
 
 class ExpertTask(nn.Module):
-    """The loss of phases 1 and 2 (docs/method.md): loss − 0.5 · match on each stream of batches, the second decays."""
+    """The loss of phases 1 and 2: loss − 0.5 · match on each stream; the weight of the second stream decays.
+
+    See docs/method.md, Sampling.
+    """
 
     def __init__(
         self,
         expert: Expert,
-        judge: Callable[[torch.Tensor], ExpertOutput],
+        forward_images: Callable[[torch.Tensor], ExpertOutput],
         counts: torch.Tensor,
         settings: PhaseSettings,
     ) -> None:
         super().__init__()
         self.expert = expert
-        self.judge = judge
+        self.forward_images = forward_images
         self.settings = settings
         self.losses = nn.ModuleList(
             build_loss(stream.loss.name, counts, expert.scale, stream.loss.options) for stream in streams(settings)
         )
 
     def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int = 0) -> torch.Tensor:
-        """Return the weighted loss of images (B, 3, H, W) and labels (B,) of one stream; the sum counts."""
-        expert_outputs, settings = self.judge(images), self.settings
+        """Return the weighted loss of one stream for images (B, 3, H, W) and labels (B,)."""
+        expert_outputs, settings = self.forward_images(images), self.settings
         weight = dual_weight(epoch, settings.epochs, settings.dual.weight) if stream else settings.main.weight
         return weight * (
             self.losses[stream](expert_outputs.cosines, labels)
@@ -106,7 +114,7 @@ class ExpertTask(nn.Module):
 
 
 def streams(settings: PhaseSettings) -> list[StreamSettings]:
-    """Return the streams of a phase: the main one, and the dual one where it counts at all."""
+    """Return the streams of a phase: the main one, and the dual one if its weight is not 0."""
     return [settings.main, settings.dual] if settings.dual.weight else [settings.main]
 
 
@@ -116,7 +124,7 @@ def samplers_of(data: TrainingData, settings: PhaseSettings) -> list[Sampler]:
 
 
 def _expert_stage(
-    name: str,
+    key: StageKey,
     task: ExpertTask,
     parameters: list[nn.Parameter],
     data: TrainingData,
@@ -125,12 +133,12 @@ def _expert_stage(
 ) -> Stage:
     steps = -(-len(data.views) // settings.batch_size)
     return Stage(
-        name=name,
+        key=key,
         task=task,
         parameters=parameters,
         optimization=_optimization(settings, steps, rate_factor),
         epochs=settings.epochs,
-        batches=partial(_image_batches, name, data, settings, samplers_of(data, settings)),
+        batches=partial(_image_batches, str(key), data, settings, samplers_of(data, settings)),
     )
 
 
@@ -155,38 +163,38 @@ def _image_batches(
         yield Batch(images, labels, partial(_names, data, indices), len(samplers))
 
 
-def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> Draws:
-    """Return the draws of an epoch: `batch_size` of each stream's sampler in turn."""
+def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> EpochSamples:
+    """Return the draws of an epoch: `batch_size` from the sampler of each stream in turn."""
     orders = [sampler.order(generator(seed, name, epoch, place)) for place, sampler in enumerate(samplers)]
-    return Draws(woven(orders, batch_size), seed, name, epoch)
+    return EpochSamples(interleave(orders, batch_size), seed, name, epoch)
 
 
 def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
-    return [data.views.pictures.split.name(index) for index in indices.tolist()]
+    return [data.views.images.split.name(index) for index in indices.tolist()]
 
 
 @dataclass(frozen=True)
 class ScorerData:
-    """What phase 3 needs of the experts, computed once: n views of images, and which of them each epoch takes.
+    """The expert outputs for n views of images, and which of the views each epoch of phase 3 draws.
 
-    Where the weights are laid on probabilities, and read off features, only the true class's probability counts:
-    C' is 1 then, and the targets are 0. Else C' is C, and the targets are the labels.
+    If the scorer reads features and mixes probabilities, the loss needs only the confidence scores of the true class:
+    then C' is 1 and the targets are 0. Otherwise C' is C and the targets are the labels.
     """
 
     features: Sequence[torch.Tensor]  # of each expert, unit length, (n, F_e)
     confidences: torch.Tensor  # (n, E, C')
     targets: torch.Tensor  # (n,)
-    orders: Sequence[np.ndarray]  # of each epoch, (draws,): which of the n
+    orders: Sequence[np.ndarray]  # for each epoch, (draws,): indices of views
 
 
 def scorer_orders(labels: np.ndarray, settings: ScorerSettings, seed: int) -> list[np.ndarray]:
-    """Return which of the views with these labels (views,) each epoch of phase 3 takes, (views,) each."""
+    """Return the indices of the views that each epoch of phase 3 draws, (views,) each, for their labels (views,)."""
     sampler = Sampler(labels, int(labels.max()) + 1, settings.sampler)
-    return [sampler.order(generator(seed, "mixture/phase3", epoch)) for epoch in range(settings.epochs)]
+    return [sampler.order(generator(seed, str(SCORER), epoch)) for epoch in range(settings.epochs)]
 
 
 class ScorerTask(nn.Module):
-    """Cross-entropy of the mixture's scores: −log Σ_e w_e p_e[y] where it mixes probabilities."""
+    """Cross-entropy of the mixture: −log Σ_e w_e p_e[y] if it mixes probabilities."""
 
     def __init__(self, mixture: Mixture, widths: Sequence[int]) -> None:
         super().__init__()
@@ -205,4 +213,4 @@ class ScorerTask(nn.Module):
 def _scorer_batches(outputs: ScorerData, size: int, epoch: int, first: int) -> Iterable[Batch]:
     for part in torch.from_numpy(outputs.orders[epoch]).split(size)[first:]:
         inputs = [*(feature[part] for feature in outputs.features), outputs.confidences[part].flatten(1)]
-        yield Batch(torch.cat(inputs, dim=1), outputs.targets[part], lambda: ["outputs of the experts"])
+        yield Batch(torch.cat(inputs, dim=1), outputs.targets[part], lambda: ["expert outputs"])

@@ -1,4 +1,4 @@
-"""What a run folder remembers while training goes on: checkpoints, history, progress, and the wish to stop."""
+"""What a run writes while it trains: checkpoints, history, progress; and how it stops on request."""
 
 import logging
 import os
@@ -11,14 +11,20 @@ from typing import Any
 
 import torch
 
-from lptpp.checkpoint.identity import identity, stage_names
+from lptpp.checkpoint.identity import identity
 from lptpp.checkpoint.store import Checkpoint, write_checkpoint
 from lptpp.config import Settings
-from lptpp.data.dataset import Collection
+from lptpp.config.stages import MIXTURE, StageKey
+from lptpp.data.cache import ImageCache
+from lptpp.data.dataset import ImageDataset
+from lptpp.evaluation.evaluate import evaluate
+from lptpp.evaluation.metrics import shot_accuracy
+from lptpp.evaluation.table import ResultRow
+from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
-from lptpp.training.history import Tracking
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optim import optimizer_tensors
+from lptpp.training.tracking import Tracking
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
@@ -27,19 +33,19 @@ log = logging.getLogger("lptpp")
 
 
 class RunRecorder:
-    """Writes a checkpoint after every epoch and when asked to stop."""
+    """Writes a checkpoint after every epoch, and at the step at which the user stops the run."""
 
     def __init__(
-        self, settings: Settings, mixture: Mixture, collection: Collection, checkpoint: Checkpoint | None
+        self, settings: Settings, mixture: Mixture, collection: ImageDataset, checkpoint: Checkpoint | None
     ) -> None:
         self.folder = Path(settings.run)
         self.mixture = mixture
         self.identity = identity(settings, mixture, collection)
         self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
         self.steps = 0 if checkpoint is None else checkpoint.manifest["step"]
-        self.last_stage = stage_names(mixture)[-1]
-        self.tracking = Tracking(settings, stage_names(mixture), checkpoint)
-        self.measure: Callable[[str], dict[str, Any]] = lambda stage: {}  # after an epoch, beside the loss
+        self.last_stage = mixture.stages()[-1]
+        self.tracking = Tracking(settings, mixture.stages(), checkpoint)
+        self.measure: Callable[[StageKey], dict[str, Any]] = lambda stage: {}  # after an epoch, in addition to the loss
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
@@ -51,11 +57,11 @@ class RunRecorder:
         self.tracking.begin(stage, position)
         steps = stage.optimization.steps
         done = position.epoch * (steps // stage.epochs) + position.batch
-        with progress_bar(stage.name, steps, done) as self.bar:
+        with progress_bar(str(stage.key), steps, done) as self.bar:
             yield
 
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
-        """Count a step; raise `Interrupted` after saving where the user asked to stop."""
+        """Count a step; if the user asked to stop, save and raise `Interrupted`."""
         self.steps += 1
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
@@ -65,12 +71,12 @@ class RunRecorder:
             raise Interrupted
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
-        """Write down an epoch and save."""
-        place = {"stage": position.stage, "epoch": position.epoch, "step": self.tracking.at(position)}
+        """Record an epoch and save."""
+        place = {"stage": str(position.stage), "epoch": position.epoch, "step": self.tracking.at(position)}
         self.history.append({**place, **summary, **self.measure(position.stage)})
         self.tracking.after_epoch(self.history[-1])
         self._save(position, optimizer)
-        columns = dict.fromkeys(key for line in self.history for key in line)  # lines may have fewer than others
+        columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
         write_csv(self.folder / "history.csv", [columns | line for line in self.history])
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
@@ -80,14 +86,34 @@ class RunRecorder:
     def _save(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         finished = position.stage == self.last_stage and position.epoch == self.epochs
         tensors = {"tuned": self.mixture.tuned_state(), "optimizer": optimizer_tensors(optimizer)}
-        where = {"position": vars(position), "finished": finished, "history": self.history}
+        where = {"position": position.saved(), "finished": finished, "history": self.history}
         written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
         self.steps = written.manifest["step"]
 
 
+class Validation:
+    """Measures what a stage trains on the validation split, epoch by epoch: for curves, not to select an epoch."""
+
+    def __init__(self, mixture: Mixture, collection: ImageDataset, memory_bytes: int, runner: Runner) -> None:
+        assert collection.validation is not None
+        self.mixture = mixture
+        self.pictures = ImageCache(collection.validation, memory_bytes)
+        self.counts = collection.counts()
+        self.runner = runner
+
+    def __call__(self, stage: StageKey) -> dict[str, float | None]:
+        """Return overall and mean-class accuracy, in percent, of the stage's expert or of the mixture."""
+        alone = stage.owner != MIXTURE
+        mixture = Mixture({stage.owner: self.mixture.experts[stage.owner]}) if alone else self.mixture
+        found = evaluate(mixture, self.pictures, self.runner)
+        row = found.rankings.get(ResultRow(stage.settings_key, stage.owner), found.rankings[found.result])
+        metrics = shot_accuracy(row.classes[:, 0], row.probabilities[:, 0], found.labels, self.counts)
+        return {f"validation_{key}": metrics[key] for key in ("overall", "mean_class")}
+
+
 @contextmanager
 def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM finish the step, save and stop; a second one stops at once."""
+    """On Ctrl-C or SIGTERM, finish the step, save and stop; on a second one, stop immediately."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -96,11 +122,11 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() != owner:
-            return  # a loader's worker: the terminal tells all processes, and this one ends with its owner
+            return  # a loader worker: a terminal signals all processes, and this one ends with its owner
         if recorder.stop_asked:
             raise KeyboardInterrupt
         recorder.stop_asked = True
-        log.info("Stopping after this step; once more to stop at once.")
+        log.info("Stopping after this step. Press Ctrl-C again to stop immediately.")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

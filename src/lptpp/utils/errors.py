@@ -1,19 +1,19 @@
-"""Errors that a user can mend, told in one sentence."""
+"""Errors caused by user input, and suggestions for their messages."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something a user wrote or gave: says which file or key, what was expected, what to do."""
+    """Invalid user input. The message says which file or key is wrong, what was expected, and what to do."""
 
 
 class Interrupted(Exception):
-    """The user asked the run to stop; everything is saved."""
+    """The user stopped the run; its progress is saved."""
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return a clause that proposes the known names nearest to `name`, after `prefix`, or lists up to twelve of all."""
+    """Return a clause that suggests the known names closest to `name`, each after `prefix`, or lists up to twelve."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:

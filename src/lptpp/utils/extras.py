@@ -1,4 +1,4 @@
-"""Libraries that only some uses need: imported where they are used, asked for in a sentence where they are missing."""
+"""Optional dependencies, imported on use."""
 
 from importlib import import_module
 from typing import Any
@@ -7,7 +7,7 @@ from lptpp.utils.errors import UserError
 
 
 def extra(module: str, name: str, purpose: str) -> Any:
-    """Return a module of the extra `name`; `purpose` says what needs it.
+    """Return a module of the extra `name`; `purpose` says in messages what requires it.
 
     Raises:
         UserError: it is not installed.
@@ -15,4 +15,4 @@ def extra(module: str, name: str, purpose: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UserError(f'{purpose} needs an extra: run pip install "lptpp[{name}]" ({error}).') from error
+        raise UserError(f'{purpose} requires an extra: run pip install "lptpp[{name}]" ({error}).') from error

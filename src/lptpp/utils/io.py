@@ -1,4 +1,4 @@
-"""Result files that other programs read, complete or not there at all."""
+"""Result files (CSV, JSON, parquet), each written completely or not at all, and file locks."""
 
 import csv
 import json
@@ -11,19 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
+from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
-GROUP = 2**15  # rows of a parquet file that are written, and later read, at once
+GROUP = 2**15  # rows per row group of a parquet file
 Rows = Iterable[Mapping[str, Any]]
 
 
 def write_csv(path: str | Path, rows: Rows, columns: Sequence[str] = ()) -> None:
-    """Write rows under a header of `columns` or else the first row's keys; None, nan and inf become empty cells."""
+    """Write rows with the header `columns`, default the keys of the first row; None, nan and inf become empty cells."""
     remaining = iter(rows)
     first = list(islice(remaining, 1))
     columns = columns or [key for row in first for key in row]
-    with replacing(path) as file:
+    with atomic_write(path) as file:
         if columns:
             writer = csv.DictWriter(file, columns, lineterminator="\n")
             writer.writeheader()
@@ -31,54 +33,69 @@ def write_csv(path: str | Path, rows: Rows, columns: Sequence[str] = ()) -> None
 
 
 def write_json_lines(path: str | Path, rows: Rows) -> None:
-    """Write each row as one line of JSON; nan and inf become null, NumPy values plain ones."""
-    with replacing(path) as file:
+    """Write each row as one line of JSON (see `plain`)."""
+    with atomic_write(path) as file:
         file.writelines(json_line(row) for row in rows)
 
 
 def json_line(row: Mapping[str, Any]) -> str:
-    """Return a row as one line of JSON."""
+    """Return a row as one line of JSON (see `plain`)."""
     return json.dumps(plain(row), ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def write_parquet(path: str | Path, rows: Rows, schema: Any) -> None:
-    """Write rows as a parquet file of a pyarrow schema, a row group for each `GROUP` of them.
+    """Write rows as a parquet file with a pyarrow schema, in row groups of `GROUP`.
 
-    Raises `UserError` where pyarrow is not installed.
+    Raises:
+        UserError: pyarrow is not installed.
     """
     pyarrow = extra("pyarrow", "parquet", f"{path}: writing parquet")
     parquet = extra("pyarrow.parquet", "parquet", f"{path}: writing parquet")
     remaining = iter(rows)
-    with replacing(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
+    with atomic_write(path, "wb") as file, parquet.ParquetWriter(file, schema) as writer:
         while group := list(islice(remaining, GROUP)):
             writer.write_table(pyarrow.Table.from_pylist(group, schema))
 
 
 def write_json(path: str | Path, content: object) -> None:
-    """Write content as indented JSON; nan and inf become null, NumPy values plain ones."""
-    with replacing(path) as file:
+    """Write content as indented JSON (see `plain`)."""
+    with atomic_write(path) as file:
         json.dump(plain(content), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
 
 
 @contextmanager
-def replacing(path: str | Path, mode: str = "w") -> Iterator[Any]:
-    """Open a neighbor of `path`, text or `mode` wb, and rename it once complete; an error leaves `path` as it was."""
+def atomic_write(path: str | Path, mode: str = "w") -> Iterator[Any]:
+    """Open a temporary file (mode w or wb) that replaces `path` on success; after an error `path` is unchanged."""
     path = Path(path)
-    neighbor = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     try:
-        with neighbor.open(mode, **text) as file:  # type: ignore[call-overload]
+        with temporary.open(mode, **text) as file:  # type: ignore[call-overload]
             yield file
             file.flush()
-            os.fsync(file.fileno())  # on the disk before it takes the place of what was there
-        neighbor.replace(path)
+            os.fsync(file.fileno())  # on disk before it replaces the old file
+        temporary.replace(path)
     finally:
-        neighbor.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: str | Path, message: str) -> Iterator[None]:
+    """Hold the lock file `path`; raises `UserError` with `message` if another process holds it."""
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(message) from None
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def plain(value: Any) -> Any:
-    """Return the value in what JSON knows: dicts, lists, text, finite numbers, None."""
+    """Return a value as JSON types: NumPy values become Python ones, nan and inf None."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Progress with time left: a bar where somebody watches, a line an epoch elsewhere."""
+"""Progress bars on standard error, shown only in a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -21,19 +21,19 @@ console = Console(file=sys.stderr, highlight=False)
 
 @dataclass(frozen=True)
 class Bar:
-    """One line of progress."""
+    """One progress bar."""
 
     progress: Progress
     task: TaskID
 
     def advance(self, steps: int = 1, note: str = "") -> None:
-        """Move on by `steps`."""
+        """Advance by `steps` and show `note`."""
         self.progress.update(self.task, advance=steps, note=note)
 
 
 @contextmanager
 def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show progress with time left (without a total, a count) while the block runs; silent where nobody watches."""
+    """Show a bar with the time left (without a total, a count) while the block runs; silent outside of a terminal."""
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -1,10 +1,10 @@
-"""Names in a sentence."""
+"""Lists of names in messages."""
 
 from collections.abc import Iterable
 
 
 def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
-    """Return the first `most` names, and how many more there are."""
-    message = [str(name) for name in names]
-    more = f" and {len(message) - most:,} more" if len(message) > most else ""
-    return between.join(message[:most]) + more
+    """Return the first `most` names and the number of the others."""
+    texts = [str(name) for name in names]
+    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    return between.join(texts[:most]) + more

@@ -7,7 +7,7 @@ from lptpp.data.sources.folder import folder, images_below
 from lptpp.utils.errors import UserError
 
 
-def plant(root: Path, *names: str) -> str:
+def create(root: Path, *names: str) -> str:
     for name in names:
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -20,7 +20,7 @@ def names_of(split: object) -> list[str]:
 
 
 def test_class_folders_in_natural_order(tmp_path: Path) -> None:
-    root = plant(tmp_path, "class 10/a.png", "class 2/b.png", "Äpfel grün/c d.png", "apple/e.png")
+    root = create(tmp_path, "class 10/a.png", "class 2/b.png", "Äpfel grün/c d.png", "apple/e.png")
     whole = folder(root, test=0.0, split_seed=0)
     assert whole.class_names == ["apple", "class 2", "class 10", "Äpfel grün"]
     assert names_of(whole.train) == ["e.png", "b.png", "a.png", "c d.png"]
@@ -31,19 +31,19 @@ def test_class_folders_in_natural_order(tmp_path: Path) -> None:
 def test_image_suffixes_nested_folders_hidden_and_other_files(tmp_path: Path) -> None:
     seen = ["a/1.PNG", "a/2.jpg", "a/deep/er/3.Jpeg", "a/4.webp", "a/5.bmp", "a/6.tif", "a/7.TIFF", "a/8.gif"]
     unseen = ["a/notes.txt", "a/.9.png", "a/.cache/10.png", ".git/11.png", "readme.md", "a/Thumbs.db"]
-    root = plant(tmp_path, *seen, *unseen, "b/12.ppm")
+    root = create(tmp_path, *seen, *unseen, "b/12.ppm")
     whole = folder(root, test=0.0, split_seed=0)
     assert whole.class_names == ["a", "b"]
     assert set(whole.train.images) == {tmp_path / name for name in [*seen, "b/12.ppm"]}
 
 
 def test_images_below_is_natural_and_ignores_a_hidden_parent(tmp_path: Path) -> None:
-    plant(tmp_path / ".hidden", "10.png", "9.png")
+    create(tmp_path / ".hidden", "10.png", "9.png")
     assert [path.name for path in images_below(tmp_path / ".hidden")] == ["9.png", "10.png"]
 
 
-def test_draws_a_test_part_where_there_is_none(tmp_path: Path) -> None:
-    root = plant(tmp_path, *(f"{c}/{i}.png" for c in "ab" for i in range(10)), "c/0.png")
+def test_draws_a_missing_test_split(tmp_path: Path) -> None:
+    root = create(tmp_path, *(f"{c}/{i}.png" for c in "ab" for i in range(10)), "c/0.png")
     whole = folder(root, test=0.3, split_seed=0)
     assert whole.test is not None
     assert whole.test.counts(3).tolist() == [3, 3, 0]
@@ -52,8 +52,8 @@ def test_draws_a_test_part_where_there_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["val", "valid", "validation", "Validation"])
-def test_part_folders(tmp_path: Path, name: str) -> None:
-    root = plant(tmp_path, "train/a/1.png", "train/b/2.png", f"{name}/b/3.png", "test/c/4.png", "extra/x/5.png")
+def test_split_folders(tmp_path: Path, name: str) -> None:
+    root = create(tmp_path, "train/a/1.png", "train/b/2.png", f"{name}/b/3.png", "test/c/4.png", "extra/x/5.png")
     whole = folder(root, test=0.5, split_seed=0)
     assert whole.class_names == ["a", "b", "c"]
     assert whole.counts().tolist() == [1, 1, 0]
@@ -63,8 +63,8 @@ def test_part_folders(tmp_path: Path, name: str) -> None:
     assert (names_of(whole.test), whole.test.labels.tolist()) == (["4.png"], [2])
 
 
-def test_part_folders_without_test_draw_one_from_train(tmp_path: Path) -> None:
-    root = plant(tmp_path, *(f"train/{c}/{i}.png" for c in "ab" for i in range(4)), "val/a/9.png")
+def test_split_folders_without_test_draw_one_from_train(tmp_path: Path) -> None:
+    root = create(tmp_path, *(f"train/{c}/{i}.png" for c in "ab" for i in range(4)), "val/a/9.png")
     whole = folder(root, test=0.5, split_seed=0)
     assert whole.test is not None
     assert whole.test.counts(2).tolist() == [2, 2]
@@ -77,42 +77,41 @@ def refused(root: str) -> str:
 
 
 def test_refuses_a_missing_root(tmp_path: Path) -> None:
-    assert "none is not a folder: set data.root" in refused(str(tmp_path / "none"))
+    assert "none is not a folder" in refused(str(tmp_path / "none"))
 
 
 def test_refuses_empty_class_folders_by_name(tmp_path: Path) -> None:
-    root = plant(tmp_path, "a/1.png", "b/2.png", "c/notes.txt", "d/.hidden.png")
+    root = create(tmp_path, "a/1.png", "b/2.png", "c/notes.txt", "d/.hidden.png")
     message = refused(root)
-    assert message.startswith("2 class folder(s) hold no image")
+    assert message.startswith("2 class folder(s)")
     assert f"{tmp_path / 'c'}, {tmp_path / 'd'}" in message
-    assert "Remove them or put images in" in message
 
 
 def test_refuses_too_few_classes(tmp_path: Path) -> None:
-    assert "holds no class folders" in refused(plant(tmp_path, "1.png"))
-    assert "one class folder only (a)" in refused(plant(tmp_path, "a/1.png"))
+    assert "class folders" in refused(create(tmp_path, "1.png"))
+    assert "(a)" in refused(create(tmp_path, "a/1.png"))
 
 
 @pytest.mark.parametrize("twin", ["CAFÉ", "cafe\u0301"])
 def test_refuses_names_that_differ_in_case_or_unicode_form_only(tmp_path: Path, twin: str) -> None:
-    root = plant(tmp_path, "café/1.png", f"{twin}/2.png", "b/3.png")
+    root = create(tmp_path, "café/1.png", f"{twin}/2.png", "b/3.png")
     if len(list(tmp_path.iterdir())) < 3:
-        pytest.skip("this file system takes the two names for one")
-    assert "differ only in letter case or Unicode form" in refused(root)
+        pytest.skip("the file system does not distinguish the two names")
+    assert all(name in refused(root) for name in ("café", twin))
 
 
 def test_class_names_are_composed(tmp_path: Path) -> None:
-    whole = folder(plant(tmp_path, "cafe\u0301/1.png", "b/2.png"), test=0.0, split_seed=0)
+    whole = folder(create(tmp_path, "cafe\u0301/1.png", "b/2.png"), test=0.0, split_seed=0)
     assert whole.class_names == ["b", unicodedata.normalize("NFC", "café")]
 
 
-def test_refuses_parts_that_cannot_be_told(tmp_path: Path) -> None:
-    plant(tmp_path, "test/a/1.png", "test/b/2.png")
-    assert "but no train" in refused(str(tmp_path))
-    plant(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/1.png", "validation/a/1.png")
-    assert "two folders for one part" in refused(str(tmp_path))
+def test_refuses_ambiguous_split_folders(tmp_path: Path) -> None:
+    create(tmp_path, "test/a/1.png", "test/b/2.png")
+    assert "no train" in refused(str(tmp_path))
+    create(tmp_path, "train/a/1.png", "train/b/2.png", "val/a/1.png", "validation/a/1.png")
+    assert f"{tmp_path}/val, {tmp_path}/validation" in refused(str(tmp_path))
 
 
-def test_refuses_a_part_without_class_folders(tmp_path: Path) -> None:
-    root = plant(tmp_path, "train/a/1.png", "train/b/2.png", "test/3.png")
-    assert f"{tmp_path / 'test'} holds no class folders" in refused(root)
+def test_refuses_a_split_without_class_folders(tmp_path: Path) -> None:
+    root = create(tmp_path, "train/a/1.png", "train/b/2.png", "test/3.png")
+    assert f"{tmp_path / 'test'} has no class folders" in refused(root)

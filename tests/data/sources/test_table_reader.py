@@ -9,7 +9,7 @@ from lptpp.data.sources.table_reader import open_table
 from lptpp.utils.errors import UserError
 
 
-def written(path: Path, text: str, encoding: str = "utf-8") -> Path:
+def write(path: Path, text: str, encoding: str = "utf-8") -> Path:
     path.write_bytes(text.encode(encoding))
     return path
 
@@ -20,46 +20,46 @@ def cells(path: Path, *columns: str) -> list[tuple[Any, ...]]:
 
 @pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
 def test_csv_by_any_separator(tmp_path: Path, mark: str) -> None:
-    path = written(tmp_path / "a.csv", f"path{mark}label\na b.png{mark}oak\n")
+    path = write(tmp_path / "a.csv", f"path{mark}label\na b.png{mark}oak\n")
     assert open_table(path).header == ["path", "label"]
     assert cells(path, "label", "path") == [("oak", "a b.png")]
 
 
 def test_csv_with_a_byte_order_mark_windows_line_ends_and_quotes(tmp_path: Path) -> None:
     text = ' path , label\r\n"a, b.png","say ""oak"""\r\n\r\n"c;\nd.png",ulme\u00e9\r\n'
-    path = written(tmp_path / "a.csv", text, "utf-8-sig")
+    path = write(tmp_path / "a.csv", text, "utf-8-sig")
     assert cells(path, "path", "label") == [("a, b.png", 'say "oak"'), ("c;\nd.png", "ulme\u00e9")]
     assert [place for place, _ in open_table(path).rows(["path"])] == [f"{path} line 2", f"{path} line 5"]
 
 
-def test_semicolons_divide_although_values_hold_commas(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.csv", 'path;label\n1.png;"oak; red"\n2.png;3,5\n')
+def test_semicolons_are_found_although_values_contain_commas(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", 'path;label\n1.png;"oak; red"\n2.png;3,5\n')
     assert cells(path, "label") == [("oak; red",), ("3,5",)]
 
 
 @pytest.mark.parametrize(
-    ("text", "messages"),
+    ("text", "message"),
     [
-        ("path,label\n1.png,oak\n2.png,elm,more\n", "line 3 has 3 columns, expected 2 as in the first line"),
+        ("path,label\n1.png,oak\n2.png,elm,more\n", "line 3 has 3 columns, expected 2"),
         ("path,label\n1.png\n", "line 2 has 1 columns, expected 2"),
-        ('path,label\n1.png,"oak\n', "line 2 is not CSV"),
-        ('path,label\n1.png,"oak" red\n', "line 2 is not CSV"),
+        ('path,label\n1.png,"oak\n', "line 2 is not valid CSV"),
+        ('path,label\n1.png,"oak" red\n', "line 2 is not valid CSV"),
     ],
 )
-def test_broken_csv_is_told_with_its_line(tmp_path: Path, text: str, messages: str) -> None:
-    path = written(tmp_path / "a.csv", text)
+def test_invalid_csv_is_refused_with_its_line(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / "a.csv", text)
     with pytest.raises(UserError) as error:
         cells(path, "path", "label")
-    assert f"{path} {messages}" in str(error.value)
+    assert f"{path} {message}" in str(error.value)
 
 
 def test_an_empty_csv_has_no_columns(tmp_path: Path) -> None:
-    assert open_table(written(tmp_path / "a.csv", "")).header == []
+    assert open_table(write(tmp_path / "a.csv", "")).header == []
 
 
 def test_csv_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"is not UTF-8 text, as a table \(CSV\) must be"):
-        open_table(written(tmp_path / "a.csv", "path,label\n", "utf-16"))
+    with pytest.raises(UserError, match=r"a\.csv .*UTF-8"):
+        open_table(write(tmp_path / "a.csv", "path,label\n", "utf-16"))
 
 
 def test_parquet_rows_with_their_numbers(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_parquet_rows_with_their_numbers(tmp_path: Path) -> None:
     assert cells(path, "a.b") == [("p",), (None,), ("q",)]
 
 
-def test_parquet_knows_how_many_bytes_its_pictures_take(tmp_path: Path) -> None:
+def test_the_size_of_images_in_parquet(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pictures = [bytes([i]) * 50_000 for i in range(10)]
     columns = {"bytes": pictures, "struct": [{"bytes": b, "path": "p"} for b in pictures], "path": ["p" * 9999] * 10}
@@ -86,8 +86,8 @@ def test_parquet_knows_how_many_bytes_its_pictures_take(tmp_path: Path) -> None:
     assert path.stat().st_size < 100_000
 
 
-def test_what_is_not_parquet_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"a\.parquet is not a parquet file"):
-        open_table(written(tmp_path / "a.parquet", "path,label\n"))
-    with pytest.raises(UserError, match=r"none\.parquet is not a parquet file"):
+def test_an_invalid_parquet_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"a\.parquet"):
+        open_table(write(tmp_path / "a.parquet", "path,label\n"))
+    with pytest.raises(UserError, match=r"none\.parquet"):
         open_table(tmp_path / "none.parquet")

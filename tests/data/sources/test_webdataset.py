@@ -9,8 +9,8 @@ import pytest
 import webdataset
 from PIL import Image
 
-from lptpp.data.cache import check
-from lptpp.data.dataset import Collection
+from lptpp.data.check import check_images
+from lptpp.data.dataset import ImageDataset
 from lptpp.data.decode import decode
 from lptpp.data.sources import webdataset as shards
 from lptpp.utils.errors import UserError
@@ -26,7 +26,7 @@ def tar(path: Path, members: dict[str, bytes], mode: str = "w") -> Path:
     return path
 
 
-def read(root: Path, train_list: str = "a.tar", **changes: Any) -> Collection:
+def read(root: Path, train_list: str = "a.tar", **changes: Any) -> ImageDataset:
     nothing = dict.fromkeys(["validation_list", "test_list", "image_column", "label_column", "class_names"])
     return shards.webdataset(
         root=str(root), train_list=train_list, **nothing | {"test": 0.0, "split_seed": 0} | changes
@@ -39,7 +39,7 @@ def refused(root: Path, train_list: str = "a.tar", **changes: Any) -> str:
     return str(error.value)
 
 
-def labels(whole: Collection) -> list[str]:
+def labels(whole: ImageDataset) -> list[str]:
     return [whole.class_names[label] for label in whole.train.labels]
 
 
@@ -64,7 +64,7 @@ def test_shards_that_the_library_wrote_give_what_the_library_reads(tmp_path: Pat
         assert np.array_equal(np.asarray(decode(image)), picture)
 
 
-def test_a_member_is_read_from_its_place_and_named_with_its_shard(tmp_path: Path) -> None:
+def test_a_member_is_read_by_offset_and_named_with_its_shard(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", samples("oak", "elm", "oak"))
     whole = read(tmp_path)
     assert labels(whole) == ["oak", "elm", "oak"]
@@ -72,13 +72,13 @@ def test_a_member_is_read_from_its_place_and_named_with_its_shard(tmp_path: Path
     assert [image.read_bytes() for image in whole.train.images] == [png(i) for i in range(3)]  # type: ignore[union-attr]
 
 
-def test_a_bad_picture_is_told_by_its_name(tmp_path: Path) -> None:
+def test_an_unreadable_image_has_the_name_of_its_member(tmp_path: Path) -> None:
     path = tar(
         tmp_path / "a.tar", samples("oak", "elm") | {"x.png": b"no", "x.txt": b"oak", "y.jpg": b"", "y.txt": b"elm"}
     )
-    _, faults = check({"train": read(tmp_path).train}, "skip")
+    _, faults = check_images({"train": read(tmp_path).train}, "skip")
     assert faults == [
-        (f"{path}:x.png", "cannot be read: not a picture in a format that Pillow knows"),
+        (f"{path}:x.png", "cannot be read: not an image format supported by Pillow"),
         (f"{path}:y.jpg", "cannot be read: the file is empty"),
     ]
 
@@ -101,25 +101,25 @@ def test_patterns_of_shards(tmp_path: Path, pattern: str, found: list[str]) -> N
 
 
 @pytest.mark.parametrize("pattern", ["a-{0..1}.tar", "none-*.tar", "http://host/a.tar", "pipe:cat a.tar", "${x}.tar"])
-def test_shards_that_are_not_there_are_refused(tmp_path: Path, pattern: str) -> None:
+def test_missing_shards_are_refused(tmp_path: Path, pattern: str) -> None:
     tar(tmp_path / "a-0.tar", samples("oak"))
     message = refused(tmp_path, pattern)
-    assert "and matches none" in message or "is no pattern of shards" in message
+    assert message.startswith(pattern.replace("{0..1}", "1"))
 
 
-def test_parts_have_shards_of_their_own(tmp_path: Path) -> None:
+def test_shards_of_each_split(tmp_path: Path) -> None:
     for part, names in {"train": ["oak", "elm"], "val": ["elm"], "test": ["oak", "ash", "ash"]}.items():
         tar(tmp_path / f"{part}.tar", samples(*names))
     whole = read(tmp_path, "train.tar", validation_list="val.tar", test_list="test.tar")
     assert whole.class_names == ["ash", "elm", "oak"]
-    assert {part: split.labels.tolist() for part, split in whole.parts().items()} == {
+    assert {part: split.labels.tolist() for part, split in whole.splits().items()} == {
         "train": [2, 1],
         "validation": [1],
         "test": [2, 0, 0],
     }
 
 
-def test_members_of_a_sample_need_not_be_neighbours_and_others_are_passed_over(tmp_path: Path) -> None:
+def test_members_of_a_sample_need_not_be_adjacent_and_others_are_ignored(tmp_path: Path) -> None:
     members = {"./one.JPG": png(0), "two.png": png(1), ".hidden.txt": b"x", "d/._two.png": b"x", "README": b"x"}
     members |= {"two.TXT": b" elm \n", "./one.txt": b"oak"}
     path = tar(tmp_path / "a.tar", members)
@@ -152,13 +152,11 @@ def test_several_dots(tmp_path: Path) -> None:
     assert [image.read_bytes() for image in whole.train.images] == [png(0), png(1)]  # type: ignore[union-attr]
     path = tar(tmp_path / "a.tar", {"2024.01.png": png(0), "2024.02.png": png(1), "2024.01.txt": b"oak"})
     message = refused(tmp_path)
-    assert message.startswith(
-        f"{path}:2024 holds 01.png, 02.png, 01.txt, expected one jpg, png, webp or another picture"
-    )
-    assert "a sample's name ends at the first dot" in message
+    assert message.startswith(f"{path}:2024 has the members 01.png, 02.png, 01.txt, ")
+    assert "data.image_column" in message
 
 
-def test_members_that_the_settings_name(tmp_path: Path) -> None:
+def test_members_chosen_in_the_settings(tmp_path: Path) -> None:
     members = {f"{i}.{kind}": content for i in range(2) for kind, content in {
         "left.png": png(i), "right.png": png(i + 5), "txt": b"a caption", "genus.txt": [b"oak", b"elm"][i],
     }.items()}  # fmt: skip
@@ -166,10 +164,9 @@ def test_members_that_the_settings_name(tmp_path: Path) -> None:
     whole = read(tmp_path, image_column="right.png", label_column="genus.txt")
     assert labels(whole) == ["oak", "elm"]
     assert whole.train.images[0].read_bytes() == png(5)  # type: ignore[union-attr]
-    assert "0 holds left.png, right.png, txt, genus.txt, expected one up.png" in refused(
-        tmp_path, image_column="up.png"
-    )
-    assert "expected a label as species: write one" in refused(
+    members_of_0 = "0 has the members left.png, right.png, txt, genus.txt, "
+    assert f"{members_of_0}expected one up.png" in refused(tmp_path, image_column="up.png")
+    assert f"{members_of_0}expected a label as species" in refused(
         tmp_path, image_column="left.png", label_column="species"
     )
 
@@ -193,23 +190,23 @@ def test_labels_in_json(tmp_path: Path, contents: list[Any], column: str | None,
 
 
 @pytest.mark.parametrize(
-    ("content", "messages"),
+    ("content", "message"),
     [
-        (b'{"lable": 1}', "0.json has no key 'label': did you mean lable? Set data.label_column."),
+        (b'{"lable": 1}', "0.json has no key 'label': did you mean lable?"),
         (b'{"label": null}', "0.png has no label"),
-        (b'{"label": [1, 2]}', "0.png has the label [1, 2], expected one whole number"),
+        (b'{"label": [1, 2]}', "0.png has the label [1, 2]"),
         (b"{", "0.json cannot be read as a label"),
         (b"\xff\xfe", "0.json cannot be read as a label"),
     ],
 )
-def test_bad_labels_in_json(tmp_path: Path, content: bytes, messages: str) -> None:
+def test_bad_labels_in_json(tmp_path: Path, content: bytes, message: str) -> None:
     path = tar(tmp_path / "a.tar", {"0.png": png(0), "0.json": content})
-    assert f"{path}:{messages}" in refused(tmp_path)
+    assert f"{path}:{message}" in refused(tmp_path)
 
 
-def test_a_class_number_goes_before_a_text_and_counts_the_names_of_a_file(tmp_path: Path) -> None:
+def test_cls_precedes_txt_and_indexes_the_class_names(tmp_path: Path) -> None:
     tar(tmp_path / "a.tar", {"0.png": png(0), "0.txt": b"a photo", "0.cls": b"1\n", "1.png": png(1), "1.cls": b"0"})
-    (tmp_path / "names.txt").write_text("1\noak\n")  # a number is a number, although there is a name "1"
+    (tmp_path / "names.txt").write_text("1\noak\n")  # a number is an index, although "1" is a name
     assert labels(read(tmp_path, class_names="names.txt")) == ["oak", "1"]
 
 
@@ -217,30 +214,30 @@ def test_a_class_number_goes_before_a_text_and_counts_the_names_of_a_file(tmp_pa
 def test_pickles_are_not_read(tmp_path: Path, kind: str) -> None:
     path = tar(tmp_path / "a.tar", {"0.png": png(0), f"0.{kind}": b"x"})
     message = refused(tmp_path)
-    assert message.startswith(f"{path}:0 holds png, {kind}, expected a label as cls, txt or json; {kind} is not read")
-    assert f"{path}:0.{kind} is a pickle, which is not read" in refused(tmp_path, label_column=kind)
+    assert message.startswith(f"{path}:0 has the members png, {kind}, expected a label as cls, txt or json; {kind} ")
+    assert f"{path}:0.{kind} is a pickle" in refused(tmp_path, label_column=kind)
     tar(path, {"0.png": png(0), f"0.{kind}": b"x", "0.cls": b"0", "1.png": png(1), "1.cls": b"1"})
     assert len(read(tmp_path).train) == 2
 
 
-def test_samples_that_lack_something(tmp_path: Path) -> None:
+def test_incomplete_samples(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", samples("oak") | {"x.png": png(1)})
-    assert refused(tmp_path).startswith(f"{path}:x holds png, expected a label as cls, txt or json: write one")
+    assert refused(tmp_path).startswith(f"{path}:x has the members png, expected a label")
     tar(path, samples("oak") | {"x.txt": b"elm"})
-    assert refused(tmp_path).startswith(f"{path}:x holds txt, expected one jpg, png, webp or another picture")
+    assert refused(tmp_path).startswith(f"{path}:x has the members txt, expected one jpg")
     tar(path, samples("oak") | {"x.png": png(1), "x.jpg": png(2), "x.cls": b"0"})
-    assert refused(tmp_path).startswith(f"{path}:x holds png, jpg, cls, expected one")
+    assert refused(tmp_path).startswith(f"{path}:x has the members png, jpg, cls, expected one")
     tar(path, samples("oak") | {"x.png": png(1), "x.txt": b" "})
     assert refused(tmp_path).startswith(f"{path}:x.png has no label")
     tar(path, {})
-    assert refused(tmp_path).startswith(f"{path} holds no sample")
+    assert refused(tmp_path).startswith(f"{path} contains no sample")
 
 
-def test_a_file_that_is_there_twice(tmp_path: Path) -> None:
+def test_a_duplicate_member(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", samples("oak"))
     with tarfile.open(path, "a") as archive:
         archive.addfile(tarfile.TarInfo("0.PNG"))
-    assert refused(tmp_path).startswith(f"{path} holds 0.PNG twice")
+    assert refused(tmp_path).startswith(f"{path} contains 0.PNG twice")
 
 
 def test_compressed_and_damaged_shards(tmp_path: Path) -> None:

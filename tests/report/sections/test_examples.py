@@ -1,4 +1,4 @@
-"""Which pictures are shown, and what is said where they are gone."""
+"""Which images are shown, and what is shown if they cannot be loaded."""
 
 import base64
 import io
@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lptpp.data.dataset import Collection, Split
-from lptpp.report.gather import Run, gather
-from lptpp.report.sections.examples import SHOWN, choose, section
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.evaluation.table import MIXTURE, ResultRow
+from lptpp.report.gather import EvaluatedRun, gather
+from lptpp.report.sections.examples import CORRECT, SHOWN, UNLIKELY, WRONG, section, select
 from lptpp.report.thumbnails import LONGEST, thumbnail
 from tests.report.made import make_run
 
@@ -28,78 +29,75 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 @pytest.fixture(scope="module")
-def shown(images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def shown(images: list[Path], tmp_path_factory: pytest.TempPathFactory) -> EvaluatedRun:
     folder = make_run(tmp_path_factory.mktemp("shown") / "run", COUNTS, images=images)
     return gather(folder, collection(images))
 
 
-def collection(images: list[Path], names: list[str] | None = None) -> Collection:
+def collection(images: list[Path], names: list[str] | None = None) -> ImageDataset:
     names = names or [f"class {index}" for index in range(8)]
     test = Split(list(images), np.repeat(np.arange(8), 3))
-    return Collection(names, Split([images[0]], np.array([0])), None, test)
+    return ImageDataset(names, Split([images[0]], np.array([0])), None, test)
 
 
-def test_the_best_and_the_surely_wrong_are_first_in_order_one_a_class(shown: Run) -> None:
-    of, chosen = shown.predictions, choose(shown)
-    right = of.outputs["LPT++"] == of.labels
-    for title, kind in (("Right and sure", True), ("Wrong and sure", False)):
+def test_the_best_and_the_surely_wrong_are_first_in_order_one_a_class(shown: EvaluatedRun) -> None:
+    of, selected = shown.predictions, select(shown)
+    right = of.predicted[MIXTURE] == of.labels
+    for title, kind in ((CORRECT, True), (WRONG, False)):
         expected: dict[int, int] = {}
-        for i in sorted(range(24), key=lambda i: -of.sure["LPT++"][i]):
+        for i in sorted(range(24), key=lambda i: -of.confidence[MIXTURE][i]):
             if right[i] == kind:
                 expected.setdefault(of.labels[i], i)
-        assert chosen[title] == list(expected.values())[:SHOWN]
+        assert selected[title] == list(expected.values())[:SHOWN]
 
 
-def test_the_worst_have_the_least_likely_truth_and_are_not_shown_twice(shown: Run) -> None:
-    of, chosen = shown.predictions, choose(shown)
+def test_the_worst_have_the_least_likely_truth_and_are_not_shown_twice(shown: EvaluatedRun) -> None:
+    of, selected = shown.predictions, select(shown)
     expected: dict[int, int] = {}
     for i in sorted(range(24), key=lambda i: of.truth[i]):
-        if of.outputs["LPT++"][i] != of.labels[i] and i not in chosen["Wrong and sure"]:
+        if of.predicted[MIXTURE][i] != of.labels[i] and i not in selected[WRONG]:
             expected.setdefault(of.labels[i], i)
-    assert chosen["Worst"] == list(expected.values())[:SHOWN]
-    assert chosen["Worst"]
+    assert selected[UNLIKELY] == list(expected.values())[:SHOWN]
+    assert selected[UNLIKELY]
 
 
-def test_each_picture_carries_what_was_said_of_it(shown: Run) -> None:
+def test_each_picture_carries_what_was_said_of_it(shown: EvaluatedRun) -> None:
     found = section(shown)
-    of, image = shown.predictions, choose(shown)["Wrong and sure"][0]
+    of, image = shown.predictions, select(shown)[WRONG][0]
     (example,) = [one for one in found.parts[-1].examples if one.name == of.images[image]]
-    picture = Image.open(io.BytesIO(base64.b64decode(example.picture.split(",")[1])))
+    picture = Image.open(io.BytesIO(base64.b64decode(example.source.split(",")[1])))
     assert picture.size == (LONGEST, round(LONGEST / 3))
     assert picture.getpixel((5, 5))[0] == pytest.approx(10 * image, abs=4)
     assert example.true == f"class {of.labels[image]}"
-    assert [one.name for one in example.outputs] == ["LPT++", "visual", "language"]
-    for one, row in zip(example.outputs, ["LPT++", "visual, phase 2", "language, phase 2"], strict=True):
-        assert (one.label, one.probability) == (f"class {of.outputs[row][image]}", of.sure[row][image])
-        assert one.right == (of.outputs[row][image] == of.labels[image])
-    assert [one.weight for one in example.outputs] == [None, *(of.weights[name][image] for name in of.weights)]
+    rows = [MIXTURE, ResultRow("phase2", "visual"), ResultRow("phase2", "language")]
+    assert [one.name for one in example.predicted] == ["LPT++", "visual", "language"]
+    for one, row in zip(example.predicted, rows, strict=True):
+        assert (one.label, one.probability) == (f"class {of.predicted[row][image]}", of.confidence[row][image])
+        assert one.correct == (of.predicted[row][image] == of.labels[image])
+    assert [one.weight for one in example.predicted] == [None, *(of.weights[name][image] for name in of.weights)]
     assert found.note == ""
 
 
-def test_pictures_that_cannot_be_read_are_counted(images: list[Path], shown: Run, tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_counted(images: list[Path], shown: EvaluatedRun, tmp_path: Path) -> None:
     broken = tmp_path / "broken.png"
     broken.write_bytes(b"no picture")
-    image = choose(shown)["Right and sure"][0]
+    image = select(shown)[CORRECT][0]
     some = [*images[:image], broken, *images[image + 1 :]]
     renamed = replace(shown.predictions, images=[str(path) for path in some])
-    found = section(replace(shown, predictions=renamed, pictures=Split(some, shown.pictures.labels)))
-    assert found.note == "1 picture cannot be read any more."
-    assert found.parts[0].examples[0].picture is None
-    assert found.parts[0].examples[1].picture is not None
+    found = section(replace(shown, predictions=renamed, images=Split(some, shown.images.labels)))
+    assert found.note.startswith("1 image ")
+    assert found.parts[0].examples[0].source is None
+    assert found.parts[0].examples[1].source is not None
 
 
-def test_a_picture_whose_class_has_changed_is_not_shown(images: list[Path], shown: Run) -> None:
+def test_a_picture_whose_class_has_changed_is_not_shown(images: list[Path], shown: EvaluatedRun) -> None:
     other = collection(images, [f"other {index}" for index in range(8)])
     found = section(gather(shown.folder, other))
-    assert all(example.picture is None for strip in found.parts for example in strip.examples)
+    assert all(example.source is None for strip in found.parts for example in strip.examples)
 
 
-def test_without_data_the_reason_and_without_the_truth_the_command(shown: Run) -> None:
-    gone = section(gather(shown.folder))
-    assert gone.note.startswith("The pictures cannot be shown: /nowhere is not a folder")
-    old = section(replace(shown, predictions=replace(shown.predictions, truth=None)))
-    assert [strip.title for strip in old.parts] == ["Right and sure", "Wrong and sure"]
-    assert old.command == f"lptpp evaluate {shown.folder}"
+def test_without_data_the_reason_is_shown(shown: EvaluatedRun) -> None:
+    assert "/nowhere" in section(gather(shown.folder)).note
 
 
 def test_a_thumbnail_is_small_and_none_for_what_is_no_picture(tmp_path: Path) -> None:

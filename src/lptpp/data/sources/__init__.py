@@ -1,62 +1,73 @@
-"""Data sets by name. A new source is a function with plain arguments, and a row in `SOURCES`."""
+"""Data sources by name. A new source is a function with plain arguments and a row in `SOURCES`."""
 
 import inspect
 from collections.abc import Callable
 from typing import Any
 
-from lptpp.data.dataset import Collection
+from lptpp.config.choices import SOURCE_NAMES
+from lptpp.data.dataset import ImageDataset
 from lptpp.data.long_tail import draw_long_tail
-from lptpp.data.sources import cifar, emoji, folder, huggingface, inat, lists, table, webdataset
-from lptpp.data.split import draw_part
+from lptpp.data.sources import cifar, emoji, folder, huggingface, image_list, inat2018, table, webdataset
+from lptpp.data.split import draw_split
 from lptpp.utils.errors import UserError, did_you_mean
 
-SOURCES: dict[str, Callable[..., Collection]] = {
+SOURCES: dict[str, Callable[..., ImageDataset]] = {
     "emoji": emoji.emoji,
     "folder": folder.folder,
-    "list": lists.image_list,
+    "list": image_list.image_list,
     "csv": table.table,
     "parquet": table.table,
     "huggingface": huggingface.huggingface,
     "webdataset": webdataset.webdataset,
-    "inat2018": inat.inat2018,
+    "inat2018": inat2018.inat2018,
     "cifar10_lt": cifar.cifar10_lt,
     "cifar100_lt": cifar.cifar100_lt,
 }
 MEANINGS = {
-    "root": "the folder that holds the images, or for huggingface a saved data set or a name at the hub",
-    "train_list": "what lists the training images: lines of `path label`, a table, or tar shards",
-    "test": "the share of every class that becomes the test part, such as 0.2",
-    "split_seed": "the seed of the parts drawn, a whole number",
+    "root": "the image folder, or for huggingface a saved data set or a name on the hub",
+    "train_list": "the training images: a text file of lines `path label`, a table, or tar shards",
+    "test": "the share of every class drawn for the test split, such as 0.2",
+    "split_seed": "the seed of the drawn splits, an integer",
     "profile": "exponential or step",
-    "memory_gb": "how much memory pictures may take, in gigabytes",
+    "memory_gb": "the memory limit for images, in gigabytes",
 }
 
 
-def load_collection(source: str, validation: float, **arguments: Any) -> Collection:
-    """Return the data set of a source; `arguments` are those of all sources, each takes what it knows.
+def register_source(name: str) -> Callable[[Callable[..., ImageDataset]], Callable[..., ImageDataset]]:
+    """Return a decorator that adds a source: a function whose arguments are settings of `data`."""
 
-    With a `factor`, the training part is drawn down to a long tail, unless the source takes `factor` itself. A source
-    without a validation part then gets one: the share `validation` of every class of its training part, drawn by
-    `split_seed`, never a class's last image.
+    def register(source: Callable[..., ImageDataset]) -> Callable[..., ImageDataset]:
+        SOURCES[name] = source
+        SOURCE_NAMES.append(name)
+        return source
+
+    return register
+
+
+def read_source(source: str, validation: float, **arguments: Any) -> ImageDataset:
+    """Return the data set of a source; `arguments` are those of all sources, each takes those it knows.
+
+    With a `factor`, the training split is subsampled to a long tail, unless the source takes `factor` itself. If the
+    source has no validation split, the share `validation` of every class is then drawn from the training split.
 
     Raises:
-        UserError: an unknown source, an argument that the source needs is None, or what the source raises.
+        UserError: the source is unknown, an argument that it needs is None, or the source raises it.
     """
     if source not in SOURCES:
         raise UserError(f"Unknown data.source {source!r}: {did_you_mean(source, SOURCES)}")
-    known = _known(source, arguments)
-    collection = SOURCES[source](**known)
+    known = _arguments_of(source, arguments)
+    dataset = SOURCES[source](**known)
     if arguments.get("factor") is not None and "factor" not in known:
-        collection = draw_long_tail(collection, arguments["factor"], arguments["profile"], arguments["split_seed"])
-    if collection.validation is not None or not validation:
-        return collection
-    return draw_part(collection, "validation", validation, arguments["split_seed"])
+        dataset = draw_long_tail(dataset, arguments["factor"], arguments["profile"], arguments["split_seed"])
+    if dataset.validation is not None or not validation:
+        return dataset
+    return draw_split(dataset, "validation", validation, arguments["split_seed"])
 
 
-def _known(source: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def _arguments_of(source: str, arguments: dict[str, Any]) -> dict[str, Any]:
     parameters = inspect.signature(SOURCES[source]).parameters
-    chosen = {name: arguments.get(name) for name in parameters}
-    for name, value in chosen.items():
+    known = {name: arguments.get(name) for name in parameters}
+    for name, value in known.items():
         if value is None and parameters[name].annotation in (str, int, float):
-            raise UserError(f"data.{name} is needed by data.source={source}: {MEANINGS[name]}.")
-    return chosen
+            raise UserError(f"data.source={source} requires data.{name}: {MEANINGS[name]}.")
+    return known

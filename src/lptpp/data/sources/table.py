@@ -1,44 +1,45 @@
-"""Tables: CSV or parquet with a column of pictures (paths, or the bytes of image files) and one of labels.
+"""Tables: CSV or parquet with a column of images (paths, or the bytes of image files) and a column of labels.
 
-A path is relative to `data.root`, else to the table's folder. A parquet column may also hold structs of `bytes` and
-`path`, as Hugging Face writes them. Lines of a CSV file count from 1 with its header, as editors show them, rows of
-parquet from 0, as pandas does.
+A path is relative to `data.root`, else to the folder of the table. A parquet column may also have structs of `bytes`
+and `path`, as Hugging Face writes them. In messages, lines of a CSV file count from 1 including the header, as in
+editors; rows of parquet count from 0, as in pandas.
 """
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from lptpp.data.dataset import Collection
-from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, pick, reference
-from lptpp.data.sources.files import located, matching, refuse_all_missing
-from lptpp.data.sources.labels import named, read_names
-from lptpp.data.sources.rows import Rows, assembled, by_part, joined
+from lptpp.data.dataset import ImageDataset
+from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, image_reference, pick_column
+from lptpp.data.sources.files import matching_files, refuse_all_missing, resolve_path
+from lptpp.data.sources.labeled_images import LabeledImages, build_dataset, by_split, concatenate
+from lptpp.data.sources.labels import label_names, read_names
 from lptpp.data.sources.table_reader import TableFile, open_table
 from lptpp.utils.errors import UserError
+from lptpp.utils.memory import bytes_to_gb
 from lptpp.utils.progress import progress_bar
 
-NO_COLUMN = "none"  # what a user writes to have a column called split passed over
+NO_COLUMN = "none"  # setting to ignore a column named split
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What the settings say of a table's columns; None where they are found by their usual names."""
+    """The column settings; None to find a column by its usual names."""
 
     image: str | None
     label: str | None
-    split: str | None  # NO_COLUMN where there is none
+    split: str | None  # NO_COLUMN to ignore it
 
     def of(self, file: TableFile) -> list[str]:
-        """Return the names of the two or three columns to read; raises UserError for one that is not there."""
+        """Return the names of the two or three columns to read; raises UserError for a missing one."""
         where, header = str(file.path), file.header
         columns = [
-            pick(header, self.image, IMAGE_COLUMNS, "data.image_column", where),
-            pick(header, self.label, LABEL_COLUMNS, "data.label_column", where),
+            pick_column(header, self.image, IMAGE_COLUMNS, "data.image_column", where),
+            pick_column(header, self.label, LABEL_COLUMNS, "data.label_column", where),
         ]
-        there = any(name.lower() in SPLIT_COLUMNS for name in header)
-        if self.split != NO_COLUMN and (self.split or there):
-            columns.append(pick(header, self.split, SPLIT_COLUMNS, "data.split_column", where))
+        found = any(name.lower() in SPLIT_COLUMNS for name in header)
+        if self.split != NO_COLUMN and (self.split or found):
+            columns.append(pick_column(header, self.split, SPLIT_COLUMNS, "data.split_column", where))
         return columns
 
 
@@ -54,61 +55,69 @@ def table(
     test: float,
     split_seed: int,
     memory_gb: float,
-) -> Collection:
-    """Return the pictures of one table, divided by its column `split_column`, or of a table for each part.
+) -> ImageDataset:
+    """Return the images of one table, divided by its column `split_column`, or of one table per split.
 
-    Each list is a file or a pattern of files (`train-*.parquet`). A single table is divided by a column called split
-    without being told. Without a test part the share `test` of every class becomes it. The bytes of pictures stay in
-    memory, encoded, up to `memory_gb`.
+    Each list is a file or a glob pattern (`train-*.parquet`). A single table with a column named split is divided by it
+    by default. Without a test split the share `test` of every class is drawn for it. Encoded images stay in memory, up
+    to `memory_gb`.
 
     Raises:
-        UserError: a file, a column or a label is missing or of the wrong kind; no picture is there; too many bytes.
+        UserError: a file, a column or a label is missing or invalid, no listed image exists, or the images exceed
+            `memory_gb`.
     """
     folder = Path(root or ".").expanduser()
     lists = {"train": train_list, "validation": validation_list, "test": test_list}
-    files = {part: [open_table(p) for p in matching(name, folder)] for part, name in lists.items() if name is not None}
+    files = {
+        split: [open_table(path) for path in matching_files(name, folder)]
+        for split, name in lists.items()
+        if name is not None
+    }
     if split_column not in (None, NO_COLUMN) and len(files) > 1:
-        raise UserError("data.split_column divides one table: leave data.validation_list and data.test_list out.")
+        raise UserError("data.split_column needs a single table: remove data.validation_list and data.test_list.")
     columns = Columns(image_column, label_column, split_column if len(files) == 1 else NO_COLUMN)
-    listed = [(part, file) for part, tables in files.items() for file in tables]
-    _refuse_large([file for _, file in listed], columns, memory_gb)
-    names = None if class_names is None else read_names(located(class_names, folder))
-    parts = _parts(listed, columns, root, names is None)
-    refuse_all_missing(pair for rows in parts.values() for pair in zip(rows.places, rows.images, strict=True))
-    return assembled(parts, names, test, split_seed)
+    tables = [(split, file) for split, found in files.items() for file in found]
+    _refuse_large([file for _, file in tables], columns, memory_gb)
+    names = None if class_names is None else read_names(resolve_path(class_names, folder))
+    rows = _read_all(tables, columns, root, names is None)
+    refuse_all_missing(pair for found in rows.values() for pair in zip(found.places, found.images, strict=True))
+    return build_dataset(rows, names, test, split_seed)
 
 
-def _parts(listed: list[tuple[str, TableFile]], columns: Columns, root: str | None, as_names: bool) -> dict[str, Rows]:
-    """Return the rows of all tables, each given with its part, by part."""
-    parts: dict[str, list[Rows]] = {}
-    with progress_bar("Reading the tables", len(listed)) as bar:
-        for part, file in listed:
+def _read_all(
+    tables: list[tuple[str, TableFile]], columns: Columns, root: str | None, as_names: bool
+) -> dict[str, LabeledImages]:
+    """Return the rows per split of tables, each given with the split of its rows without a split column."""
+    found: dict[str, list[LabeledImages]] = {}
+    with progress_bar("Reading tables", len(tables)) as bar:
+        for split, file in tables:
             folder = file.path.parent if root is None else Path(root).expanduser()
-            rows, splits = _rows(file, columns.of(file), folder, as_names)
-            for name, some in (by_part(rows, splits) if splits else {part: rows}).items():
-                parts.setdefault(name, []).append(some)
+            rows, values = _read(file, columns.of(file), folder, as_names)
+            for name, some in (by_split(rows, values) if values else {split: rows}).items():
+                found.setdefault(name, []).append(some)
             bar.advance()
-    return {part: joined(several) for part, several in parts.items()}
+    return {split: concatenate(several) for split, several in found.items()}
 
 
-def _rows(file: TableFile, columns: list[str], folder: Path, as_names: bool) -> tuple[Rows, list[Any]]:
-    """Return the rows of one table, and what its split column says, nothing without one."""
-    rows, splits = Rows([], [], []), []
-    for place, (picture, label, *split) in file.rows(columns):
-        rows.images.append(reference(picture, place, folder))
+def _read(file: TableFile, columns: list[str], folder: Path, as_names: bool) -> tuple[LabeledImages, list[Any]]:
+    """Return the rows of one table and the values of its split column, none without one."""
+    rows, values = LabeledImages([], [], []), []
+    for place, (image, label, *split) in file.rows(columns):
+        rows.images.append(image_reference(image, place, folder))
         rows.labels.append(label)
         rows.places.append(place)
-        splits += split
+        values += split
     if not rows.places:
-        raise UserError(f"{file.path} holds no row: expected one for each picture.")
+        raise UserError(f"{file.path} has no rows: expected one per image.")
     names = file.class_names(columns[1]) if as_names else None
-    return rows if names is None else replace(rows, labels=named(rows.labels, names)), splits
+    return rows if names is None else replace(rows, labels=label_names(rows.labels, names)), values
 
 
 def _refuse_large(files: list[TableFile], columns: Columns, memory_gb: float) -> None:
-    size = sum(file.size(columns.of(file)[0]) for file in files) / 2**30
+    size = bytes_to_gb(sum(file.size(columns.of(file)[0]) for file in files))
     if size > memory_gb:
         raise UserError(
-            f"The pictures in {files[0].path} and beside it take {size:.3g} GB, more than data.memory_gb={memory_gb:g}:"
-            " raise it, or give data.source=huggingface data.root=FOLDER, which reads them from the disk."
+            f"The images in {files[0].path} (all tables together) take {size:.3g} GB, more than"
+            f" data.memory_gb={memory_gb:g}: raise it, or use data.source=huggingface data.root=FOLDER, which reads"
+            " images from disk."
         )

@@ -1,4 +1,4 @@
-"""Reading the rows of a table, CSV or parquet, by the names of its columns."""
+"""Reads chosen columns of a table file, CSV or parquet, row by row."""
 
 import csv
 import io
@@ -12,61 +12,61 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
 DELIMITERS = (",", ";", "\t", "|")
-Row = tuple[str, tuple[Any, ...]]  # where it stands, in words; the values of the columns asked for
+TableRow = tuple[str, tuple[Any, ...]]  # place in messages, values of the columns
 
 
 class TableFile(Protocol):
     """A table in a file."""
 
     path: Path
-    header: list[str]  # the names of its columns
+    header: list[str]  # column names
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield every row; raises UserError for one that cannot be read."""
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        """Yield every row; raises UserError for an invalid one."""
         ...
 
     def class_names(self, column: str) -> list[str] | None:
-        """Return the names that the numbers in a column stand for, where the file tells them."""
+        """Return the class names of an integer column if the file has them."""
         ...
 
     def size(self, column: str) -> int:
-        """Return how many bytes the pictures in a column take in memory; 0 where it holds their paths."""
+        """Return the number of bytes of the images in a column; 0 for a column of paths."""
         ...
 
 
 def open_table(path: Path) -> TableFile:
-    """Return the table in a file: parquet by its suffix .parquet or .pq, else CSV; raises UserError if it is none."""
+    """Return the table in a file: parquet if the suffix is .parquet or .pq, else CSV; raises UserError if invalid."""
     return ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path)
 
 
 class CsvTable:
-    """A table as text, separated by commas, semicolons, tabs or bars: by what divides its first line most."""
+    """A text table; the delimiter (comma, semicolon, tab or bar) is the one that divides the first line most."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._text = read_text(path, "a table (CSV)")
+        self._text = read_text(path, "a CSV table")
         first = self._text.split("\n", 1)[0]
         self._delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
         self.header = [name.strip() for name in next(self._lines(), ("", []))[1]]
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
-        """Yield every line below the header; empty ones are passed over."""
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        """Yield every nonempty line below the header."""
         chosen = [self.header.index(column) for column in columns]
         lines = self._lines()
         next(lines, None)
         for place, fields in lines:
             if len(fields) != len(self.header):
                 raise UserError(
-                    f"{place} has {len(fields)} columns, expected {len(self.header)} as in the first line: put values"
-                    f" that hold the separator {self._delimiter!r} into quotes."
+                    f"{place} has {len(fields)} columns, expected {len(self.header)} as in the header: quote values"
+                    f" that contain the delimiter {self._delimiter!r}."
                 )
             yield place, tuple(fields[i] for i in chosen)
 
     def class_names(self, column: str) -> None:
-        """Return None: a CSV file tells no names."""
+        """Return None: a CSV file has no class names."""
 
     def size(self, column: str) -> int:
-        """Return 0: text holds paths."""
+        """Return 0: a CSV file has paths."""
         return 0
 
     def _lines(self) -> Iterator[tuple[str, list[str]]]:
@@ -76,7 +76,9 @@ class CsvTable:
                 if fields:
                     yield f"{self.path} line {reader.line_num}", fields
         except csv.Error as error:
-            raise UserError(f"{self.path} line {reader.line_num} is not CSV ({error}): correct its quotes.") from None
+            raise UserError(
+                f"{self.path} line {reader.line_num} is not valid CSV ({error}): check its quotes."
+            ) from None
 
 
 class ParquetTable:
@@ -88,10 +90,10 @@ class ParquetTable:
         try:
             self._file = parquet.ParquetFile(path)
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
-            raise UserError(f"{path} is not a parquet file ({error}): write it again, or give CSV.") from error
+            raise UserError(f"{path} is not a parquet file ({error}): write it again or use CSV.") from error
         self.header = list(self._file.schema_arrow.names)
 
-    def rows(self, columns: Sequence[str]) -> Iterator[Row]:
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         """Yield every row."""
         number = 0
         for batch in self._file.iter_batches(batch_size=1024, columns=list(columns)):
@@ -100,13 +102,13 @@ class ParquetTable:
                 number += 1
 
     def class_names(self, column: str) -> list[str] | None:
-        """Return the names that Hugging Face's datasets wrote into the file's metadata for a ClassLabel."""
+        """Return the names that Hugging Face datasets stores in the file's metadata for a ClassLabel."""
         metadata = (self._file.schema_arrow.metadata or {}).get(b"huggingface", b"{}")
         features = json.loads(metadata).get("info", {}).get("features", {})
         return features.get(column, {}).get("names")
 
     def size(self, column: str) -> int:
-        """Return the size of a column of bytes without its compression, as the file tells it."""
+        """Return the uncompressed size of a column of bytes, from the file's metadata."""
         if "binary" not in str(self._file.schema_arrow.field(column).type):
             return 0
         metadata = self._file.metadata

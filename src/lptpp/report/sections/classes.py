@@ -1,52 +1,54 @@
-"""The classes: how many pictures each has, and how well each is recognized."""
+"""The classes: how many training images each has, and how well each is recognized."""
 
 import numpy as np
 
 from lptpp.data.statistics import gini, imbalance_factor
 from lptpp.report.class_scatter import class_plot
 from lptpp.report.distribution import distribution_figure
-from lptpp.report.gather import Run
-from lptpp.report.section import Plate, Section
+from lptpp.report.gather import EvaluatedRun
+from lptpp.report.section import Plot, Section
 from lptpp.utils.text import listed
 
 
-def section(run: Run) -> Section:
-    """Return the part on the classes of the data."""
-    return Section("The classes", [distribution(run), accuracy(run)])
+def section(run: EvaluatedRun) -> Section:
+    """Return the section on the classes."""
+    return Section("Classes", [distribution(run), accuracy(run)])
 
 
-def distribution(run: Run) -> Plate:
+def distribution(run: EvaluatedRun) -> Plot:
     """Draw the training images of all classes, largest class first."""
-    figure = distribution_figure(run.classes.counts, run.shot_thresholds)
-    return Plate(figure, "Training images of each class", imbalance(run), (
-        "The scale is logarithmic. Dashed lines are the borders between many-, medium- and few-shot classes. Classes"
-        " without a training image leave a gap at the right."
-    ))  # fmt: skip
+    figure = distribution_figure(run.classes.counts, run.metrics["shot_thresholds"])
+    caption = (
+        "Logarithmic scale. Dashed lines are the shot thresholds. Classes without training images leave a gap on the"
+        " right."
+    )
+    return Plot(figure, "Training images per class", imbalance(run), caption)
 
 
-def accuracy(run: Run) -> Plate:
-    """Draw the answer's accuracy on each class over its training images."""
+def accuracy(run: EvaluatedRun) -> Plot:
+    """Draw the accuracy of the result on each class over its training images."""
     values = run.classes.accuracy[run.result]
-    figure, ax, tips = class_plot(run, values, "{:.0f} % right", "accuracy, %")
+    figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f} %", "accuracy, %")
     ax.set_ylim(-3, 103)
-    tested, never, part = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
-    finding = f"Of {tested:,} classes with pictures in the {part} part, {never:,} are never recognized."
+    tested, never, split = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
+    finding = f"{never:,} of {tested:,} classes with images in the {split} split are never recognized."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
-        finding += f" Without a picture there: {listed(untested)}."
-    names = "; point at it for names" if tips else ""
-    return Plate(figure, f"Accuracy of {run.result} on each class", finding, (
-        f"A mark is a class, a larger one several at the same place{names}. The line is the mean of classes of like"
-        " size: the flatter it is, the less rarity costs."
-    ), tips)  # fmt: skip
+        finding += f" Classes without such images: {listed(untested)}."
+    names = " (hover for names)" if tooltips else ""
+    caption = (
+        f"Each marker is a class, or several at the same position if it is larger{names}. The line is the mean over"
+        " classes of similar size: the flatter it is, the less accuracy depends on class frequency."
+    )
+    return Plot(figure, f"Accuracy of {run.result.title} per class", finding, caption, tooltips)
 
 
-def imbalance(run: Run) -> str:
-    """Return in a sentence how long the tail is."""
+def imbalance(run: EvaluatedRun) -> str:
+    """Return the size and the imbalance of the training split."""
     names, counts = run.classes.names, run.classes.counts
     largest, smallest, empty = counts.argmax(), counts.argmin(), (counts == 0).sum()
-    message = f" Classes without a training image: {empty:,}." if empty else ""
+    without = f" Classes without training images: {empty:,}." if empty else ""
     return (
-        f"{counts.sum():,} images of {len(counts):,} classes, from {names[largest]} ({counts[largest]:,}) to"
+        f"{counts.sum():,} images in {len(counts):,} classes, from {names[largest]} ({counts[largest]:,}) to"
         f" {names[smallest]} ({counts[smallest]:,}); imbalance factor {imbalance_factor(counts):.0f}, Gini coefficient"
-        f" {gini(counts):.2f}.{message}"
+        f" {gini(counts):.2f}.{without}"
     )

@@ -1,65 +1,63 @@
-"""What is taken for what."""
+"""The most frequent confusions."""
 
 import numpy as np
 
 from lptpp.evaluation.metrics import confusion
-from lptpp.report.gather import Run
+from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Section, Table, class_cell, number
-from lptpp.report.text import percent
+from lptpp.report.text import counted, percent
 
 SHOWN = 15
 
 
-def section(run: Run) -> Section | None:
-    """Return the part on the most frequent confusions; None where all predictions are right."""
+def section(run: EvaluatedRun) -> Section | None:
+    """Return the section on confusions; None if all predictions are correct."""
     predicted, labels = run.predictions.predicted[run.result], run.predictions.labels
     wrong = predicted != labels
     if not wrong.any():
         return None
-    return Section(
-        "The mistakes",
-        [pairs(run, predicted, labels), takers(run, predicted, labels)],
-        flow(run, predicted[wrong], labels[wrong]),
-    )
+    tables = [pairs(run, predicted, labels), false_positives(run, predicted, labels)]
+    return Section("Confusions", tables, direction(run, predicted[wrong], labels[wrong]))
 
 
-def pairs(run: Run, predicted: np.ndarray, labels: np.ndarray) -> Table:
+def pairs(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Table:
     """Return the most frequent pairs of true and predicted class."""
     wrong = [pair for pair in confusion(predicted, labels) if pair[0] != pair[1]]
     names, shots, tested = run.classes.names, run.classes.shots, run.classes.tested
     rows = [
         [
             class_cell(names[true], shots[true]),
-            class_cell(names[taken], shots[taken]),
+            class_cell(names[other], shots[other]),
             number(f"{images:,}"),
             number(percent(100 * images / tested[true])),
         ]
-        for true, taken, images in wrong[:SHOWN]
+        for true, other, images in wrong[:SHOWN]
     ]
-    reading = f"{len(rows)} of {len(wrong):,} pairs; confusion.csv holds all."
-    return Table("The most confused pairs", ["true class", "taken for", "images", "of the class"], rows, reading)
+    caption = f"{len(rows)} of {counted(len(wrong), 'pair')}; confusion.csv contains all."
+    headings = ["true class", "predicted class", "images", "share of the true class"]
+    return Table("Most confused pairs", headings, rows, caption)
 
 
-def takers(run: Run, predicted: np.ndarray, labels: np.ndarray) -> Table:
-    """Return the classes that most other images are taken for."""
+def false_positives(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Table:
+    """Return the classes that are most often predicted wrongly."""
     names, shots, classes = run.classes.names, run.classes.shots, len(run.classes.names)
-    taken, wrong = (
-        np.bincount(predicted, minlength=classes),
-        np.bincount(predicted[predicted != labels], minlength=classes),
-    )
+    total = np.bincount(predicted, minlength=classes)
+    wrong = np.bincount(predicted[predicted != labels], minlength=classes)
     rows = [
-        [class_cell(names[i], shots[i]), number(f"{wrong[i]:,}"), number(percent(100 - 100 * wrong[i] / taken[i]))]
+        [class_cell(names[i], shots[i]), number(f"{wrong[i]:,}"), number(percent(100 - 100 * wrong[i] / total[i]))]
         for i in np.argsort(-wrong, kind="stable")[:SHOWN]
         if wrong[i]
     ]
-    reading = "Right when said: of the images that get this class, how many belong to it (its precision)."
-    return Table("Classes that others are taken for", ["predicted class", "wrongly", "right when said"], rows, reading)
+    caption = "Precision: share of the images predicted as this class that belong to it."
+    return Table(
+        "Classes with most false positives", ["predicted class", "false positives", "precision"], rows, caption
+    )
 
 
-def flow(run: Run, predicted: np.ndarray, labels: np.ndarray) -> str:
-    """Return in a sentence how often a wrong prediction is a class with more training images than the true one."""
+def direction(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> str:
+    """Return how often a wrong prediction is a class with more training images than the true class."""
     upwards = 100 * (run.classes.counts[predicted] > run.classes.counts[labels]).mean()
     return (
-        f"{percent(upwards)} of the {len(predicted):,} mistakes take a picture for a class with more training images"
-        " than its own: far above a half, the model leans to frequent classes; far below, to rare ones."
+        f"Of {counted(len(predicted), 'error')}, {percent(upwards)} predict a class with more training images than the"
+        " true class. Far above 50 %, the model is biased towards frequent classes; far below, towards rare ones."
     )

@@ -1,52 +1,56 @@
-"""Pictures that the answer gets right, and that it gets wrong, with what each expert said."""
+"""Example images with correct and wrong predictions, and the prediction of each expert."""
 
 from collections.abc import Iterable
 
 import numpy as np
 
-from lptpp.report.gather import Run
-from lptpp.report.section import Example, RowPrediction, Section, Strip
+from lptpp.evaluation.table import ResultRow
+from lptpp.report.gather import EvaluatedRun
+from lptpp.report.section import ExampleImage, Gallery, RowPrediction, Section
 from lptpp.report.text import counted
 from lptpp.report.thumbnails import thumbnails
 
-SHOWN = 6  # pictures in a strip
-
-
-def section(run: Run) -> Section:
-    """Return the part with the pictures."""
-    chosen = choose(run)
-    found = thumbnails(run, np.unique(np.concatenate([np.asarray(one, dtype=int) for one in chosen.values()])))
-    strips = [
-        Strip(title, READINGS[title], [_example(run, image, found.get(image)) for image in images])
-        for title, images in chosen.items()
-        if len(images)
-    ]
-    note, command = _missing(run, found, chosen)
-    return Section("Pictures", strips, INTRO, note, command)
-
-
-INTRO = "Under each picture: its true class, then what the answer and each expert said. No class comes twice in a row."
-READINGS = {
-    "Right and sure": "Where the answer is right and its probability highest.",
-    "Worst": "Where the true class got the lowest probability, apart from those below.",
-    "Wrong and sure": "Where the answer is wrong and its probability highest: look for wrong labels and look-alikes.",
+SHOWN = 6  # images in a gallery
+INTRO = (
+    "Each image is shown with its true class and the predictions of the result and of each expert. A gallery has at"
+    " most one image per class."
+)
+CORRECT, UNLIKELY, WRONG = "Most confident correct predictions", "Least probable true classes", "Most confident errors"
+CAPTIONS = {
+    CORRECT: "Correct predictions with the highest probability.",
+    UNLIKELY: "Errors with the lowest probability of the true class, without those below.",
+    WRONG: "Errors with the highest probability of the predicted class; check for label errors and look-alikes.",
 }
 
 
-def choose(run: Run) -> dict[str, list[int]]:
-    """Return the images of each strip, by its title; no strip of the worst where a run folder lacks what it needs."""
+def section(run: EvaluatedRun) -> Section:
+    """Return the section with the images."""
+    selected = select(run)
+    images = {image for gallery in selected.values() for image in gallery}
+    sources = thumbnails(run, sorted(images))
+    galleries = [
+        Gallery(title, CAPTIONS[title], [_example(run, image, sources.get(image)) for image in gallery])
+        for title, gallery in selected.items()
+        if gallery
+    ]
+    return Section("Example images", galleries, INTRO, _missing(run, len(images) - len(sources)))
+
+
+def select(run: EvaluatedRun) -> dict[str, list[int]]:
+    """Return the images of each gallery by its title."""
     of, result = run.predictions, run.result
-    right = of.predicted[result] == of.labels
-    sure = np.argsort(-of.sure[result], kind="stable")
-    wrong_and_sure = _one_a_class(sure[~right[sure]], of.labels)
-    found = {"Right and sure": _one_a_class(sure[right[sure]], of.labels)}
-    if of.truth is not None:
-        worst = np.argsort(of.truth, kind="stable")
-        found["Worst"] = _one_a_class((i for i in worst if not right[i] and i not in wrong_and_sure), of.labels)
-    return {**found, "Wrong and sure": wrong_and_sure}
+    correct = of.predicted[result] == of.labels
+    by_confidence = np.argsort(-of.confidence[result], kind="stable")
+    wrong = _one_per_class(by_confidence[~correct[by_confidence]], of.labels)
+    by_truth = np.argsort(of.truth, kind="stable")
+    return {
+        CORRECT: _one_per_class(by_confidence[correct[by_confidence]], of.labels),
+        UNLIKELY: _one_per_class((i for i in by_truth if not correct[i] and i not in wrong), of.labels),
+        WRONG: wrong,
+    }
 
 
-def _one_a_class(images: Iterable[int], labels: np.ndarray) -> list[int]:
+def _one_per_class(images: Iterable[int], labels: np.ndarray) -> list[int]:
     """Return the first images of different classes."""
     found: dict[int, int] = {}
     for image in images:
@@ -56,7 +60,7 @@ def _one_a_class(images: Iterable[int], labels: np.ndarray) -> list[int]:
     return list(found.values())
 
 
-def _example(run: Run, image: int, picture: str | None) -> Example:
+def _example(run: EvaluatedRun, image: int, source: str | None) -> ExampleImage:
     of, names = run.predictions, run.classes.names
     label = of.labels[image]
     experts = [
@@ -64,31 +68,25 @@ def _example(run: Run, image: int, picture: str | None) -> Example:
         for name, row in run.finals.items()
         if row != run.result
     ]
-    return Example(
-        picture,
+    return ExampleImage(
+        source,
         of.images[image],
         names[label],
         str(run.classes.shots[label]),
         int(run.classes.counts[label]),
-        None if of.truth is None else float(of.truth[image]),
-        [_row_prediction(run, image, run.result, run.result, None), *experts],
+        float(of.truth[image]),
+        [_row_prediction(run, image, run.result, run.result.title, None), *experts],
     )
 
 
-def _row_prediction(run: Run, image: int, row: str, name: str, weight: float | None) -> RowPrediction:
+def _row_prediction(run: EvaluatedRun, image: int, row: ResultRow, name: str, weight: float | None) -> RowPrediction:
     of = run.predictions
-    predicted = of.predicted[row][image]
-    return RowPrediction(
-        name, run.classes.names[predicted], float(of.sure[row][image]), bool(predicted == of.labels[image]), weight
-    )
+    label, correct = run.classes.names[of.predicted[row][image]], of.predicted[row][image] == of.labels[image]
+    return RowPrediction(name, label, float(of.confidence[row][image]), bool(correct), weight)
 
 
-def _missing(run: Run, found: dict[int, str], chosen: dict[str, list[int]]) -> tuple[str, str]:
-    """Return what cannot be shown, and the command that mends it."""
-    gone = len({image for images in chosen.values() for image in images}) - len(found)
-    if run.pictures is None and gone:
-        return f"The pictures cannot be shown: {run.why_no_pictures}", ""
-    if run.predictions.truth is None:
-        message = "predictions.csv lacks the probability of the true class, by which the worst are found. This adds it:"
-        return message, f"lptpp evaluate {run.folder}"
-    return f"{counted(gone, 'picture')} cannot be read any more." if gone else "", ""
+def _missing(run: EvaluatedRun, number: int) -> str:
+    """Return why images cannot be shown, if `number` of them cannot."""
+    if run.images is None and number:
+        return f"The images cannot be shown: {run.why_no_images}"
+    return f"{counted(number, 'image')} cannot be read." if number else ""

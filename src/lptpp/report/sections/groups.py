@@ -1,4 +1,4 @@
-"""The pool of group prompts: which groups which classes choose."""
+"""The group prompts: which classes select which groups."""
 
 from typing import Any
 
@@ -8,32 +8,29 @@ from matplotlib.colors import LinearSegmentedColormap, to_rgb
 from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
-from lptpp.report.gather import Run
-from lptpp.report.section import Cell, Plate, Section, Table, number
+from lptpp.report.gather import EvaluatedRun
+from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import COLORS, MUTED, plain_figure
 from lptpp.report.text import percent, shortened
 
-MOST_ROWS = 40  # of a heat map: more classes are taken together
+MOST_ROWS = 40  # of a heat map; more classes are combined
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f3f6f8", "#7fb5b5", "#0b4f55"])
 NAMED = 3  # classes named for each group
-INTRO = "Each image uses the groups of prompts whose keys are nearest to it."
+INTRO = "Each image uses the groups of prompts whose keys match it best."
 
 
-def section(run: Run) -> Section | None:
-    """Return the part on the group prompts; None where no expert has any."""
-    if run.groups is None:
-        note = "groups.csv, which says what classes choose which groups, is not in the run folder. This adds it:"
-        return Section("The prompt pool", note=note, command=f"lptpp evaluate {run.folder}")
-    pools = {name: counts for name, counts in run.groups.items() if counts.any()}
-    plates = [heat_map(run, name, counts) for name, counts in pools.items()]
-    tables = [choosers(run, name, counts) for name, counts in pools.items()]
-    return Section("The prompt pool", [*plates, *tables], INTRO) if pools else None
+def section(run: EvaluatedRun) -> Section | None:
+    """Return the section on the group prompts; None if no expert has any."""
+    used = {name: counts for name, counts in run.groups.items() if counts.any()}
+    plots = [heat_map(run, name, counts) for name, counts in used.items()]
+    tables = [group_table(run, name, counts) for name, counts in used.items()]
+    return Section("Group prompts", [*plots, *tables], INTRO) if used else None
 
 
-def heat_map(run: Run, name: str, counts: np.ndarray) -> Plate:
-    """Draw for every class (few) or for classes of like size (many) the share of images that choose each group.
+def heat_map(run: EvaluatedRun, name: str, counts: np.ndarray) -> Plot:
+    """Draw the share of images that select each group, by class or, for many classes, by classes of similar size.
 
-    counts: (C, m) images of each class that choose each group.
+    counts: (C, m) images of each class that select each group.
     """
     rows, tested = _rows(run), run.classes.tested
     height = max(len(rows), 12)
@@ -44,26 +41,27 @@ def heat_map(run: Run, name: str, counts: np.ndarray) -> Plate:
     shares = np.stack([100 * counts[row].sum(0) / tested[row].sum() for row in rows])  # (R, m)
     image = _draw_cells(ax, shares)
     _label_rows(ax, run, rows)
-    figure.colorbar(image, ax=ax, location="bottom", label="images that choose it, %", shrink=0.7, aspect=40)
-    return Plate(figure, f"Groups that {name} chooses", message(counts, run.settings.experts[name].top_k), (
-        "Rows are classes, the largest on top, colored at the left by shot; a dark cell is a group that most images of"
-        " the class choose. Rows alike: the pool does not tell classes apart. The bars are all images together."
-    ))  # fmt: skip
+    figure.colorbar(image, ax=ax, location="bottom", label="images that select the group, %", shrink=0.7, aspect=40)
+    caption = (
+        "Rows are classes, largest first, with their shot color on the left; a dark cell is a group that most images of"
+        " the class select. Similar rows mean that the groups do not separate the classes. Top: all images."
+    )
+    return Plot(figure, f"Groups selected by {name}", usage(counts, run.settings.experts[name].top_k), caption)
 
 
-def message(counts: np.ndarray, top_k: int) -> str:
-    """Return in a sentence how many groups are in use, and how evenly."""
+def usage(counts: np.ndarray, top_k: int) -> str:
+    """Return how many groups are used, and how evenly: the exponential of the entropy of their shares."""
     shares = counts.sum(0) / counts.sum()
     used = shares[shares > 0]
-    even = np.exp(-(used * np.log(used)).sum())
+    effective = np.exp(-(used * np.log(used)).sum())
     return (
-        f"{len(used)} of {len(shares)} groups are used, as evenly as {even:.1f} groups of equal use; each image uses"
-        f" {top_k}."
+        f"{len(used)} of {len(shares)} groups are used, equivalent to {effective:.1f} equally used groups; each"
+        f" image selects {top_k}."
     )
 
 
-def choosers(run: Run, name: str, counts: np.ndarray) -> Table:
-    """Return the groups of an expert, most used first, with the classes of which most images choose them."""
+def group_table(run: EvaluatedRun, name: str, counts: np.ndarray) -> Table:
+    """Return the groups of an expert, most used first, with the classes whose images select them most."""
     shares = 100 * counts / np.maximum(run.classes.tested, 1)[:, None]  # (C, m)
     used = 100 * counts.sum(0) / run.classes.tested.sum()
     rows = []
@@ -71,13 +69,12 @@ def choosers(run: Run, name: str, counts: np.ndarray) -> Table:
         first = np.lexsort((-counts[:, group], -shares[:, group]))[:NAMED]
         classes = [f"{run.classes.names[one]} ({percent(shares[one, group])})" for one in first if counts[one, group]]
         rows.append([number(str(group + 1)), number(percent(used[group])), Cell(", ".join(classes))])
-    reading = "Used by: of all images. In brackets: of the images of the class."
-    headings = ["group", "used by", "classes that choose it most"]
-    return Table(f"Who chooses which group of {name}", headings, rows, reading)
+    caption = "Images: share of all images that select the group; in parentheses, share of the images of the class."
+    return Table(f"Groups of {name}", ["group", "images", "classes that select it most"], rows, caption)
 
 
-def _rows(run: Run) -> list[np.ndarray]:
-    """Return the classes with pictures, largest first, in as many parts as the map has rows."""
+def _rows(run: EvaluatedRun) -> list[np.ndarray]:
+    """Return the evaluated classes, largest first, in as many parts as the map has rows."""
     tested = np.flatnonzero(run.classes.tested)
     ranked = tested[np.argsort(-run.classes.counts[tested], kind="stable")]
     return np.array_split(ranked, min(MOST_ROWS, len(ranked)))
@@ -86,14 +83,14 @@ def _rows(run: Run) -> list[np.ndarray]:
 def _draw_cells(ax: Axes, shares: np.ndarray) -> AxesImage:
     rows, groups = shares.shape
     ax.grid(False)
-    ax.set_xlabel("group of prompts")
+    ax.set_xlabel("group")
     ax.xaxis.set_major_locator(MaxNLocator(10, integer=True))
-    look: Any = {"cmap": HEAT, "vmin": 0, "vmax": 100, "aspect": "auto", "interpolation": "none"}
-    return ax.imshow(shares, extent=(0.5, groups + 0.5, rows - 0.5, -0.5), **look)
+    style: Any = {"cmap": HEAT, "vmin": 0, "vmax": 100, "aspect": "auto", "interpolation": "none"}
+    return ax.imshow(shares, extent=(0.5, groups + 0.5, rows - 0.5, -0.5), **style)
 
 
-def _label_rows(ax: Axes, run: Run, rows: list[np.ndarray]) -> None:
-    """Name the classes at the left, or say how many training images those of a row have; and color them by shot."""
+def _label_rows(ax: Axes, run: EvaluatedRun, rows: list[np.ndarray]) -> None:
+    """Label rows with the class, or with the training images of combined classes, and color them by shot."""
     counts = [run.classes.counts[row] for row in rows]
     single = all(len(row) == 1 for row in rows)
     labels = [shortened(run.classes.names[row[0]], 18) for row in rows] if single else [f"{n[0]:,}" for n in counts]

@@ -1,71 +1,73 @@
-"""How training went."""
+"""Learning curves and training time."""
 
 import numpy as np
 from matplotlib.axes import Axes
 
-from lptpp.report.gather import Rows, Run
-from lptpp.report.section import Cell, Plate, Section, Table, number
+from lptpp.report.gather import CsvRows, EvaluatedRun
+from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import LINES, plain_figure
 
 PHASES = {
     "phase1": (
         "Phase 1: shared prompts, adapters, classifier",
-        "The mean loss of each epoch over the training batches; where it still falls at the end, more epochs may help.",
+        "Mean training loss per epoch. If it still decreases at the end, more epochs may help.",
     ),
     "phase2": (
         "Phase 2: group prompts, keys, classifier",
-        "This loss holds two samplings and the match of the keys: compare it with itself, not with that of phase 1.",
+        "This loss includes the key-matching term and, if set, a second data stream; it is not comparable with that of"
+        " phase 1.",
     ),
     "phase3": (
         "Phase 3: scorer",
-        "The surprise at the true class under the weighed experts; where it hardly falls, the weights stay near equal.",
+        "Negative log-likelihood of the true class under the weighted experts. If it hardly decreases, the weights stay"
+        " close to equal.",
     ),
 }
-MEASURES = {  # columns of history.csv; the later ones are there with evaluation.each_epoch
+MEASURES = {  # columns of history.csv; validation columns are present with evaluation.each_epoch
     "loss": "training loss",
     "validation_overall": "validation, %",
     "validation_mean_class": "mean class, %",
 }
-MARKED = 12  # epochs that are marked one by one, at most
+MARKED = 12  # maximum number of epochs drawn with markers
 
 
-def section(run: Run) -> Section:
-    """Return the part on the learning curves."""
+def section(run: EvaluatedRun) -> Section:
+    """Return the section with the learning curves."""
     if not run.history:
-        return Section("Training", note="The run folder holds no history.csv: there are no learning curves to draw.")
+        return Section("Training", note="The run folder contains no history.csv, so there are no learning curves.")
     stages = by_stage(run.history)
-    plates = []
-    for phase, (title, reading) in PHASES.items():
-        experts = {stage.split("/")[0]: rows for stage, rows in stages.items() if stage.endswith(f"/{phase}")}
-        plates += [curves(title, reading, experts)] if experts else []
-    return Section("Training", [*plates, durations(stages)])
+    plots = []
+    for phase, (title, caption) in PHASES.items():
+        owners = {stage.split("/")[0]: rows for stage, rows in stages.items() if stage.endswith(f"/{phase}")}
+        plots += [curves(title, caption, owners)] if owners else []
+    return Section("Training", [*plots, durations(stages)])
 
 
-def by_stage(history: Rows) -> dict[str, Rows]:
-    """Return the epochs of each stage, as in visual/phase1, in their order."""
-    stages: dict[str, Rows] = {}
+def by_stage(history: CsvRows) -> dict[str, CsvRows]:
+    """Return the epochs of each stage, such as visual/phase1, in order."""
+    stages: dict[str, CsvRows] = {}
     for row in history:
         stages.setdefault(row["stage"], []).append(row)
     return stages
 
 
-def curves(title: str, reading: str, experts: dict[str, Rows]) -> Plate:
-    """Draw what was measured in a phase over its epochs, a line for each expert."""
-    drawn = [key for key in MEASURES if any(row.get(key) for rows in experts.values() for row in rows)]
+def curves(title: str, caption: str, owners: dict[str, CsvRows]) -> Plot:
+    """Draw the measures of a phase over its epochs, a line for each expert."""
+    drawn = [key for key in MEASURES if any(row.get(key) for rows in owners.values() for row in rows)]
     figure = plain_figure(height=1.1 + 1.6 * len(drawn))
     axes = figure.subplots(len(drawn), 1, sharex=True, squeeze=False)[:, 0]
     for ax, key in zip(axes, drawn, strict=True):
-        _draw_lines(ax, experts, key)
-    longest = max(len(rows) for rows in experts.values())
+        _draw_lines(ax, owners, key)
+    longest = max(len(rows) for rows in owners.values())
     axes[-1].set(xlim=(0.6, longest + 0.4), xlabel="epoch")
     axes[-1].set_xticks(np.unique(np.linspace(1, longest, min(longest, 8)).round().astype(int)))
-    if len(experts) > 1:
+    if len(owners) > 1:
         axes[0].legend()
-    return Plate(figure, title, fall(experts), reading)
+    return Plot(figure, title, losses(owners), caption)
 
 
-def _draw_lines(ax: Axes, experts: dict[str, Rows], key: str) -> None:
-    for (name, rows), (color, dashes) in zip(experts.items(), LINES * len(experts), strict=False):
+def _draw_lines(ax: Axes, owners: dict[str, CsvRows], key: str) -> None:
+    for (name, rows), (color, dashes) in zip(owners.items(), LINES * len(owners), strict=False):
         known = [(int(row["epoch"]), float(row[key])) for row in rows if row.get(key)]
         marker = "o" if len(rows) <= MARKED else ""
         ax.plot(*np.reshape(known, (-1, 2)).T, color=color, linestyle=dashes, marker=marker, markersize=4, label=name)
@@ -73,20 +75,18 @@ def _draw_lines(ax: Axes, experts: dict[str, Rows], key: str) -> None:
     ax.margins(y=0.15)
 
 
-def fall(experts: dict[str, Rows]) -> str:
-    """Return in a sentence from where to where the loss went."""
+def losses(owners: dict[str, CsvRows]) -> str:
+    """Return the losses of the first and the last epoch."""
     ends = {
-        name: list(dict.fromkeys(f"{float(row['loss']):.2f}" for row in (rows[0], rows[-1])))
-        for name, rows in experts.items()
+        name: " and ".join(dict.fromkeys(f"{float(row['loss']):.2f}" for row in (rows[0], rows[-1])))
+        for name, rows in owners.items()
     }
-    message = "; ".join((f"{name}: " if len(ends) > 1 else "") + " to ".join(losses) for name, losses in ends.items())
-    return f"Loss, first to last epoch: {message}."
+    shown = "; ".join(f"{name} {found}" if len(ends) > 1 else found for name, found in ends.items())
+    return f"Loss in the first and the last epoch: {shown}."
 
 
-def durations(stages: dict[str, Rows]) -> Table:
-    """Return what each stage took."""
+def durations(stages: dict[str, CsvRows]) -> Table:
+    """Return the training time of each stage."""
     seconds = {stage: sum(float(row["seconds"]) for row in rows) for stage, rows in stages.items()}
     rows = [[Cell(stage), number(str(len(stages[stage]))), number(f"{of:,.1f}")] for stage, of in seconds.items()]
-    return Table(
-        "Time", ["stage", "epochs", "seconds"], rows, f"In all {sum(seconds.values()):,.0f} seconds of training."
-    )
+    return Table("Time", ["stage", "epochs", "seconds"], rows, f"Total: {sum(seconds.values()):,.0f} seconds.")

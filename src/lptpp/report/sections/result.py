@@ -1,96 +1,69 @@
-"""The result: the shot table, and what options at test time change."""
+"""The results: shot tables, their confidence intervals, and the effect of test-time options."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from lptpp.data.statistics import describe_shots
+from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.intervals import few_tested, interval
-from lptpp.evaluation.table import ACCURACIES, BALANCED, COLUMNS, MISSING, best_cells, known, one_decimal
-from lptpp.report.gather import Run
-from lptpp.report.section import Cell, Plate, Section, Table, number
-from lptpp.report.style import COLORS, MARKS, PALE, SHOTS, panel
+from lptpp.evaluation.table import (
+    ACCURACIES,
+    BALANCED,
+    COLUMNS,
+    MISSING,
+    ResultRow,
+    best_cells,
+    known,
+    one_decimal,
+)
+from lptpp.report.gather import EvaluatedRun
+from lptpp.report.section import Cell, Plot, Section, Table, number
+from lptpp.report.style import COLORS, MARKERS, PALE, panel
 from lptpp.report.text import counted, percent, shortened, signed
 
 
-def shot_plot(run: Run) -> Plate:
-    """Draw the accuracy of every row on many-, medium- and few-shot classes."""
-    rows = run.metrics["rows"]
-    figure, ax = panel(height=1.0 + 0.27 * max(len(rows), 4))
-    for place, row in enumerate(rows.values()):
-        known = [row[shot] for shot in SHOTS if row[shot] is not None]
-        ax.plot([min(known), max(known)], [place, place], color=PALE, linewidth=4, zorder=1)
-    for shot in SHOTS:
-        at = [(row[shot], place) for place, row in enumerate(rows.values()) if row[shot] is not None]
-        if at:
-            ax.plot(*zip(*at, strict=True), MARKS[shot], color=COLORS[shot], markersize=7, label=shot)
-    ax.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy, %")
-    ax.set_yticks(range(len(rows)), [shortened(name, 24) for name in rows])
-    for label, name in zip(ax.get_yticklabels(), rows, strict=True):
-        label.set_fontweight("bold" if name == run.result else "normal")
-    ax.grid(axis="y", visible=False)
-    ax.tick_params(axis="y", length=0)
-    figure.legend(loc="outside upper right", ncols=3)
-    return Plate(figure, "Frequent against rare classes", spread(run), (
-        "Each line is a row of the table; the nearer its ends, the less a class pays for being rare."
-    ))  # fmt: skip
+def section(run: EvaluatedRun) -> Section:
+    """Return the section with the accuracies."""
+    intro = " ".join(filter(None, (summary(run), intervals(run), no_balanced_part(run))))
+    return Section("Results", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], intro)
 
 
-def spread(run: Run) -> str:
-    """Return in a sentence how far apart the answer's accuracies on frequent and on rare classes are."""
-    known = {shot: run.metrics["rows"][run.result][shot] for shot in SHOTS}
-    known = {shot: value for shot, value in known.items() if value is not None}
-    message = " and ".join(
-        f"{percent(known[shot], 1)} of {shot}-shot" for shot in dict.fromkeys([*known][:1] + [*known][-1:])
-    )
-    difference = f": {signed(known['many'] - known['few'])} points" if {"many", "few"} <= known.keys() else ""
-    return f"{run.result} is right on {message} images{difference}."
-
-
-def section(run: Run) -> Section:
-    """Return the part that holds the numbers."""
-    message = " ".join(filter(None, (verdict(run), trust(run), no_balanced(run))))
-    return Section(
-        "The result", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], message
-    )
-
-
-def verdict(run: Run) -> str:
-    """Return in a sentence what was measured, and what the answer adds to the other rows."""
-    rows, result = run.metrics["rows"], run.result
-    of = f"{run.metrics['images']:,} pictures of the {run.metrics['split']} part"
-    message = f"{result} names the right class for {percent(rows[result]['overall'], 1)} of the {of}."
-    rivals = {name: rows[row] for name, row in run.finals.items() if row != result}
-    if not rivals:
-        return message
-    best = max(rivals, key=lambda name: rivals[name]["overall"])
+def summary(run: EvaluatedRun) -> str:
+    """Return the accuracy of the result, and how it differs from that of the best expert."""
+    rows, result = run.rows, run.result
+    evaluated = f"{counted(run.metrics['images'], 'image')} of the {run.metrics['split']} split"
+    text = f"{result.title} has an overall accuracy of {percent(rows[result]['overall'], 1)} on {evaluated}."
+    experts = {name: rows[row] for name, row in run.finals.items() if row != result}
+    if not experts:
+        return text
+    best = max(experts, key=lambda name: experts[name]["overall"])
     differences = [
-        f"{signed(rows[result][key] - rivals[best][key])} points {words}"
-        for key, words in (("overall", "overall"), ("few", "on few-shot classes"))
+        f"{signed(rows[result][key] - experts[best][key])} points {where}"
+        for key, where in (("overall", "overall"), ("few", "on few-shot classes"))
         if known(rows[result][key])
     ]
-    return f"{message} Against its best expert, {best}, that is {' and '.join(differences)}."
+    return f"{text} Compared with the best expert, {best}: {', '.join(differences)}."
 
 
-def trust(run: Run) -> str:
-    """Return in a sentence how far the answer's accuracies can be trusted, nothing where they rest on many images."""
+def intervals(run: EvaluatedRun) -> str:
+    """Return the 95 % intervals of the result's accuracies if the evaluated split is small, else nothing."""
     tested = run.classes.tested
     if not few_tested(tested):
         return ""
     whole, few = int(tested.sum()), int(tested[run.classes.shots == "few"].sum())
-    row = run.metrics["rows"][run.result]
-    message = [
-        f"{percent(row[key], 1)} {words} may be anything from {_interval(row[key], images)}"
-        for key, words, images in (
+    row = run.rows[run.result]
+    shown = [
+        f"{what} {_interval(row[key], images)}"
+        for key, what, images in (
             ("overall", "overall", whole),
-            ("few", f"on the {counted(few, 'image')} of few-shot classes", few),
+            ("few", f"few-shot ({counted(few, 'image')})", few),
         )
         if known(row[key]) and (key == "overall" or images < whole)
     ]
     median = f"{np.median(tested[tested > 0]):g}"
-    return f"This part is small, {median} images of a class on median: {', '.join(message)} (95 % intervals by Wilson)."
+    return f"The split is small (median {median} images per class); 95 % intervals: {', '.join(shown)}."
 
 
 def _interval(accuracy: float, images: int) -> str:
@@ -98,52 +71,53 @@ def _interval(accuracy: float, images: int) -> str:
     return f"{low:.1f} to {percent(high, 1)}"
 
 
-def no_balanced(run: Run) -> str:
-    """Return in a sentence that the balanced part that was asked for holds no picture, if that is so."""
+def no_balanced_part(run: EvaluatedRun) -> str:
+    """Return a sentence if a balanced part was requested but no class has enough images, else nothing."""
     balanced = run.metrics.get("balanced")
     return describe_balanced(balanced, run.metrics["split"]) if balanced and not balanced["rows"] else ""
 
 
-def balanced_table(run: Run) -> list[Table]:
+def balanced_table(run: EvaluatedRun) -> list[Table]:
     """Return the shot table of the balanced part, if there is one."""
     balanced = run.metrics.get("balanced")
     if not balanced or not balanced["rows"]:
         return []
-    message = describe_balanced(balanced, run.metrics["split"])
-    reading = f"{message.capitalize()}, each class counts the same. Accuracy in %."
-    return [_table(run, "The shot table, balanced", balanced["rows"], BALANCED, reading)]
+    description = describe_balanced(balanced, run.metrics["split"])
+    rows = {ResultRow.parse(key): row for key, row in balanced["rows"].items()}
+    return [_table(run, "Shot table, balanced", rows, BALANCED, f"{description.capitalize()}. Accuracy in %.")]
 
 
-def shot_table(run: Run) -> Table:
+def shot_table(run: EvaluatedRun) -> Table:
     """Return the table that `lptpp evaluate` prints."""
-    reading = "Accuracy in %; ECE is the expected calibration error, smaller is better."
-    return _table(run, "The shot table", run.metrics["rows"], COLUMNS, reading)
+    caption = "Accuracy in %. ECE: expected calibration error in %, lower is better."
+    return _table(run, "Shot table", run.rows, COLUMNS, caption)
 
 
-def test_time_table(run: Run) -> list[Table]:
-    """Return what each test-time row changes against the answer, if there are such rows."""
-    rows, result = run.metrics["rows"], run.result
-    changed = {name: row for name, row in rows.items() if name.startswith(f"{result}, ")}
+def test_time_table(run: EvaluatedRun) -> list[Table]:
+    """Return what each test-time option changes compared with the result, if any was evaluated."""
+    rows, result = run.rows, run.result
     cells = [
-        [_name(name), *(number(_change(row[key], rows[result][key])) for key in COLUMNS)]
-        for name, row in changed.items()
+        [_name(row), *(number(_change(metrics[key], rows[result][key])) for key in COLUMNS)]
+        for row, metrics in rows.items()
+        if row.plain == result != row
     ]
-    reading = f"What each option changes against {result}, in points."
-    return [Table("Options at test time", ["", *COLUMNS.values()], cells, reading)] if cells else []
+    caption = f"Change compared with {result.title}, in percentage points."
+    return [Table("Test-time options", ["", *COLUMNS.values()], cells, caption)] if cells else []
 
 
-def _name(row: str) -> Cell:
-    return Cell(row.replace("phase ", "phase\u00a0"))  # where it must break, then before
+def _name(row: ResultRow) -> Cell:
+    return Cell(row.title.replace("phase ", "phase\u00a0"))  # no line break before the number
 
 
 def _table(
-    run: Run, title: str, rows: Mapping[str, Mapping[str, Any]], columns: Mapping[str, str], reading: str
+    run: EvaluatedRun, title: str, rows: Mapping[ResultRow, Mapping[str, Any]], columns: Mapping[str, str], caption: str
 ) -> Table:
     best = best_cells(rows.values())
-    cells = [[_name(name), *_metrics(row, best, columns)] for name, row in rows.items()]
-    marks = "The marked row is the run's answer, bold the best of its column."
-    reading = f"{reading} {marks} {describe_shots(run.shot_thresholds).capitalize()}."
-    return Table(title, ["", *columns.values()], cells, reading, list(rows).index(run.result))
+    cells = [[_name(row), *_metrics(metrics, best, columns)] for row, metrics in rows.items()]
+    legend = "The highlighted row is the result of the run; bold marks the best value of a column."
+    thresholds = describe_shots(run.metrics["shot_thresholds"]).capitalize()
+    headings, highlighted = ["", *columns.values()], list(rows).index(run.result)
+    return Table(title, headings, cells, f"{caption} {legend} {thresholds}.", highlighted)
 
 
 def _metrics(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[str, str]) -> list[Cell]:
@@ -155,3 +129,39 @@ def _metrics(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[s
 
 def _change(now: float | None, before: float | None) -> str:
     return signed(now - before) if now is not None and before is not None else MISSING
+
+
+def shot_plot(run: EvaluatedRun) -> Plot:
+    """Draw the accuracy of every row on many-, medium- and few-shot classes."""
+    rows = run.rows
+    figure, ax = panel(height=1.0 + 0.27 * max(len(rows), 4))
+    for place, metrics in enumerate(rows.values()):
+        found = [metrics[shot] for shot in SHOTS if metrics[shot] is not None]
+        ax.plot([min(found), max(found)], [place, place], color=PALE, linewidth=4, zorder=1)
+    for shot in SHOTS:
+        at = [(metrics[shot], place) for place, metrics in enumerate(rows.values()) if metrics[shot] is not None]
+        if at:
+            ax.plot(*zip(*at, strict=True), MARKERS[shot], color=COLORS[shot], markersize=7, label=shot)
+    ax.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy, %")
+    ax.set_yticks(range(len(rows)), [shortened(row.title, 24) for row in rows])
+    for label, row in zip(ax.get_yticklabels(), rows, strict=True):
+        label.set_fontweight("bold" if row == run.result else "normal")
+    ax.grid(axis="y", visible=False)
+    ax.tick_params(axis="y", length=0)
+    figure.legend(loc="outside upper right", ncols=3)
+    caption = (
+        "Each line is a row of the shot table, from its lowest to its highest accuracy. The shorter the line, the less"
+        " accuracy depends on class frequency."
+    )
+    return Plot(figure, "Accuracy by class frequency", gap(run), caption)
+
+
+def gap(run: EvaluatedRun) -> str:
+    """Return the accuracies of the result on the most and the least frequent classes, and their difference."""
+    metrics = run.rows[run.result]
+    found = {shot: metrics[shot] for shot in SHOTS if metrics[shot] is not None}
+    ends = dict.fromkeys([*found][:1] + [*found][-1:])
+    shown = " and ".join(f"{percent(found[shot], 1)} on {shot}-shot" for shot in ends)
+    both = {"many", "few"} <= found.keys()
+    difference = f", a difference of {signed(found['many'] - found['few'])} points" if both else ""
+    return f"{run.result.title}: {shown} classes{difference}."

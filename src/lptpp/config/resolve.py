@@ -1,0 +1,115 @@
+"""Presets: the settings that ship with the package, found by name; and the paths that can stand in their place."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lptpp.utils.errors import UserError, did_you_mean
+
+FOLDER = Path(__file__).parent / "presets"
+SPACES = "sweeps"  # the subfolder of search spaces
+SETTINGS = "config.yaml"  # of a run folder
+
+
+def presets() -> dict[str, str]:
+    """Return every preset with the first line of its header."""
+    return {path.stem: _headline(path) for path in sorted(FOLDER.glob("*.yaml"))}
+
+
+def spaces() -> dict[str, str]:
+    """Return every search space for `lptpp sweep` with the first line of its header."""
+    return {path.stem: _headline(path) for path in sorted((FOLDER / SPACES).glob("*.yaml"))}
+
+
+def settings_file(name: str | Path) -> Path:
+    """Return the settings file of this path, or else the preset of this name.
+
+    Raises:
+        UserError: there is neither.
+    """
+    return _found(name, "Settings file", FOLDER, presets())
+
+
+def space_file(name: str | Path) -> Path:
+    """Return the search space of this path, or else the one of this name that ships with the package.
+
+    Raises:
+        UserError: there is neither.
+    """
+    return _found(name, "Search space", FOLDER / SPACES, spaces())
+
+
+def parent_file(child: Path, name: str) -> Path:
+    """Return the file that the line `extends: NAME` of a settings file means: one next to it, otherwise a preset."""
+    neighbor, preset = child.parent / name, _preset(name, FOLDER)
+    return preset if preset.is_file() and not neighbor.is_file() else settings_file(neighbor)
+
+
+def is_run(path: str | Path) -> bool:
+    """Say whether a path is a run folder."""
+    return Path(path, SETTINGS).is_file() or any(Path(path, "checkpoint").glob("step-*"))
+
+
+def is_image_folder(name: str | Path) -> bool:
+    """Say whether an argument means a folder of images: a folder that is no run, and not the bare name of a preset."""
+    bare = not any(separator in str(name) for separator in ("/", os.sep))
+    return Path(name).is_dir() and not is_run(name) and not (bare and str(name) in presets())
+
+
+def settings_of_images(folder: str | Path) -> DictConfig:
+    """Return what a folder of images adds to the preset `folder`."""
+    name = Path(folder).resolve().name
+    added: dict[str, Any] = {"run": str(Path("runs", name)), "data": {"root": str(folder)}}
+    return OmegaConf.create(added)
+
+
+def write_copy(name: str, output: Path) -> None:
+    """Write a commented copy of a preset for the user to edit, with the settings that it inherits as comments.
+
+    Raises:
+        UserError: there is no such preset, or `output` exists.
+    """
+    source = _preset(name, FOLDER)
+    if not source.is_file():
+        raise UserError(f"There is no preset {name}: {did_you_mean(name, presets())}")
+    if output.suffix not in (".yaml", ".yml"):
+        raise UserError(f"{output}: expected the name of a .yaml file.")
+    if output.exists():
+        raise UserError(f"{output} exists: choose another name, or remove it.")
+    text = source.read_text(encoding="utf-8")
+    text = re.sub(rf"\b(lptpp (?:data|fit)) {source.stem}\b", rf"\1 {output}", text)
+    text = re.sub(r"^run: .*$", f"run: {Path('runs', output.stem)}", text, flags=re.MULTILINE)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_text(text + _inherited(source), encoding="utf-8")
+
+
+def _inherited(source: Path) -> str:
+    """Return the settings of all files that a preset extends, as comments."""
+    content: Any = OmegaConf.load(source)
+    parent = content.get("extends")
+    if parent is None:
+        return ""
+    path = parent_file(source, parent)
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if not line.startswith(("#", "run:"))]
+    commented = "".join(f"# {line}\n" for line in lines if not line.startswith("extends:"))
+    return f"\n# Inherited from the preset {path.stem}; to change a value, set it above.\n{commented}{_inherited(path)}"
+
+
+def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> Path:
+    if Path(name).is_file():
+        return Path(name)
+    if (preset := _preset(name, folder)).is_file():
+        return preset
+    near = did_you_mean(Path(name).stem, known)
+    raise UserError(f"{kind} {name} does not exist and is not a preset: {near} (`lptpp presets` lists them all)")
+
+
+def _preset(name: str | Path, folder: Path) -> Path:
+    return folder / f"{str(name).removesuffix('.yaml')}.yaml"
+
+
+def _headline(path: Path) -> str:
+    return path.read_text(encoding="utf-8").splitlines()[0].lstrip("# ")

@@ -1,6 +1,0 @@
-"""The benchmarks are scripts: their folder is put where imports are looked for."""
-
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
