@@ -50,9 +50,9 @@ def here(cards: Path, tmp_path: Path, pictures: Path, monkeypatch: pytest.Monkey
     folder = quick_presets(tmp_path / "presets", tiny(cards) | {"evaluation": {"baselines": []}})
     monkeypatch.setattr(resolve, "FOLDER", folder)
     shutil.copytree(pictures, tmp_path / "my_images")
-    (tmp_path / "pictures_in_one_folder").mkdir()
+    (tmp_path / "images_in_one_folder").mkdir()
     for path in (pictures / "train").rglob("*.png"):
-        shutil.copy(path, tmp_path / "pictures_in_one_folder" / f"{path.parent.name}-{path.name}")
+        shutil.copy(path, tmp_path / "images_in_one_folder" / f"{path.parent.name}-{path.name}")
     shutil.copy(pictures / "test" / "dog" / "0.png", tmp_path / "cat.png")
     monkeypatch.chdir(tmp_path)
     return tmp_path

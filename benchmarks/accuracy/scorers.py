@@ -104,7 +104,7 @@ def scorer_rows(run: Path, learning_rates: Sequence[float]) -> Iterator[dict[str
 def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[str, SavedOutputs]:
     """Return the training data of the scorer besides held-back images: expert outputs on the training split."""
     inputs, runner, names = training.inputs, training.runner, list(mixture.experts)
-    pictures = inputs.pictures
+    pictures = inputs.cache
     plain = Pipeline(mixture, runner).expert_outputs(pictures, "Expert outputs")
     found = {"training split": outputs(mixture, plain)}
     strong = replace(settings.augmentation, smallest_crop=0.2, color=0.6)
@@ -143,7 +143,7 @@ def _predictor(
     """Train a scorer on `given`; return its probabilities for `batches` and the mean weight of the first expert."""
     mixture: Any = ScorerOnly(given, settings)
     draws = (
-        VIEWS * settings.epochs * len(training.inputs.pictures)
+        VIEWS * settings.epochs * len(training.inputs.cache)
     )  # the same for all, independent of the number of outputs
     epochs = max(1, round(draws / len(given.labels)))
     settings = replace(settings, epochs=epochs, warmup_epochs=settings.warmup_epochs * epochs / settings.epochs)

@@ -67,7 +67,7 @@ def divided(folder: Path) -> None:
 def folders(here: Path) -> None:
     for seed, name in trees(TREES, 0):
         draw(here / "my_images" / name / f"{seed}.png", seed)
-    divided(here / "my_divided_pictures")
+    divided(here / "my_split_images")
 
 
 def lists(here: Path) -> None:

@@ -35,7 +35,7 @@ def test_a_share_of_nothing_leaves_all_to_both():
 
 def test_the_experts_do_not_see_what_is_held_back(settings_of, tmp_path):
     made = training(settings_of(tmp_path, "phase3.held_back=0.3"))
-    kept, held = made.pictures.split, made.scorer_pictures.split
+    kept, held = made.cache.split, made.scorer_cache.split
     assert len(kept) + len(held) == 17
     assert not set(kept.images) & set(held.images)
     data = made.training_data("visual")
@@ -62,7 +62,7 @@ def test_views_are_plain_or_augmented(views, images, settings_of, tmp_path):
 
 def test_only_views_that_an_epoch_takes_are_looked_at_and_each_as_if_all_were(settings_of, tmp_path):
     made = training(settings_of(tmp_path, "phase3.views=2", "phase3.epochs=1"))
-    data, labels = made.scorer_data(), np.tile(made.pictures.split.labels, 2)
+    data, labels = made.scorer_data(), np.tile(made.cache.split.labels, 2)
     (order,) = scorer_orders(labels, made.settings.phase3, made.settings.seed)
     assert len(order) == 34 and len(data.targets) == len(set(order.tolist())) < 34
     made.settings.phase3.sampler = "instance_balanced"
@@ -79,6 +79,6 @@ def test_whole_scores_are_kept_only_where_they_are_needed(wanted, settings_of, t
     whole = made.scorer_data()
     truth = training(settings_of(tmp_path, "phase3.views=0", *EACH)).scorer_data()
     assert whole.confidences.shape == (17, 2, 4)
-    assert whole.targets.tolist() == made.pictures.split.labels.tolist()
+    assert whole.targets.tolist() == made.cache.split.labels.tolist()
     of_truth = whole.confidences.gather(2, whole.targets[:, None, None].expand(-1, 2, 1))
     torch.testing.assert_close(of_truth, truth.confidences)

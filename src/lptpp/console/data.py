@@ -27,12 +27,12 @@ from lptpp.utils.text import listed
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
 
 
-def show_data(console: Console, settings: Settings, folder: Path, pictures: bool) -> bool:
+def show_data(console: Console, settings: Settings, folder: Path, images: bool) -> bool:
     """Print class counts and problems of a data set and write them to `folder`; return whether it can be trained on.
 
-    `pictures`: also open every image.
+    `images`: also open every image.
     """
-    inspection = inspect_data(settings, pictures)
+    inspection = inspect_data(settings, images)
     _show_counts(console, inspection)
     _show_intervals(console, inspection)
     if inspection.records:

@@ -24,7 +24,7 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, chosen on the validatio
 
 def baseline_rankings(
     mixture: Mixture,
-    pictures: dict[str, ImageCache],
+    images: dict[str, ImageCache],
     split: str,
     class_names: list[str],
     templates: dict[str, list[str]],
@@ -38,7 +38,7 @@ def baseline_rankings(
     for name, expert in mixture.experts.items():
         if expert.tune_backbone or not wanted:
             continue
-        features = {s: frozen_features(expert, pictures[s], runner, f"{name}: {s} features") for s in pictures}
+        features = {s: frozen_features(expert, images[s], runner, f"{name}: {s} features") for s in images}
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:

@@ -48,9 +48,9 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(mixture: Mixture, pictures: ImageCache, runner: Runner) -> Evaluation:
+def evaluate(mixture: Mixture, images: ImageCache, runner: Runner) -> Evaluation:
     """Predict every image once, by each expert after each phase, the plain average and the mixture."""
-    batches = Pipeline(mixture, runner).expert_outputs(pictures, "Evaluating")
+    batches = Pipeline(mixture, runner).expert_outputs(images, "Evaluating")
     parts = [_of_batch(mixture, expert_outputs, labels) for expert_outputs, labels, _ in batches]
     labels, weights, truth = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "weights", "truth")

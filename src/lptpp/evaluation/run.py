@@ -68,12 +68,12 @@ def _warn_if_counts_differ(run: Path, trained: np.ndarray, now: np.ndarray) -> N
 def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageDataset, runner: Runner) -> dict[str, Any]:
     """Evaluate on `evaluation.split`, write the files to the run folder, and return the metrics."""
     folder, split = Path(settings.run), settings.evaluation.split
-    pictures = _pictures(settings, collection, split)
+    images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, pictures[split], runner)
+    evaluation = evaluate(mixture, images[split], runner)
     baselines = baseline_rankings(
         mixture,
-        pictures,
+        images,
         split,
         collection.class_names,
         {name: expert.templates for name, expert in settings.experts.items()},
@@ -81,13 +81,13 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
         runner,
     )
     evaluation.rankings = dict(baselines) | evaluation.rankings
-    evaluation.rankings |= adjusted_rankings(mixture, pictures[split], adjusted, runner)
+    evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
     names, counts, thresholds = collection.class_names, collection.counts(), settings.evaluation.shot_thresholds
     metrics = summary(settings, mixture, collection, evaluation)
     write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, thresholds))
     write_csv(
         folder / "predictions.csv",
-        prediction_rows(evaluation, pictures[split].split, names, list(mixture.experts)),
+        prediction_rows(evaluation, images[split].split, names, list(mixture.experts)),
     )
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
@@ -96,7 +96,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     return metrics
 
 
-def _pictures(settings: Settings, collection: ImageDataset, split: str) -> dict[str, ImageCache]:
+def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[str, ImageCache]:
     """Return the images of the evaluated split, and those that the wanted baselines are fitted on."""
     fitted = {"linear_probe", "class_means"} & set(settings.evaluation.baselines)
     needed = ["train", "validation", split] if fitted else [split]

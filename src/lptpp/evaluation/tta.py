@@ -77,29 +77,29 @@ def rows_of(asked: EvaluationSettings, whole: Adjustment, result: ResultRow) -> 
 
 @torch.no_grad()
 def adjusted_rankings(
-    mixture: Mixture, pictures: ImageCache, rows: dict[ResultRow, Adjustment], runner: Runner
+    mixture: Mixture, images: ImageCache, rows: dict[ResultRow, Adjustment], runner: Runner
 ) -> dict[ResultRow, Ranking]:
     """Return the ranking of every row, in one pass over the images."""
     views = next((row.views for row in rows if row.views != "one"), "one")
     found: dict[ResultRow, list[Ranking]] = {row: [] for row in rows}
-    for probabilities, _ in batches(mixture, pictures, views, runner, "Test-time options") if rows else ():
+    for probabilities, _ in batches(mixture, images, views, runner, "Test-time options") if rows else ():
         for row, adjust in rows.items():
             found[row].append(best_classes(adjust(probabilities)))
     return {row: joined(parts) for row, parts in found.items()}
 
 
 def batches(
-    mixture: Mixture, pictures: ImageCache, views: str, runner: Runner, description: str
+    mixture: Mixture, images: ImageCache, views: str, runner: Runner, description: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield the mixture's probabilities (B, V, C) on V views of every image, and labels (B,), batch by batch."""
-    for prediction, labels in Pipeline(mixture, runner, views).predictions(pictures, description):
+    for prediction, labels in Pipeline(mixture, runner, views).predictions(images, description):
         yield prediction.of_views, labels
 
 
 @torch.no_grad()
-def fit_on_validation(mixture: Mixture, pictures: ImageCache, runner: Runner, folder: Path) -> float:
+def fit_on_validation(mixture: Mixture, images: ImageCache, runner: Runner, folder: Path) -> float:
     """Fit the temperature on the validation images, write it to the run folder, and return it."""
-    found = batches(mixture, pictures, "one", runner, "Fitting the temperature")
+    found = batches(mixture, images, "one", runner, "Fitting the temperature")
     plain = ((probabilities[:, 0], labels) for probabilities, labels in found)
     fitted = fit_temperature(plain, "validation", mixture.fingerprint())
     write_fitted(folder, fitted)

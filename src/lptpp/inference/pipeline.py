@@ -80,22 +80,22 @@ class Pipeline:
             return batch_prediction(self.mixture, self.runner.forward(self.mixture, _stacked(images)), self.number)
 
     def expert_outputs(
-        self, pictures: ImageCache, description: str, indices: Sequence[int] | None = None
+        self, cache: ImageCache, description: str, indices: Sequence[int] | None = None
     ) -> Iterator[tuple[dict[str, ExpertOutput], torch.Tensor, torch.Tensor]]:
         """Yield the expert outputs for B·V views, on the device, with labels (B,) and indices (B,), batch by batch.
 
         `indices` selects images of the split; all by default.
         """
-        chosen = range(len(pictures)) if indices is None else indices
+        chosen = range(len(cache)) if indices is None else indices
         with progress_bar(description, len(chosen)) as bar:
-            batches = split_batches(pictures, self.transforms, self.batch_size, chosen)
+            batches = split_batches(cache, self.transforms, self.batch_size, chosen)
             for outputs, labels, batch in self.runner.expert_outputs(self.mixture, batches):
                 yield outputs, labels, batch
                 bar.advance(len(labels))
 
-    def predictions(self, pictures: ImageCache, description: str) -> Iterator[tuple[BatchPrediction, torch.Tensor]]:
+    def predictions(self, cache: ImageCache, description: str) -> Iterator[tuple[BatchPrediction, torch.Tensor]]:
         """Yield the outputs for the images of a split and their labels (B,), batch by batch."""
-        for outputs, labels, _ in self.expert_outputs(pictures, description):
+        for outputs, labels, _ in self.expert_outputs(cache, description):
             yield batch_prediction(self.mixture, outputs, self.number), labels
 
 
@@ -125,14 +125,14 @@ def selected_groups(outputs: Mapping[str, ExpertOutput]) -> dict[str, torch.Tens
 
 @torch.no_grad()
 def frozen_features(
-    expert: Expert, pictures: ImageCache, runner: Runner, description: str
+    expert: Expert, cache: ImageCache, runner: Runner, description: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features (n, F) of an expert's pretrained backbone, nothing added, and the labels (n,)."""
     frozen = AdaptedEncoder(expert.encoder.tower).to(runner.device)
     transforms = {"plain": VIEWS["one"].transform(expert.backbone.preprocessing)}
     found, all_labels = [], []
-    with progress_bar(description, len(pictures)) as bar:
-        for views, labels, _ in split_batches(pictures, transforms, runner.batch_size, range(len(pictures))):
+    with progress_bar(description, len(cache)) as bar:
+        for views, labels, _ in split_batches(cache, transforms, runner.batch_size, range(len(cache))):
             with runner.autocast():
                 found.append(frozen.query_feature(views["plain"].to(runner.device)).float().cpu())
             all_labels.append(labels)
@@ -141,7 +141,7 @@ def frozen_features(
 
 
 def split_batches(
-    pictures: ImageCache, transforms: Mapping[str, ManyViews], size: int, indices: Sequence[int]
+    cache: ImageCache, transforms: Mapping[str, ManyViews], size: int, indices: Sequence[int]
 ) -> Iterator[ViewBatch]:
     """Yield views by name (B·V, 3, height, width), labels (B,) and indices (B,) for `size` images of a split at a time.
 
@@ -150,10 +150,10 @@ def split_batches(
     """
 
     def read(index: int) -> ImageViews:
-        return _views(pictures.load(index), transforms)
+        return _views(cache.load(index), transforms)
 
     for chunk, images in read_ahead(chunks(indices, size), read):
-        yield _stacked(images), torch.from_numpy(pictures.split.labels[chunk]), torch.tensor(chunk)
+        yield _stacked(images), torch.from_numpy(cache.split.labels[chunk]), torch.tensor(chunk)
 
 
 def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:

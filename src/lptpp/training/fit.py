@@ -123,10 +123,10 @@ class Training:
                 self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
 
     def _start(self, first: StageKey) -> Position:
-        pictures, class_names = self.inputs.pictures, self.collection.class_names
+        cache, class_names = self.inputs.cache, self.collection.class_names
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
-            start_head(name, expert, self.settings.experts[name], pictures, class_names, self.runner)
+            start_head(name, expert, self.settings.experts[name], cache, class_names, self.runner)
         return Position(first)
 
     def _restore(self) -> Position:

@@ -36,7 +36,7 @@ class TrainingInputs:
         self.mixture = mixture
         self.runner = runner
         self.memory = gb_to_bytes(settings.data.memory_gb)  # bytes
-        self.pictures, self.scorer_pictures = (
+        self.cache, self.scorer_cache = (
             ImageCache(split, self.memory)
             for split in held_back(collection.train, settings.phase3.held_back, settings.seed)
         )
@@ -44,12 +44,12 @@ class TrainingInputs:
 
     def training_data(self, name: str) -> TrainingData:
         """Return what an expert learns from in phases 1 and 2."""
-        counts = self.pictures.split.counts(len(self.collection.class_names))
+        counts = self.cache.split.counts(len(self.collection.class_names))
         cached = self.settings.augmentation.cached_views
-        views = self._cached([name]) if cached else self.augmented([name], self.pictures)
+        views = self._cached([name]) if cached else self.augmented([name], self.cache)
         return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
 
-    def augmented(self, names: Sequence[str], pictures: ImageCache) -> ViewDataset:
+    def augmented(self, names: Sequence[str], cache: ImageCache) -> ViewDataset:
         """Return the augmented views of some experts."""
         augmentation = self.settings.augmentation
         transforms: dict[str, BatchTransform] = {
@@ -61,7 +61,7 @@ class TrainingInputs:
             )
             for name in names
         }
-        return ViewDataset(pictures, pictures.split.labels, transforms)
+        return ViewDataset(cache, cache.split.labels, transforms)
 
     def _cached(self, names: Sequence[str]) -> ViewDataset:
         """Return the cached views of some experts; those that are missing are computed first."""
@@ -69,9 +69,9 @@ class TrainingInputs:
         for name in names:
             if name not in self.maps:
                 expert = self.mixture.experts[name].to(self.runner.device)
-                views = self.augmented([name], self.pictures)
+                views = self.augmented([name], self.cache)
                 self.maps[name] = stem_maps(name, expert, views, number, self.settings.seed, self.memory, self.runner)
-        return CachedViews(self.augmented(names, self.pictures), number, {name: self.maps[name] for name in names})
+        return CachedViews(self.augmented(names, self.cache), number, {name: self.maps[name] for name in names})
 
     @torch.no_grad()
     def scorer_data(self) -> ScorerData:
@@ -94,23 +94,23 @@ class TrainingInputs:
         With several views of each of n images, view v of image i is number v·n + i. Class-balanced epochs leave out
         many views of the largest classes: those are never computed.
         """
-        settings, labels = self.settings.phase3, self.scorer_pictures.split.labels
+        settings, labels = self.settings.phase3, self.scorer_cache.split.labels
         orders = scorer_orders(np.tile(labels, max(1, settings.views)), settings, self.settings.seed)
         taken = np.unique(np.concatenate(orders))
         return taken, [np.searchsorted(taken, order) for order in orders]
 
     def _scorer_outputs(self, taken: np.ndarray) -> Outputs:
-        pictures, description = self.scorer_pictures, "Expert outputs"
+        cache, description = self.scorer_cache, "Expert outputs"
         if not self.settings.phase3.views:
-            return Pipeline(self.mixture, self.runner).expert_outputs(pictures, description, taken.tolist())
+            return Pipeline(self.mixture, self.runner).expert_outputs(cache, description, taken.tolist())
         return self._augmented_outputs(taken, description)
 
     def _augmented_outputs(self, taken: np.ndarray, description: str) -> Outputs:
-        pictures, names = self.scorer_pictures, list(self.mixture.experts)
-        images = np.tile(np.arange(len(pictures)), self.settings.phase3.views)
+        cache, names = self.scorer_cache, list(self.mixture.experts)
+        images = np.tile(np.arange(len(cache)), self.settings.phase3.views)
         draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(taken)
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
-        views = self._cached(names) if cached else self.augmented(names, pictures)
+        views = self._cached(names) if cached else self.augmented(names, cache)
         with progress_bar(description, len(draws)) as bar:
             loader = batches(views, draws, self.runner.batch_size, self.runner.workers)
             for outputs, labels, indices in self.runner.expert_outputs(self.mixture, loader):

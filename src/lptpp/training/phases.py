@@ -31,7 +31,7 @@ def start_head(
     name: str,
     expert: Expert,
     settings: ExpertSettings,
-    pictures: ImageCache,
+    images: ImageCache,
     class_names: list[str],
     runner: Runner,
 ) -> None:
@@ -41,7 +41,7 @@ def start_head(
         assert expert.backbone.text is not None
         head.start_from(expert.backbone.text.class_vectors(class_names, settings.templates))
     if settings.head == "class_means":
-        features, labels = frozen_features(expert, pictures, runner, f"{name}: class means")
+        features, labels = frozen_features(expert, images, runner, f"{name}: class means")
         head.start_from(class_means(features, labels, unseen=head.weight.detach().cpu()).to(head.weight.device))
 
 

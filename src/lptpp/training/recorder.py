@@ -97,7 +97,7 @@ class Validation:
     def __init__(self, mixture: Mixture, collection: ImageDataset, memory_bytes: int, runner: Runner) -> None:
         assert collection.validation is not None
         self.mixture = mixture
-        self.pictures = ImageCache(collection.validation, memory_bytes)
+        self.images = ImageCache(collection.validation, memory_bytes)
         self.counts = collection.counts()
         self.runner = runner
 
@@ -105,7 +105,7 @@ class Validation:
         """Return overall and mean-class accuracy, in percent, of the stage's expert or of the mixture."""
         alone = stage.owner != MIXTURE
         mixture = Mixture({stage.owner: self.mixture.experts[stage.owner]}) if alone else self.mixture
-        found = evaluate(mixture, self.pictures, self.runner)
+        found = evaluate(mixture, self.images, self.runner)
         row = found.rankings.get(ResultRow(stage.settings_key, stage.owner), found.rankings[found.result])
         metrics = shot_accuracy(row.classes[:, 0], row.probabilities[:, 0], found.labels, self.counts)
         return {f"validation_{key}": metrics[key] for key in ("overall", "mean_class")}
