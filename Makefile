@@ -30,6 +30,7 @@ docs: $(DEV)  ## build the site of docs/ into docs/_build/html; a warning is an 
 
 figures: $(DEV)  ## draw the figures of the documentation again
 	$(BIN)/python docs/figures/method.py
+	$(BIN)/python docs/figures/screenshots.py runs/emoji  # after make demo; needs chromium
 
 wheel: $(DEV)  ## build dist/, install the wheel in a clean environment outside of this folder and train there
 	rm -rf build dist
