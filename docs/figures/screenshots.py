@@ -1,4 +1,4 @@
-"""Take the screenshots of the documentation from a finished run of the demo: `python docs/figures/screenshots.py RUN`."""
+"""Take the screenshots of the documentation: `python docs/figures/screenshots.py RUN`, a finished run of the demo."""
 
 import subprocess
 import sys
@@ -14,6 +14,7 @@ PORT = 7861
 
 
 def main(run: Path) -> None:
+    """Write the screenshots beside this file."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         _report(browser, run / "report.html")
