@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from lptpp.samplers import SAMPLERS, Sampler, class_shares, dual_weight
+from lptpp.samplers import SAMPLERS, Sampler, class_shares
+from lptpp.training.dual_sampling import dual_weight
 from lptpp.utils.errors import UserError
 
 COUNTS = np.array([600, 0, 120, 25, 3, 1, 0])

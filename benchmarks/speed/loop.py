@@ -19,8 +19,9 @@ from lptpp.data.dataset import Split
 from lptpp.data.loader import ViewDataset
 from lptpp.data.prepare import load_dataset
 from lptpp.inference.runtime import make_accelerator
+from lptpp.training.dual_sampling import TrainingData, streams
 from lptpp.training.loop import Position, Stage, train
-from lptpp.training.phases import TrainingData, group_phase, shared_phase, streams
+from lptpp.training.phases import group_phase, shared_phase
 
 
 class NullRecorder:

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.speed.goals import Finding
 from lptpp.data.loader import EpochSamples
 from lptpp.samplers import Sampler
-from lptpp.training.phases import epoch_draws
+from lptpp.training.dual_sampling import epoch_draws
 from lptpp.utils.progress import console
 from lptpp.utils.random import generator
 

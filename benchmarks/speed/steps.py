@@ -13,8 +13,8 @@ from benchmarks.speed.workload import Context, Workload, precisions
 from lptpp.config import PhaseSettings, Settings
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import ExpertOutput
+from lptpp.training.dual_sampling import ExpertTask, streams
 from lptpp.training.loop import Batch, add_gradients, train_only
-from lptpp.training.phases import ExpertTask, streams
 
 Predictor = Callable[[torch.Tensor], ExpertOutput]
 

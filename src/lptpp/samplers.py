@@ -81,8 +81,3 @@ class Sampler:
             drawn = np.searchsorted(self.cumulative, generator.random(len(part)), side="right")
             part[:] = self.images[self.offsets[drawn] + generator.integers(self.counts[drawn])]
         return order
-
-
-def dual_weight(epoch: int, epochs: int, start: float = 0.5) -> float:
-    """Return start·(T − t)/T, the weight of the instance-balanced batch in epoch t = 0 … T−1 of T (LPT++)."""
-    return start * (epochs - epoch) / epochs

@@ -13,8 +13,8 @@ from benchmarks.accuracy.branch import branch
 from benchmarks.accuracy.scorers import class_loss, read_class_loss, scorer_rows
 from lptpp.inference.model import load
 from lptpp.losses import build_loss
+from lptpp.training.dual_sampling import streams
 from lptpp.training.fit import fit
-from lptpp.training.phases import streams
 
 PLANS = yaml.safe_load(ablation.PLANS.read_text(encoding="utf-8"))
 

@@ -13,8 +13,8 @@ from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.config import Settings
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput
+from lptpp.training.dual_sampling import ExpertTask, streams
 from lptpp.training.loop import Batch, add_gradients, train_only
-from lptpp.training.phases import ExpertTask, streams
 
 COUNTS = torch.tensor([50, 12, 5, 2, 1])
 PARTS = {"shared_prompts": 3, "adapter_width": 4, "group_prompts": 2, "num_groups": 5, "top_k": 2}

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from lptpp.checkpoint.store import latest_checkpoint
+from lptpp.training.dual_sampling import ExpertTask
 from lptpp.training.fit import fit
-from lptpp.training.phases import ExpertTask, ScorerTask
+from lptpp.training.phases import ScorerTask
 from lptpp.utils.errors import UserError
 
 

@@ -16,16 +16,9 @@ from lptpp.data.loader import ViewDataset
 from lptpp.losses import AGCL
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.scorer import MIXES, Scorer
+from lptpp.training.dual_sampling import ExpertTask, TrainingData, epoch_draws, image_batches, samplers_of, streams
 from lptpp.training.loop import Batch, add_gradients
-from lptpp.training.phases import (
-    ExpertTask,
-    ScorerTask,
-    TrainingData,
-    _image_batches,
-    epoch_draws,
-    samplers_of,
-    streams,
-)
+from lptpp.training.phases import ScorerTask
 
 COUNTS = [60, 20, 7, 1]
 EPOCHS = 4
@@ -145,7 +138,7 @@ def test_a_slice_of_the_draws_holds_the_same_draws():
 
 
 def test_batches_from_the_middle_of_an_epoch_are_the_rest_of_it():
-    batches = partial(_image_batches, "visual/phase2", data(), settings(), samplers_of(data(), settings()), 1)
+    batches = partial(image_batches, "visual/phase2", data(), settings(), samplers_of(data(), settings()), 1)
     whole, rest = list(batches(0)), list(batches(4))
     assert len(whole) == -(-sum(COUNTS) // SIZE)
     assert len(whole[0].inputs) == 2 * SIZE

@@ -19,7 +19,8 @@ from lptpp.inference.runtime import Runner
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import CachedViews, stem_maps
-from lptpp.training.phases import ScorerData, TrainingData, scorer_orders
+from lptpp.training.dual_sampling import TrainingData
+from lptpp.training.phases import ScorerData, scorer_orders
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 from lptpp.utils.progress import progress_bar

@@ -3,7 +3,7 @@
 Each phase freezes everything that it does not train.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -11,17 +11,16 @@ import numpy as np
 import torch
 from torch import nn
 
-from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings, StreamSettings
+from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.cache import ImageCache
-from lptpp.data.loader import EpochSamples, ViewDataset, batches, interleave
 from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
-from lptpp.losses import build_loss
-from lptpp.models.expert import Expert, ExpertOutput
+from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
-from lptpp.samplers import Sampler, dual_weight
+from lptpp.samplers import Sampler
+from lptpp.training.dual_sampling import ExpertTask, TrainingData, image_batches, samplers_of
 from lptpp.training.loop import Batch, Stage
 from lptpp.training.optim import Optimization
 from lptpp.utils.random import generator
@@ -43,16 +42,6 @@ def start_head(
     if settings.head == "class_means":
         features, labels = frozen_features(expert, images, runner, f"{name}: class means")
         head.start_from(class_means(features, labels, unseen=head.weight.detach().cpu()).to(head.weight.device))
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """The training split as one expert sees it, and how it is sampled."""
-
-    views: ViewDataset  # of this expert alone
-    counts: torch.Tensor  # (C,) training images of each class
-    seed: int
-    workers: int
 
 
 def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
@@ -82,47 +71,6 @@ def scorer_phase(mixture: Mixture, outputs: "ScorerData", settings: ScorerSettin
     )
 
 
-class ExpertTask(nn.Module):
-    """The loss of phases 1 and 2: loss − 0.5 · match on each stream; the weight of the second stream decays.
-
-    See docs/method.md, Sampling.
-    """
-
-    def __init__(
-        self,
-        expert: Expert,
-        forward_images: Callable[[torch.Tensor], ExpertOutput],
-        counts: torch.Tensor,
-        settings: PhaseSettings,
-    ) -> None:
-        super().__init__()
-        self.expert = expert
-        self.forward_images = forward_images
-        self.settings = settings
-        self.losses = nn.ModuleList(
-            build_loss(stream.loss.name, counts, expert.scale, stream.loss.options) for stream in streams(settings)
-        )
-
-    def forward(self, images: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int = 0) -> torch.Tensor:
-        """Return the weighted loss of one stream for images (B, 3, H, W) and labels (B,)."""
-        expert_outputs, settings = self.forward_images(images), self.settings
-        weight = dual_weight(epoch, settings.epochs, settings.dual.weight) if stream else settings.main.weight
-        return weight * (
-            self.losses[stream](expert_outputs.cosines, labels)
-            - settings.key_weight * expert_outputs.match.float().mean()
-        )
-
-
-def streams(settings: PhaseSettings) -> list[StreamSettings]:
-    """Return the streams of a phase: the main one, and the dual one if its weight is not 0."""
-    return [settings.main, settings.dual] if settings.dual.weight else [settings.main]
-
-
-def samplers_of(data: TrainingData, settings: PhaseSettings) -> list[Sampler]:
-    """Return the sampler of each stream."""
-    return [Sampler(data.views.labels, len(data.counts), stream.sampler) for stream in streams(settings)]
-
-
 def _expert_stage(
     key: StageKey,
     task: ExpertTask,
@@ -138,7 +86,7 @@ def _expert_stage(
         parameters=parameters,
         optimization=_optimization(settings, steps, rate_factor),
         epochs=settings.epochs,
-        batches=partial(_image_batches, str(key), data, settings, samplers_of(data, settings)),
+        batches=partial(image_batches, str(key), data, settings, samplers_of(data, settings)),
     )
 
 
@@ -151,26 +99,6 @@ def _optimization(settings: PhaseSettings | ScorerSettings, steps: int, rate_fac
         steps=settings.epochs * steps,
         batch_size=settings.batch_size,
     )
-
-
-def _image_batches(
-    name: str, data: TrainingData, settings: PhaseSettings, samplers: Sequence[Sampler], epoch: int, first: int
-) -> Iterable[Batch]:
-    draws = epoch_draws(name, samplers, settings.batch_size, data.seed, epoch)
-    size = settings.batch_size * len(samplers)
-    for views, labels, indices in batches(data.views, draws, size, data.workers, first):
-        (images,) = views.values()
-        yield Batch(images, labels, partial(_names, data, indices), len(samplers))
-
-
-def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: int, epoch: int) -> EpochSamples:
-    """Return the draws of an epoch: `batch_size` from the sampler of each stream in turn."""
-    orders = [sampler.order(generator(seed, name, epoch, place)) for place, sampler in enumerate(samplers)]
-    return EpochSamples(interleave(orders, batch_size), seed, name, epoch)
-
-
-def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:
-    return [data.views.images.split.name(index) for index in indices.tolist()]
 
 
 @dataclass(frozen=True)
