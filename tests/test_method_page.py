@@ -4,7 +4,7 @@ import re
 
 import lptpp.training.loop as loop
 from lptpp.models import block, encoder
-from lptpp.training import phases
+from lptpp.training import dual_sampling, phases
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
@@ -15,7 +15,8 @@ NAMES = {
     "shared_phase": phases,
     "group_phase": phases,
     "scorer_phase": phases,
-    "dual_weight": phases,
+    "dual_weight": dual_sampling,
+    "ExpertTask": dual_sampling,
     "add_gradients": loop,
 }
 
