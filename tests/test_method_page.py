@@ -11,12 +11,11 @@ PAGE = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
 NAMES = {
     "adapted_block": block,
     "AdaptedEncoder": encoder,
-    "ExpertTask": phases,
+    "ExpertTask": dual_sampling,
     "shared_phase": phases,
     "group_phase": phases,
     "scorer_phase": phases,
     "dual_weight": dual_sampling,
-    "ExpertTask": dual_sampling,
     "add_gradients": loop,
 }
 
