@@ -26,7 +26,11 @@ console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  #
 
 ConfigArgument = Annotated[
     str,
-    typer.Argument(help="A folder of images, a preset, a settings file (YAML), or a run folder.", show_default=False),
+    typer.Argument(
+        metavar="DATA",
+        help="A folder of images, a preset, a settings file (YAML), or a run folder.",
+        show_default=False,
+    ),
 ]
 RunArgument = Annotated[Path, typer.Argument(help="A run folder written by `lptpp fit`.", show_default=False)]
 Overrides = Annotated[

@@ -126,6 +126,14 @@ def test_a_wrong_name_is_answered_with_the_nearest_preset(name, words, tmp_path,
     assert name in str(error.value)
 
 
+@pytest.mark.parametrize("name", ["phtos", "phtos/", "./phtos", "Photos"])
+def test_a_mistyped_folder_is_answered_with_the_folder(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    with pytest.raises(UserError, match=r"no folder .*: did you mean photos\?"):
+        load_settings(name)
+
+
 @pytest.mark.parametrize("name", ["my images", "my images/", "./my images", "2024"])
 def test_a_folder_of_images_takes_the_preset_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

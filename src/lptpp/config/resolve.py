@@ -2,6 +2,7 @@
 
 import os
 import re
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from lptpp.utils.errors import UserError, did_you_mean
 
 FOLDER = Path(__file__).parent / "presets"
 SPACES = "sweeps"  # the subfolder of search spaces
+SETTINGS_FILE = "Settings file"  # in messages
 SETTINGS = "config.yaml"  # of a run folder
 
 
@@ -30,7 +32,7 @@ def settings_file(name: str | Path) -> Path:
     Raises:
         UserError: there is neither.
     """
-    return _found(name, "Settings file", FOLDER, presets())
+    return _found(name, SETTINGS_FILE, FOLDER, presets())
 
 
 def space_file(name: str | Path) -> Path:
@@ -103,8 +105,19 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
         return Path(name)
     if (preset := _preset(name, folder)).is_file():
         return preset
+    if kind == SETTINGS_FILE and not Path(name).suffix:
+        _refuse_folder(Path(name), known)
     near = did_you_mean(Path(name).stem, known)
     raise UserError(f"{kind} {name} does not exist and is not a preset: {near} (`lptpp presets` lists them all)")
+
+
+def _refuse_folder(path: Path, known: dict[str, str]) -> None:
+    """Raise `UserError` for a path that resembles a folder next to it more than it resembles a preset."""
+    folders = [one.name for one in path.parent.glob("*") if one.is_dir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name.lower(), [one.lower() for one in folders], n=1)
+    if near and not get_close_matches(path.name, known, n=1):
+        (name, *_) = (one for one in folders if one.lower() == near[0])
+        raise UserError(f"There is no folder {path}: did you mean {path.parent / name}?")
 
 
 def _preset(name: str | Path, folder: Path) -> Path:

@@ -45,6 +45,7 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
 
 def _show_counts(console: Console, inspection: Inspection) -> None:
     found, collection = inspection.summary(), inspection.dataset
+    console.print("Training images per class")
     console.print(chart(collection.class_names, collection.counts(), inspection.shot_thresholds))
     splits = ", ".join(f"{split} {count:,}" for split, count in found["images"].items())
     console.print(f"{found['classes']:,} classes; images: {splits}")

@@ -94,7 +94,8 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     for row in summary.failed:
         console.print(f"{row['image']}: {row['error']}")
     _show_more(console, summary.unreadable - len(summary.failed))
-    console.print(f"{summary.rows:,} images, {summary.unreadable:,} unreadable. Predictions: {output}")
+    images = "image" if summary.rows == 1 else "images"
+    console.print(f"{summary.rows:,} {images}, {summary.unreadable:,} unreadable. Predictions: {output}")
 
 
 def _show_more(console: Console, number: int) -> None:

@@ -62,12 +62,18 @@ def fit(settings: Settings) -> FitResult:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
+        _log_start(collection, folder)
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
             metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
             tracking.result(metrics)
     return FitResult(metrics, collection, trained=True)
+
+
+def _log_start(collection: ImageDataset, folder: Path) -> None:
+    splits = ", ".join(f"{len(split):,} {name}" for name, split in collection.splits().items())
+    log.info("%d classes; images: %s. Run folder: %s", len(collection.class_names), splits, folder)
 
 
 def check_before_training(settings: Settings, collection: ImageDataset, mixture: Mixture) -> None:

@@ -31,7 +31,8 @@ def accuracy(run: EvaluatedRun) -> Plot:
     figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f} %", "accuracy, %")
     ax.set_ylim(-3, 103)
     tested, never, split = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
-    finding = f"{never:,} of {tested:,} classes with images in the {split} split are never recognized."
+    of = f"of the {tested:,} classes with images in the {split} split"
+    finding = f"{never:,} {of} are never recognized." if never else f"Each {of} is recognized at least once."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
         finding += f" Classes without such images: {listed(untested)}."
     names = " (hover for names)" if tooltips else ""
