@@ -279,6 +279,25 @@ def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path):
     assert [row["epoch"] for row in history] == [*map(str, range(1, 9)), "1", "2"]
 
 
+def test_a_second_ctrl_c_stops_at_once_and_says_so(config, tmp_path):
+    command = ["fit", str(config), f"run={tmp_path / 'run'}", "method=lpt", "phase1.epochs=500"]
+    program = "import lptpp.training.recorder as r, lptpp.training.loop, time; from lptpp.cli import main; "
+    program += "step = r.RunRecorder.step; r.RunRecorder.step = lambda *a: (time.sleep(0.5), step(*a)); main()"
+    process = subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True)
+    try:
+        wait_for_checkpoint(tmp_path / "run", process)
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.splitlines()[-1].startswith("Stopped at once")
+    lines = [line for line in err.splitlines() if " epoch " in line]
+    assert len(lines) == len(set(lines))
+
+
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 120
     while not list(folder.glob("checkpoint/step-*")):

@@ -5,16 +5,30 @@ import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from typer.core import TyperGroup
 
-from lptpp.utils.errors import Interrupted, UserError
+from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.progress import console as progress_console
 
+
+class Commands(TyperGroup):
+    """Keeps Ctrl-C from Click, which ends a command without a message."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            raise StoppedAtOnce from None
+
+
 app = typer.Typer(
+    cls=Commands,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -408,8 +422,8 @@ def main() -> None:
     except OSError as error:
         print(f"Error: {error}. Check the disk or the file; the last checkpoint is kept.", file=sys.stderr)
         sys.exit(1)
-    except KeyboardInterrupt:
-        print("Stopped at once; the last checkpoint is kept.", file=sys.stderr)
+    except (StoppedAtOnce, KeyboardInterrupt):
+        print("Stopped at once; the last checkpoint, if there is one, is kept.", file=sys.stderr)
         sys.exit(130)
 
 

@@ -30,6 +30,7 @@ from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
 
 log = logging.getLogger("lptpp")
+STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
 
 
 class RunRecorder:
@@ -126,7 +127,7 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
         if recorder.stop_asked:
             raise KeyboardInterrupt
         recorder.stop_asked = True
-        log.info("Stopping after this step. Press Ctrl-C again to stop immediately.")
+        os.write(2, STOPPING)  # not the logger: a signal that interrupts it makes it repeat a line
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -12,6 +12,10 @@ class Interrupted(Exception):
     """The user stopped the run; its progress is saved."""
 
 
+class StoppedAtOnce(Exception):
+    """The user stopped a command without waiting; progress since the last checkpoint is lost."""
+
+
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
     """Return a clause that suggests the known names closest to `name`, each after `prefix`, or lists up to twelve."""
     known = list(known)
