@@ -22,8 +22,7 @@ def examples(model: Model, collection: ImageDataset) -> list[ExampleImage]:
     split = collection.splits().get(model.settings.evaluation.split)
     if split is None:
         return []
-    low, high = model.settings.evaluation.shot_thresholds
-    kinds = shots(model.counts, (low, high))[split.labels]  # (n,)
+    kinds = shots(model.counts, model.settings.evaluation.shot_thresholds)[split.labels]  # (n,)
     order = generator(model.settings.seed, "examples").permutation(len(split))
     first = order[np.sort(np.unique(split.labels[order], return_index=True)[1])]  # one image per class, in drawn order
     found: list[ExampleImage] = []

@@ -32,9 +32,8 @@ def gradio() -> Any:
 def build_page(predictor: ImagePredictor, title: str, examples: Sequence[ExampleImage]) -> Any:
     """Return the page as `gradio.Blocks`: a drop area, example images of the run, and a card per prediction."""
     gr = gradio()
-    low, high = predictor.model.settings.evaluation.shot_thresholds
     with gr.Blocks(title=title, analytics_enabled=False) as page:
-        gr.Markdown(f"# {title}\n{INTRO} Shots: {describe_shots((low, high))}.")
+        gr.Markdown(f"# {title}\n{INTRO} Shots: {describe_shots(predictor.model.settings.evaluation.shot_thresholds)}.")
         drop = gr.File(label="Drop images here", file_count="multiple", height=140)
         gallery = _gallery(examples) if examples else None
         result = gr.HTML()

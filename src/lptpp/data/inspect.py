@@ -74,8 +74,7 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
     if open_images:
         with check_progress(sum(len(split) for split in dataset.splits().values())) as advance:
             records = inspect_images(dataset, settings.data.largest_megapixels, advance)
-    low, high = settings.evaluation.shot_thresholds
-    return Inspection(dataset, (low, high), records, find_duplicates(records))
+    return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records))
 
 
 def inspect_images(
