@@ -1,5 +1,6 @@
 """Take the screenshots of the documentation: `python docs/figures/screenshots.py RUN`, a finished run of the demo."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ PORT = 7861
 def main(run: Path) -> None:
     """Write the screenshots beside this file."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         _report(browser, run / "report.html")
         _phone(browser, run / "report.html")
         _app(browser, run)

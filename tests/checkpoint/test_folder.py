@@ -10,7 +10,7 @@ import pytest
 import lptpp
 from lptpp.checkpoint.identity import check_backbones
 from lptpp.checkpoint.store import FORMAT, latest_checkpoint
-from lptpp.config import run_settings
+from lptpp.config import load_settings, run_settings
 from lptpp.config.run_format import check_format
 from lptpp.evaluation.compare import ComparedRun
 from lptpp.evaluation.run import evaluate_run
@@ -62,6 +62,7 @@ def old(run) -> Path:
 
 
 OPENERS: dict[str, Callable] = {
+    "fit the folder": load_settings,  # as `lptpp fit RUN` does
     "evaluate": evaluate_run,
     "load": lptpp.load,  # as the app does
     "predict": lambda run: predict_paths(run, [run], run.with_name("out.csv"), PredictOptions()),

@@ -46,9 +46,7 @@ def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
     Raises:
         UserError: it is not a run folder; otherwise as `load_settings`.
     """
-    path = _config_of(folder)
-    check_format(folder)
-    return saved_settings(path, [*overrides, f"run={folder}"])
+    return saved_settings(_config_of(folder), [*overrides, f"run={folder}"])
 
 
 def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
@@ -69,6 +67,7 @@ def _config_of(folder: Path) -> Path:
     path = folder / SETTINGS
     if not path.is_file():
         raise UserError(f"{folder} contains no {SETTINGS}: it is not a run folder written by `lptpp fit`.")
+    check_format(folder)
     return path
 
 

@@ -111,7 +111,7 @@ def _adjusted(
     """Return the rows of the test-time options in the settings."""
 
     def fitted() -> float:
-        assert collection.validation is not None, "lptpp.data.prepare.checked requires it"
+        assert collection.validation is not None, "lptpp.data.prepare.check_dataset requires it"
         return fit_on_validation(mixture, ImageCache(collection.validation, 0), runner, Path(settings.run))
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)

@@ -17,9 +17,9 @@ import PIL.Image
 import torch
 import torch.nn.functional as F
 
-from lptpp.data.cache import ImageCache, pixels
+from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import try_decode
+from lptpp.data.decode import pixels, try_decode
 from lptpp.data.loader import ViewBatch
 from lptpp.inference.runtime import Runner
 from lptpp.inference.views import VIEWS, ManyViews, view_transforms
