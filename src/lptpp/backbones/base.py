@@ -27,11 +27,21 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str
     crop_share: float = 1.0  # side of the center crop over side of the resized image (timm's crop_pct)
-    squash: bool = False  # resize to `size` without keeping the aspect ratio; else shorter side, then center crop
+    resize: str = "crop"  # `data.resize`: shorter side and center crop, squash, or pad
+    crops: str = "crop"  # the same for random crops in training
 
     def at(self, size: tuple[int, int]) -> "Preprocessing":
         """Return the same preprocessing at another input size."""
         return replace(self, size=size)
+
+    def resizing(self, mode: str | None) -> "Preprocessing":
+        """Return the same preprocessing with another mode of resizing, in training too; None keeps the backbone's own.
+
+        Squash and pad then show the whole image.
+        """
+        if mode is None:
+            return self
+        return replace(self, resize=mode, crops=mode, crop_share=self.crop_share if mode == "crop" else 1.0)
 
 
 class TextTower:

@@ -50,6 +50,7 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
     "focal": {"focus": NOT_NEGATIVE},
     "class_balanced": {"beta": Range(0, 1, below=True)},
 }
+RESIZE_MODES = ("crop", "squash", "pad")
 SAMPLER_NAMES = ["instance_balanced", "class_balanced", "square_root", "effective_number"]
 SOURCE_NAMES = [
     "emoji",

@@ -1,4 +1,4 @@
-"""Decoded images, kept in memory up to a limit."""
+"""Decoded images, kept in memory up to a limit, at the size that the run needs."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from lptpp.data.dataset import Split
-from lptpp.data.decode import decode, decode_failure, pixels
+from lptpp.data.decode import UNLIMITED, Decoding, decode, decode_failure, pixels
 from lptpp.utils.errors import UserError
 
 CHUNK = 64  # images decoded at once by `fill`
@@ -20,8 +20,9 @@ class ImageCache:
     `fill` first.
     """
 
-    def __init__(self, split: Split, memory_bytes: int) -> None:
+    def __init__(self, split: Split, memory_bytes: int, decoding: Decoding = UNLIMITED) -> None:
         self.split = split
+        self.decoding = decoding
         self._cached: dict[int, torch.Tensor] = {}
         self._free = memory_bytes
 
@@ -53,7 +54,7 @@ class ImageCache:
 
     def _decode(self, i: int) -> torch.Tensor:
         try:
-            return pixels(decode(self.split.images[i]))
+            return pixels(decode(self.split.images[i], self.decoding))
         except Exception as error:
             reason = decode_failure(self.split.images[i], error)
             raise UserError(f"{self.split.name(i)} cannot be read ({reason}): fix or remove it.") from error

@@ -19,16 +19,17 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
     experts = {}
     for name, expert in settings.experts.items():
         torch.manual_seed(key(settings.seed, "start", name))
-        experts[name] = build_expert(expert, classes)
+        experts[name] = build_expert(expert, classes, settings.data.resize)
     torch.manual_seed(key(settings.seed, "start", "scorer"))
     scorer = settings.phase3
     return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
 
 
-def build_expert(settings: ExpertSettings, classes: int) -> Expert:
-    """Return one expert with its backbone loaded."""
+def build_expert(settings: ExpertSettings, classes: int, resize: str | None = None) -> Expert:
+    """Return one expert with its backbone loaded; `resize` is `data.resize`."""
     source = settings.backbone
     backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
+    backbone.preprocessing = backbone.preprocessing.resizing(resize)
     encoder = AdaptedEncoder(
         backbone.tower,
         shared_prompts=settings.shared_prompts,

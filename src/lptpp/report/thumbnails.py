@@ -2,10 +2,12 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable
 
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import decode
+from lptpp.data.decode import Decoding, decode
+from lptpp.data.sizes import Enough
 from lptpp.report.gather import EvaluatedRun
 
 LONGEST = 176  # pixels of the longer side: 88 on a high-density screen
@@ -26,7 +28,7 @@ def thumbnails(run: EvaluatedRun, images: Iterable[int]) -> dict[int, str]:
 def thumbnail(reference: ImageReference) -> str | None:
     """Return an image as a data URI of at most `LONGEST` pixels per side; None if it cannot be read."""
     try:
-        image = decode(reference)
+        image = decode(reference, Decoding(Enough(longer=LONGEST), math.inf))
     except Exception:  # Pillow raises almost anything on a damaged file
         return None
     image.thumbnail((LONGEST, LONGEST))

@@ -116,7 +116,7 @@ class Training:
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         if settings.evaluation.each_epoch:
-            self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
+            self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), self.runner)
 
     def run(self) -> None:
         """Train the stages that are not finished."""

@@ -12,6 +12,7 @@ from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.loader import EpochSamples, ViewDataset, batches
+from lptpp.data.prepare import decoding
 from lptpp.data.split import stratified_split
 from lptpp.data.transforms import BatchTransform
 from lptpp.inference.pipeline import Pipeline
@@ -38,10 +39,15 @@ class TrainingInputs:
         self.runner = runner
         self.memory = gb_to_bytes(settings.data.memory_gb)  # bytes
         self.cache, self.scorer_cache = (
-            ImageCache(split, self.memory)
+            ImageCache(split, self.memory, decoding(settings))
             for split in held_back(collection.train, settings.phase3.held_back, settings.seed)
         )
         self.maps: dict[str, torch.Tensor] = {}  # of each expert's cached views
+
+    def validation(self) -> ImageCache:
+        """Return the images of the validation split, which must exist."""
+        assert self.collection.validation is not None
+        return ImageCache(self.collection.validation, self.memory, decoding(self.settings))
 
     def training_data(self, name: str) -> TrainingData:
         """Return what an expert learns from in phases 1 and 2."""
