@@ -52,7 +52,7 @@ def test_rectangular_sizes_keep_the_aspect_ratio(size: tuple[int, int]) -> None:
 
 
 def test_squash_keeps_the_whole_image() -> None:
-    result = evaluation_transform(replace(PLAIN, squash=True))(smooth(64, 128))
+    result = evaluation_transform(replace(PLAIN, resize="squash"))(smooth(64, 128))
     assert result.shape == (3, 32, 32)
     assert result[0, 0, 0] < 0.03
     assert result[0, 0, -1] > 0.97

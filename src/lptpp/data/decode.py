@@ -158,13 +158,13 @@ def _pixels(image: Image.Image) -> int:
 
 def _check_ratio(width: int, height: int) -> None:
     if max(width, height) > LARGEST_RATIO * min(width, height):
-        raise RefusedImage(f"is {width:,} × {height:,} pixels, an aspect ratio above {LARGEST_RATIO}: crop it")
+        raise RefusedImage(f"is {width:,} × {height:,} pixels, an aspect ratio above {LARGEST_RATIO}")
 
 
 def _too_large(megapixels: float, largest: float) -> str:
     return (
-        f"has {megapixels:.1f} megapixels, more than {largest:g}: shrink it, or raise data.largest_megapixels"
-        " (predict and app: --largest-megapixels)"
+        f"has {megapixels:.1f} megapixels, more than {largest:g} (raise data.largest_megapixels; predict and app:"
+        " --largest-megapixels)"
     )
 
 

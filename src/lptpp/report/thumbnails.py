@@ -5,6 +5,8 @@ import io
 import math
 from collections.abc import Iterable
 
+from PIL import Image
+
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding, decode
 from lptpp.data.sizes import Enough
@@ -32,6 +34,11 @@ def thumbnail(reference: ImageReference) -> str | None:
     except Exception:  # Pillow raises almost anything on a damaged file
         return None
     image.thumbnail((LONGEST, LONGEST))
+    return data_uri(image)
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return an image as the data URI of a JPEG."""
     written = io.BytesIO()
     image.save(written, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"

@@ -14,7 +14,8 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, load_dataset, preprocessings
+from lptpp.data.seen import sampled_size, sentences
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
@@ -63,6 +64,7 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
+        _log_input(settings, collection)
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
@@ -74,6 +76,11 @@ def fit(settings: Settings) -> FitResult:
 def _log_start(collection: ImageDataset, folder: Path) -> None:
     splits = ", ".join(f"{len(split):,} {name}" for name, split in collection.splits().items())
     log.info("%d classes; images: %s. Run folder: %s", len(collection.class_names), splits, folder)
+
+
+def _log_input(settings: Settings, collection: ImageDataset) -> None:
+    if (median := sampled_size(collection.train.images)) is not None:
+        log.info("%s", " ".join(sentences(preprocessings(settings), median)))
 
 
 def check_before_training(settings: Settings, collection: ImageDataset, mixture: Mixture) -> None:
