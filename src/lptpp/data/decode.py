@@ -109,7 +109,12 @@ def image_size(reference: ImageReference) -> tuple[int, int] | None:
         return reference.shape[1], reference.shape[0]
     try:
         with open_image(reference.read_bytes()) as image:
-            turned = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+            turned = image.format != "TIFF" and image.getexif().get(0x0112) in (
+                5,
+                6,
+                7,
+                8,
+            )  # Pillow turns a TIFF itself
             return image.size[::-1] if turned else image.size
     except Exception:  # the reason is found when the image is decoded
         return None
