@@ -11,7 +11,6 @@ from lptpp.backbones.base import Preprocessing
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding, image_size, pixels, try_decode
 from lptpp.data.transforms import resize_and_crop
-from lptpp.utils.text import listed
 
 Size = tuple[int, int]  # width, height
 SAMPLED = 64  # images whose sizes are read if there are more
@@ -43,20 +42,29 @@ def sentences(preprocessings: Mapping[str, Preprocessing], median: Size) -> list
     inputs: dict[str, list[str]] = {}
     for name, one in preprocessings.items():
         inputs.setdefault(_input(one, median), []).append(name)
-    experts = [f"{listed(names)} {'see' if len(names) > 1 else 'sees'} {text}." for text, names in inputs.items()]
-    return [f"Median image: {median[0]:,} × {median[1]:,} pixels.", *(f"Expert {text}" for text in experts)]
+    seen = [f"{'Experts' if len(names) > 1 else 'Expert'} {' and '.join(names)}" for names in inputs.values()]
+    verbs = ["see" if len(names) > 1 else "sees" for names in inputs.values()]
+    return [
+        f"Images: {median[0]:,} × {median[1]:,} pixels (median).",
+        *(f"{names} {verb} {text}." for names, verb, text in zip(seen, verbs, inputs, strict=True)),
+    ]
 
 
 def _input(preprocessing: Preprocessing, median: Size) -> str:
-    (height, width), (wide, high) = preprocessing.size, median
+    height, width = preprocessing.size
+    how = [_geometry(preprocessing, median), "enlarged" if min(median) < min(width, height) else ""]
+    shown = ", ".join(filter(None, how)) or "resized"
+    return f"{width} × {height} pixels: {shown} (data.resize={preprocessing.resize})"
+
+
+def _geometry(preprocessing: Preprocessing, median: Size) -> str:
+    """Return what happens to the shape of the median image, empty if nothing does."""
     cut = 1 - cropped_share(preprocessing, median)
-    how = {
-        "crop": f"cropped to the center, without {cut:.0%} of the median image" if cut >= 0.005 else "resized",
-        "squash": "squashed" if width * high != height * wide else "resized",
-        "pad": "padded with the mean color" if width * high != height * wide else "resized",
-    }[preprocessing.resize]
-    enlarged = ", and enlarged" if min(wide, high) < min(width, height) else ""
-    return f"{width} × {height} pixels, {how}{enlarged} (data.resize={preprocessing.resize})"
+    if preprocessing.resize == "crop":
+        return f"cropped to the center, which leaves out {cut:.0%}" if cut >= 0.005 else ""
+    (height, width), (wide, high) = preprocessing.size, median
+    done = {"squash": "squashed", "pad": "padded with the mean color"}[preprocessing.resize]
+    return done if width * high != height * wide else ""
 
 
 def cropped_share(preprocessing: Preprocessing, size: Size) -> float:
