@@ -136,7 +136,7 @@ def test_the_tuned_state_holds_no_tower() -> None:
     assert not any("tower" in name for name in state)
     whole = {name for name in mixture.state_dict() if ".encoder.tower." not in name}
     assert set(state) == whole
-    assert {name.split(".")[0] for name in state} == {"experts", "scorer"}
+    assert {name.split(".")[0] for name in state} == {"experts", "scorer", "controls"}
     assert set(make_mixture("small").tuned_state()) == {
         "experts.small.encoder.shared.tokens",
         "experts.small.heads.0.weight",
