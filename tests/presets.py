@@ -1,13 +1,16 @@
-"""The presets made quick, for tests that run the commands of the documentation as a reader would."""
+"""The presets made quick and the command line in this process, for tests that run commands as a reader would."""
 
+import logging
 import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 from omegaconf import OmegaConf
 
+from lptpp import cli
 from lptpp.config.resolve import FOLDER, SPACES
 
 SHIPPED = FOLDER
@@ -24,6 +27,18 @@ def quick_presets(folder: Path, changes: Mapping[str, Any]) -> Path:
 
 def change(preset: Path, changes: Mapping[str, Any]) -> None:
     OmegaConf.save(OmegaConf.merge(OmegaConf.load(preset), changes), preset)
+
+
+def run_lptpp(*arguments: object) -> int:
+    """Run the command line in this process and return its exit status."""
+    handlers = list(logging.getLogger("lptpp").handlers)
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["lptpp", *map(str, arguments)])
+            cli.main()
+    finally:
+        logging.getLogger("lptpp").handlers[:] = handlers
+    return ended.value.code
 
 
 def lptpp_with(folder: Path) -> list[str]:

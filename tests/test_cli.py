@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lptpp import cli
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import resolve
 from tests import golden
+from tests.presets import run_lptpp
 
 COMMANDS = [
     "fit", "presets", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
@@ -28,20 +29,16 @@ COMMANDS = [
 
 
 @pytest.fixture
-def lptpp(monkeypatch, capsys) -> Iterator:
+def lptpp(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
     """Run a command line in this process: its exit status, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "120")
-    handlers = list(logging.getLogger("lptpp").handlers)
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lptpp", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        status = run_lptpp(*arguments)
         captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return status, captured.out, captured.err
 
-    yield run
-    logging.getLogger("lptpp").handlers[:] = handlers
+    return run
 
 
 @pytest.fixture
