@@ -2,8 +2,9 @@
 
 import logging
 import shutil
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,25 @@ from lptpp import cli
 from lptpp.config.resolve import FOLDER, SPACES
 
 SHIPPED = FOLDER
+END = "\N{END OF TRANSMISSION}"
+RUN_ALL = f"""
+import os, shlex, sys
+from pathlib import Path
+from lptpp.cli import main
+from lptpp.config import resolve
+resolve.FOLDER = Path(sys.argv[1])
+for line in sys.argv[2:]:
+    words = shlex.split(line)
+    first = words.index("lptpp")
+    os.environ.update(word.split("=") for word in words[:first])
+    sys.argv = words[first:]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    print(end={END!r})
+"""
 
 
 def quick_presets(folder: Path, changes: Mapping[str, Any]) -> Path:
@@ -41,13 +61,12 @@ def run_lptpp(*arguments: object) -> int:
     return ended.value.code
 
 
-def lptpp_with(folder: Path) -> list[str]:
-    """Return the program of a command line that takes its presets from a folder."""
-    lines = [
-        "from pathlib import Path",
-        "from lptpp.config import resolve",
-        f"resolve.FOLDER = Path({str(folder)!r})",
-        "from lptpp.cli import main",
-        "main()",
-    ]
-    return [sys.executable, "-c", "; ".join(lines)]
+def run_in_a_process(lines: Sequence[str], cwd: Path, presets: Path = SHIPPED) -> tuple[list[str], str]:
+    """Run command lines in order in one new process, which imports PyTorch once; return their outputs and its errors.
+
+    What a command prints as it is imported, such as a warning, is seen here only. All of them must succeed.
+    """
+    command = [sys.executable, "-c", RUN_ALL, str(presets), *lines]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(END)[:-1], done.stderr

@@ -1,9 +1,6 @@
 """The commands and the code of docs/export.md run, in order, in a folder like that of a reader."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import lptpp
 from lptpp.training.fit import fit
 from tests.docs.pages import ROOT, blocks, commands
 from tests.export.made import make_images
+from tests.presets import run_in_a_process
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
@@ -32,12 +30,11 @@ def reader(settings_of, tmp_path_factory) -> Path:
 def exported(reader) -> Path:
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert len(lines) == 4
-    for line in lines:
-        command = [Path(sys.executable).parent / "lptpp", *shlex.split(line)[1:]]
-        done = subprocess.run(command, cwd=reader, capture_output=True, text=True, timeout=300)
-        assert (done.returncode, done.stderr) == (0, ""), line  # no warning either
+    outputs, errors = run_in_a_process(lines, reader)
+    assert errors == ""  # no warning either
+    for line, output in zip(lines, outputs, strict=True):
         if "--output" in line:
-            assert f"Written to {line.split('--output ')[1].split()[0]}\n" in done.stdout
+            assert f"Written to {line.split('--output ')[1].split()[0]}\n" in output
     return reader
 
 
