@@ -12,15 +12,18 @@ from lptpp.training.fit import fit
 from tests.docs.pages import ROOT, blocks, commands
 from tests.export.made import make_images
 from tests.presets import run_in_a_process
+from tests.towers import VISION, write_card
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def reader(settings_of, tmp_path_factory) -> Path:
-    """A run of one expert, which is faster to export, and an image."""
+    """A run of one expert with one block, which is faster to export, and an image."""
     folder = tmp_path_factory.mktemp("reader")
-    quick = ["method=lpt", "phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
+    card = write_card(folder, VISION | {"architecture": VISION["architecture"] | {"depth": 1}})
+    quick = [f"experts.visual.backbone.weights={card}", "experts.visual.group_blocks=1", "method=lpt"]
+    quick += ["phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
     fit(settings_of(folder / "runs" / "emoji", *quick))
     Image.fromarray(make_images(1)[0]).save(folder / "cat.png")
     return folder
