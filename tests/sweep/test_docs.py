@@ -10,7 +10,7 @@ from lptpp.config import load_settings, resolve
 from lptpp.config.resolve import SPACES
 from lptpp.sweep.plan import make_plan
 from tests.docs.pages import ROOT, blocks, commands
-from tests.presets import SHIPPED, quick_presets, run_lptpp
+from tests.presets import SHIPPED, change, quick_presets, run_lptpp
 
 PAGE = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
 SHIPPED_SPACES = sorted((SHIPPED / SPACES).glob("*.yaml"))
@@ -19,7 +19,8 @@ SHIPPED_SPACES = sorted((SHIPPED / SPACES).glob("*.yaml"))
 @pytest.fixture
 def reader(config, pictures, tmp_path, monkeypatch) -> Path:
     quick_presets(tmp_path / "presets", {})
-    shutil.copy(config, tmp_path / "presets" / "folder.yaml")
+    preset = Path(shutil.copy(config, tmp_path / "presets" / "folder.yaml"))
+    change(preset, {"evaluation": {"baselines": []}})
     shutil.copytree(pictures, tmp_path / "my_images")
     monkeypatch.setattr(resolve, "FOLDER", tmp_path / "presets")
     return tmp_path
@@ -30,7 +31,7 @@ def test_the_commands_run_and_leave_what_the_page_says(reader, monkeypatch, caps
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert [line.split()[1] for line in lines] == ["sweep", "fit"]
     for line in lines:
-        quick = line.replace("--trials 20", "--trials 2").replace("data.validation=0.2", "data.validation=0.4")
+        quick = line.replace("--trials 20", "--trials 2").replace("data.validation=0.2", "data.validation=0.4 method=lpt")
         assert run_lptpp(*shlex.split(quick)[1:]) == 0, capsys.readouterr().err
     assert [str(one.message) for one in recwarn if issubclass(one.category, UserWarning)] == []
     for name in ("best.yaml", "trials.csv", "trial-001", "study.jsonl", "sweep.json"):
