@@ -21,6 +21,8 @@ def reader(config, pictures, tmp_path, monkeypatch) -> Path:
     quick_presets(tmp_path / "presets", {})
     preset = Path(shutil.copy(config, tmp_path / "presets" / "folder.yaml"))
     change(preset, {"evaluation": {"baselines": []}})
+    epochs = {"low": 1, "high": 2}
+    change(tmp_path / "presets" / SPACES / "lptpp.yaml", {"phase1.epochs": epochs, "phase2.epochs": epochs})
     shutil.copytree(pictures, tmp_path / "my_images")
     monkeypatch.setattr(resolve, "FOLDER", tmp_path / "presets")
     return tmp_path
@@ -31,7 +33,7 @@ def test_the_commands_run_and_leave_what_the_page_says(reader, monkeypatch, caps
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert [line.split()[1] for line in lines] == ["sweep", "fit"]
     for line in lines:
-        quick = line.replace("--trials 20", "--trials 2").replace("data.validation=0.2", "data.validation=0.4 method=lpt")
+        quick = line.replace("--trials 20", "--trials 2").replace("data.validation=0.2", "data.validation=0.4")
         assert run_lptpp(*shlex.split(quick)[1:]) == 0, capsys.readouterr().err
     assert [str(one.message) for one in recwarn if issubclass(one.category, UserWarning)] == []
     for name in ("best.yaml", "trials.csv", "trial-001", "study.jsonl", "sweep.json"):
