@@ -64,7 +64,7 @@ SOURCE_NAMES = [
     "cifar10_lt",
     "cifar100_lt",
 ]
-READS = ("features", "logits", "both")  # inputs of the scorer
+READS = ("features", "confidences", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 VIEW_NAMES = ("one", "flip", "five_crops")
 RESERVED = frozenset(  # attributes of torch.nn.ModuleDict: no module in it, such as an expert, may have these names

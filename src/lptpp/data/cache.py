@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 from lptpp.data.dataset import Split
@@ -28,6 +29,10 @@ class ImageCache:
 
     def __len__(self) -> int:
         return len(self.split)
+
+    def subset(self, indices: np.ndarray) -> "ImageCache":
+        """Return the images at `indices` (int), decoded in the same way; none is kept in memory."""
+        return ImageCache(self.split.subset(indices), 0, self.decoding)
 
     def load(self, i: int) -> torch.Tensor:
         """Return image `i` as uint8 (3, H, W), not to be modified.
