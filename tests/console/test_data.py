@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from rich.console import Console
 
 from lptpp.config import Settings
@@ -39,6 +40,24 @@ def test_a_data_set_without_problems(show: Callable[..., tuple[bool, str]], pict
     golden.check("data_command", readable(text, pictures, tmp_path))
     files = "distribution.png, summary.json, classes.csv, images.csv, duplicates.csv, seen.png"
     assert text.endswith(f" {tmp_path}/report: {files}\n")
+
+
+def test_data_are_inspected_without_a_backbone(
+    show: Callable[..., tuple[bool, str]], caplog: pytest.LogCaptureFixture
+) -> None:
+    good, text = show("experts.visual.backbone.name=vit_unknown", "experts.visual.backbone.weights=null")
+    assert good and "Images: 40 × 40 pixels (median).\n" in text
+    assert "seen.png" not in text
+    (message,) = caplog.messages
+    assert message.startswith("What the model sees of the images is unknown: Unknown vision backbone vit_unknown")
+
+
+def test_what_the_model_sees_follows_the_settings(show: Callable[..., tuple[bool, str]], tmp_path: Path) -> None:
+    _, text = show("data.resize=pad", "experts.visual.backbone.image_size=128")
+    assert "Expert visual sees 128 × 128 pixels: enlarged (data.resize=pad)." in text
+    assert "Expert language sees 64 × 64 pixels" in text
+    with Image.open(tmp_path / "report" / "seen.png") as picture:
+        assert picture.height > 3 * 160  # the images, and two kinds of input
 
 
 def test_existing_files_are_reported_as_replaced(show: Callable[..., tuple[bool, str]], tmp_path: Path) -> None:

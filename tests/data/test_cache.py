@@ -7,6 +7,8 @@ from PIL import Image
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
+from lptpp.data.decode import Decoding
+from lptpp.data.sizes import Enough
 from lptpp.utils.errors import UserError
 
 
@@ -56,3 +58,12 @@ def test_nothing_is_cached_once_full() -> None:
     pictures = ImageCache(Split([small, large, small], np.zeros(3)), memory_bytes=100)
     pictures.fill()
     assert [pictures.load(i) is pictures.load(i) for i in range(3)] == [True, False, False]
+
+
+def test_a_subset_decodes_in_the_same_way_and_keeps_nothing(tmp_path: Path) -> None:
+    split = files(tmp_path, [1, 2, 3], size=100)
+    whole = ImageCache(split, 2**20, Decoding(Enough(shorter=10)))
+    part = whole.subset(np.array([2, 0]))
+    assert [int(part.load(i)[0, 0, 0]) for i in range(2)] == [3, 1]
+    assert part.load(0).shape == (3, 11, 10)
+    assert part.load(0) is not part.load(0)

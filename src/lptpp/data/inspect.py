@@ -1,18 +1,19 @@
 """Inspection of a data set before training: class counts, image sizes, unreadable and duplicate images."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from PIL import Image
 
+from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.check import Progress, check_progress, map_in_threads
 from lptpp.data.dataset import ImageDataset, ImageReference
 from lptpp.data.decode import LIMITED, Decoding, image_size, try_decode
-from lptpp.data.prepare import decoding, load_dataset
+from lptpp.data.prepare import decoding, known_preprocessings, load_dataset
 from lptpp.data.statistics import shots, summary
 
 SHOWN = 3  # smallest and largest images in the summary
@@ -40,6 +41,8 @@ class Inspection:
     shot_thresholds: Sequence[int]
     records: list[ImageRecord]
     groups: list[list[ImageRecord]]  # duplicates, see `find_duplicates`
+    inputs: Mapping[str, Preprocessing] = field(default_factory=dict)  # how each expert sees an image, if known
+    decoding: Decoding = LIMITED
 
     @property
     def unreadable(self) -> list[ImageRecord]:
@@ -71,10 +74,12 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
     """
     dataset = load_dataset(settings)
     records: list[ImageRecord] = []
+    inputs = known_preprocessings(settings) if open_images else {}
+    how = decoding(settings, inputs)
     if open_images:
         with check_progress(sum(len(split) for split in dataset.splits().values())) as advance:
-            records = inspect_images(dataset, decoding(settings), advance)
-    return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records))
+            records = inspect_images(dataset, how, advance)
+    return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records), inputs, how)
 
 
 def inspect_images(

@@ -1,6 +1,7 @@
 """The data set of a run: loaded by its settings and cleared of unreadable images."""
 
 import logging
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -45,13 +46,25 @@ def preprocessings(settings: Settings) -> dict[str, Preprocessing]:
 _preprocessing = cache(preprocessing_of)  # building a large model, even without weights, takes a second
 
 
-def decoding(settings: Settings) -> Decoding:
+def known_preprocessings(settings: Settings) -> dict[str, Preprocessing]:
+    """Return `preprocessings`; none, with a warning, if they are unknown: no backbone is needed to inspect images."""
+    try:
+        return preprocessings(settings)
+    except UserError as error:
+        log.warning("What the model sees of the images is unknown: %s", error)
+        return {}
+
+
+def decoding(settings: Settings, inputs: Mapping[str, Preprocessing] | None = None) -> Decoding:
     """Return how every command of a run decodes its images, so that all of them see the same pixels.
+
+    `inputs` is how they are resized, by default `preprocessings`; without any, images are decoded in full.
 
     Raises:
         UserError: the name of a backbone is unknown.
     """
-    needed = enough(preprocessings(settings).values(), settings.augmentation.smallest_crop)
+    inputs = preprocessings(settings) if inputs is None else inputs
+    needed = enough(inputs.values(), settings.augmentation.smallest_crop)
     return Decoding(needed, settings.data.largest_megapixels, settings.data.white_level)
 
 
