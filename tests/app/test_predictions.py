@@ -99,6 +99,12 @@ def test_an_unusable_image_is_rejected_with_the_reason(make, reason, model, tmp_
     assert rejected.name == "bad.png" and reason in rejected.reason
 
 
+def test_the_limit_can_be_raised(model, image):
+    given = ImageInput("1.png", image)
+    assert isinstance(ImagePredictor(model, decoding=model.decoding.up_to(0.001)).predict(given), RejectedImage)
+    assert isinstance(ImagePredictor(model, decoding=model.decoding.up_to(0.002)).predict(given), ImagePrediction)
+
+
 def test_a_truncated_image_is_rejected(model, image, tmp_path):
     (tmp_path / "half.png").write_bytes(image.read_bytes()[:2000])
     rejected = ImagePredictor(model).predict(ImageInput("half.png", tmp_path / "half.png"))

@@ -122,10 +122,11 @@ def test_crops_of_each_mode_equal_random_crops_of_the_resized_image(mode: str, s
     wanted = PLAIN.resizing(mode)
     image, side = smooth(*shape), max(shape)
     down, across = side - shape[0], side - shape[1]
+    top, left = round(down / 2), round(across / 2)
     square = {
         "crop": lambda: image,
         "squash": lambda: v2.functional.resize(image, [side, side], antialias=True),
-        "pad": lambda: v2.functional.pad(image, [across // 2, down // 2, across - across // 2, down - down // 2]),
+        "pad": lambda: v2.functional.pad(image, [left, top, across - left, down - top]),
     }[mode]()
     keys = [3, 4, 5, 6]
     found = Augmentation(wanted, 0.4, True, 0.0)([image] * 4, keys)

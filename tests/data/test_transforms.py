@@ -75,7 +75,7 @@ def test_pad_shows_the_whole_image_on_the_mean_color(size: tuple[int, int]) -> N
     result = evaluation_transform(gray)(stripes(*size)) * torch.tensor(gray.std)[:, None, None]
     result += torch.tensor(gray.mean)[:, None, None]  # denormalized
     high, wide = (round(side * 32 / max(size)) for side in size)
-    top, left = (32 - high) // 2, (32 - wide) // 2
+    top, left = round((32 - high) / 2), round((32 - wide) / 2)
     by_hand = torch.tensor([128, 64, 191.0])[:, None, None].repeat(1, 32, 32) / 255
     resized = v2.functional.resize(stripes(*size), [high, wide], InterpolationMode.BILINEAR, antialias=True)
     by_hand[:, top : top + high, left : left + wide] = resized / 255

@@ -62,7 +62,7 @@ def prepared(arrays: list[np.ndarray], inputs: Mapping[str, Mapping]) -> dict[st
     code = (Path(__file__).parents[2] / "docs" / "export.md").read_text(encoding="utf-8").split("```python\n")[1]
     names: dict = {}
     start, end = code.index("def prepare"), code.index("session =")
-    exec("import numpy as np\nfrom PIL import Image\n" + code[start:end], names)
+    exec("import numpy as np\nfrom PIL import Image, ImageOps\n" + code[start:end], names)
     images = [Image.fromarray(array) for array in arrays]
     names["Image"] = type("Files", (), {"open": staticmethod(lambda image: image), "Resampling": Image.Resampling})
     return {name: np.concatenate([names["prepare"](image, how) for image in images]) for name, how in inputs.items()}

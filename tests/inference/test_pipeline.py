@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+import lptpp
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.decode import Decoding
@@ -116,3 +117,13 @@ def test_no_more_than_two_chunks_are_read_ahead():
         assert begun == list(range(number + 2))
     reading.close()
     assert list(read_ahead(iter(()), abs)) == []
+
+
+def test_a_large_photo_is_predicted_as_it_is_evaluated(trained, tmp_path):
+    model = lptpp.load(trained.folder)
+    drawn = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    Image.fromarray(drawn).resize((1200, 900), Image.Resampling.BICUBIC).save(tmp_path / "a.jpg")
+    cache = ImageCache(Split([tmp_path / "a.jpg"], np.zeros(1)), 0, model.decoding)
+    assert cache.load(0).shape == (3, 91, 121)  # 64 pixels, smallest crop 0.5
+    evaluated, _ = next(model.pipeline().predictions(cache, "Test"))
+    assert torch.equal(evaluated.probabilities, model.predict_batch([tmp_path / "a.jpg"]).probabilities)

@@ -48,6 +48,17 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"out.csv", "out.csv.json"}
 
 
+def test_the_limit_on_megapixels_is_that_of_the_run_or_of_the_option(predict, tmp_path):
+    Image.new("1", (7200, 7100)).save(tmp_path / "51.png")
+    assert predict("run.csv", tmp_path / "51.png").unreadable == 1
+    assert predict("more.csv", tmp_path / "51.png", largest_megapixels=60).unreadable == 0
+    assert predict("less.csv", tmp_path / "51.png", largest_megapixels=40).unreadable == 1
+    with pytest.raises(UserError, match=r"already|other"):  # the limit decides the output
+        predict("less.csv", tmp_path / "51.png", largest_megapixels=60)
+    with pytest.raises(UserError, match="largest_megapixels=0: expected a number above 0"):
+        predict("none.csv", tmp_path / "51.png", largest_megapixels=0)
+
+
 def test_missing_files_folders_and_duplicates_in_a_list_have_a_row_each_in_its_order(predict, pictures, tmp_path):
     images = [pictures / "test/dog/1.png", tmp_path / "gone.png", pictures, pictures / "test/dog/1.png"]
     (tmp_path / "list.txt").write_text("\n".join(map(str, images)) + "\n\n", encoding="utf-8-sig")

@@ -101,7 +101,7 @@ def padded(image: torch.Tensor, size: tuple[int, int], color: tuple[int, int, in
     """Return an image (3, H, W) in the middle of a ground (3, height, width) of one RGB color."""
     (high, wide), (height, width) = image.shape[-2:], size
     ground = torch.tensor(color, dtype=image.dtype)[:, None, None].repeat(1, height, width)
-    top, left = (height - high) // 2, (width - wide) // 2
+    top, left = round((height - high) / 2), round((width - wide) / 2)  # as Pillow's ImageOps.pad
     ground[:, top : top + high, left : left + wide] = image
     return ground
 
