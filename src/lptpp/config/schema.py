@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lptpp.config.choices import (
+    CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
     NOT_NEGATIVE,
@@ -243,8 +244,9 @@ class EvaluationSettings:
     )
     controls: list[str] = setting(
         [],
-        "control rows: mixing (mixtures without a scorer, and the oracle)",
-        choices=("mixing",),
+        "rows that replace the group prompts of each image: random groups, none, the mean of all; own: the phase-2 row,"
+        " always there; mixing: mixtures without a scorer",
+        choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     views: str = setting(
