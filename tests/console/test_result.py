@@ -73,7 +73,7 @@ def test_unused_groups_and_the_gain_of_own_groups_are_printed(tmp_path: Path) ->
     gain = {"overall": {"points": 2.0, "interval": [0.5, 3.5]}, "few": None}
     text = shown(tmp_path / "run", [9, 3], groups={"visual": use, "language": use | {"gain_over": {"none": gain}}})
     assert text.count("uses 6 of its 20 prompt groups") == 2
-    assert f"{CREDIT} Own groups of language against no groups: +2.0 points" in text
+    assert f"{CREDIT} language: +2.0 points over no groups" in text
     assert CREDIT not in shown(tmp_path / "other", [9, 3], groups={"visual": use | {"used_groups": 10}})
 
 

@@ -9,7 +9,7 @@ ROWS = {
     "my-expert_2.phase2": (ResultRow("phase2", "my-expert_2"), "my-expert_2, phase 2"),
     "visual.phase2_random": (ResultRow("phase2_random", "visual"), "visual, random groups"),
     "visual.phase2_none": (ResultRow("phase2_none", "visual"), "visual, no groups"),
-    "my-expert_2.phase2_mean": (ResultRow("phase2_mean", "my-expert_2"), "my-expert_2, mean of all groups"),
+    "my-expert_2.phase2_mean": (ResultRow("phase2_mean", "my-expert_2"), "my-expert_2, mean of groups"),
     "language.zero_shot": (ResultRow("zero_shot", "language"), "zero-shot, language"),
     "visual.class_means": (ResultRow("class_means", "visual"), "class means, visual"),
     "visual.linear_probe": (ResultRow("linear_probe", "visual"), "linear probe, visual"),

@@ -27,7 +27,7 @@ MIXING = {  # control rows of the scorer
     "oracle": "oracle: the expert that is right",
 }
 COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
-CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of all groups"}
+CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
 KEY = re.compile(
     rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **OF_EXPERT})}))"

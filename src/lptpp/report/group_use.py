@@ -40,15 +40,19 @@ def unused(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 def credits(groups: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what own groups gain over each control row of each expert; empty without control rows."""
     found = [
-        f"Own groups of {name} against {CONTROLS[f'phase2_{control}']}: {_gain(gain['overall'])} overall"
-        + (f", {_gain(gain['few'])} on few-shot classes." if gain["few"] else ".")
+        f"{name}: {'; '.join(_gain(control, **gain) for control, gain in use['gain_over'].items())}."
         for name, use in groups.items()
-        for control, gain in use["gain_over"].items()
+        if use["gain_over"]
     ]
     return " ".join([CREDIT, *found]) if found else ""
 
 
-def _gain(gain: Mapping[str, Any]) -> str:
+def _gain(control: str, overall: Mapping[str, Any], few: Mapping[str, Any] | None) -> str:
+    text = f"{signed(overall['points'])} points over {CONTROLS[f'phase2_{control}']} ({_interval(overall)})"
+    return text if few is None else f"{text}, few-shot {signed(few['points'])} ({_interval(few)})"
+
+
+def _interval(gain: Mapping[str, Any]) -> str:
     low, high = gain["interval"]
-    verdict = "" if low > 0 or high < 0 else ", no significant difference"
-    return f"{signed(gain['points'])} points (95 % interval {signed(low)} to {signed(high)}{verdict})"
+    verdict = "" if low > 0 or high < 0 else ", not significant"
+    return f"95 % interval {signed(low)} to {signed(high)}{verdict}"
