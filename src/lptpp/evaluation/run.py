@@ -112,7 +112,7 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
 
 def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
     """Return the control rows of the settings; warn if no expert has group prompts to replace."""
-    asked = settings.evaluation.controls
+    asked = [name for name in settings.evaluation.controls if name != "mixing"]
     if asked and all(expert.encoder.groups is None for expert in mixture.experts.values()):
         log.warning("evaluation.controls=%s adds no rows: no expert has group prompts.", ", ".join(asked))
     return control_rows(mixture, asked)
