@@ -29,6 +29,7 @@ def build_expert(settings: ExpertSettings, classes: int) -> Expert:
     """Return one expert with its backbone loaded."""
     source = settings.backbone
     backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
+    backbone.preprocessing = backbone.preprocessing.resized_by(source.resize, source.crop_share)
     encoder = AdaptedEncoder(
         backbone.tower,
         shared_prompts=settings.shared_prompts,
