@@ -59,8 +59,15 @@ def test_it_opens_with_its_command_hardware_time_and_score(path: Path):
     assert len(presets()[path.stem]) < 120
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path, method",
+    [
+        (path, method)
+        for path in SHIPPED
+        for method in (METHODS if "experts" in OmegaConf.load(path) else [load_settings(path).method])
+    ],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_it_parses_with_every_method_and_survives_a_round_trip(path: Path, method: str, tmp_path: Path):
     settings = load_settings(path, [f"method={method}"])
     saved = tmp_path / "saved.yaml"

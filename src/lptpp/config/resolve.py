@@ -76,7 +76,8 @@ def preset_header(name: str) -> str:
         UserError: there is no such preset.
     """
     path = _shipped(name)
-    parent = OmegaConf.load(path).get("extends")
+    content: Any = OmegaConf.load(path)
+    parent = content.get("extends")
     text = "\n".join(line[2:] for line in header(path))
     return text if parent is None else f"{text}\n\nExtends {Path(parent).stem}:\n\n{preset_header(parent)}"
 
