@@ -77,7 +77,7 @@ SETTINGS = {
         phase1.dual.sampler=effective_number phase1.dual.loss.name=focal phase1.dual.weight=0.5
         phase2.main.sampler=effective_number phase2.main.loss.name=ldam
         phase2.dual.sampler=square_root phase2.dual.loss.name=class_balanced
-        phase3.sampler=square_root phase3.reads=logits
+        phase3.sampler=square_root phase3.reads=confidences
         evaluation.views=flip evaluation.prior=training evaluation.temperature=2
     """,
     "lpt": f"""

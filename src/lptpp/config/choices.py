@@ -63,7 +63,7 @@ SOURCE_NAMES = [
     "cifar10_lt",
     "cifar100_lt",
 ]
-READS = ("features", "logits", "both")  # inputs of the scorer
+READS = ("features", "confidences", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 RESIZE_NAMES = ("shorter_side", "squash")
 VIEW_NAMES = ("one", "flip", "five_crops")

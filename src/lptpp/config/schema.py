@@ -140,6 +140,9 @@ class ExpertSettings:
     num_groups: int = setting(20, "number of groups m", within=POSITIVE)
     top_k: int = setting(2, "groups that each image uses", within=POSITIVE)
     group_blocks: int = setting(6, "number K of last blocks with group prompts", within=POSITIVE)
+    keys: str = setting(
+        "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
+    )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
     templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001))
@@ -213,13 +216,23 @@ class ScorerSettings:
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=NOT_NEGATIVE)
     sampler: str = setting("class_balanced", "how outputs are drawn", choices=SAMPLER_NAMES)
-    hidden: int = setting(256, "width of the hidden layer", within=POSITIVE)
+    hidden: int = setting(64, "width of the hidden layer", within=POSITIVE)
     views: int = setting(
         4, "augmented views of each training image; 0: the image as in evaluation", within=NOT_NEGATIVE
     )
     held_back: float = setting(
         0.0,
         "fraction of each training class that only the scorer is trained on, never its last image",
+        within=SPLIT_SHARE,
+    )
+    folds: int = setting(
+        0,
+        "train the scorer on cross-fitted outputs: those of experts trained on all folds but the image's own; 0: off",
+        within=NOT_NEGATIVE,
+    )
+    check: float = setting(
+        0.0,
+        "fraction of the scorer's images of each class that select the epoch; 0: keep the last epoch",
         within=SPLIT_SHARE,
     )
     reads: str = setting("features", "inputs of the scorer", choices=READS)
@@ -246,6 +259,11 @@ class EvaluationSettings:
         ["zero_shot", "linear_probe"],
         "extra rows of the table",
         choices=("zero_shot", "class_means", "linear_probe"),
+    )
+    controls: list[str] = setting(
+        [],
+        "control rows: mixing (mixtures without a scorer, and the oracle)",
+        choices=("mixing",),
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     views: str = setting(

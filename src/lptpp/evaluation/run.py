@@ -70,7 +70,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     folder, split = Path(settings.run), settings.evaluation.split
     images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, images[split], runner)
+    evaluation = evaluate(mixture, images[split], runner, settings.evaluation.controls)
     baselines = baseline_rankings(
         mixture,
         images,

@@ -19,7 +19,14 @@ MISSING = "–"
 
 BASELINES = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
-COMBINED = {"average": "plain average", "mixture": "LPT++"}
+MIXING = {  # control rows of the scorer
+    "average_probabilities": "average of probabilities",
+    "average_logits": "average of logits",
+    "constant_weight": "one weight per expert",
+    "class_weights": "one weight per expert and class",
+    "oracle": "oracle: the expert that is right",
+}
+COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 KEY = re.compile(
     rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **PHASES})}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",

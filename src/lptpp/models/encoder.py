@@ -53,10 +53,13 @@ class AdaptedEncoder(nn.Module):
         )
         self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
 
+    def query(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""
+        return self._pool(self._blocks(self._embed(images), 0, len(self.tower.blocks)))
+
     def query_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of the phase-1 model for images (B, 3, H, W)."""
-        depth = len(self.tower.blocks)
-        return self.tower.head(self._pool(self._blocks(self._embed(images), 0, depth)))
+        return self.tower.head(self.query(images))
 
     def forward(self, images: torch.Tensor) -> Encoding:
         """Return both features of images (B, 3, H, W); the blocks before the group prompts run once for both."""

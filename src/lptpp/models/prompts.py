@@ -25,7 +25,9 @@ class GroupPrompts(nn.Module):
     def __init__(self, num_groups: int, top_k: int, blocks: int, length: int, width: int) -> None:
         super().__init__()
         self.top_k = top_k
-        self.keys = nn.Parameter(torch.randn(num_groups, width))  # (m, D); only their directions matter
+        self.keys = nn.Parameter(
+            torch.randn(num_groups, width) * START_DEVIATION
+        )  # (m, D); only their directions matter
         self.tokens = nn.Parameter(torch.randn(num_groups, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
     def forward(self, query: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
