@@ -72,6 +72,8 @@ def test_presets_are_listed_and_copied(lptpp, tmp_path):
     status, out, _ = lptpp("presets")
     assert status == 0
     assert {"emoji", "folder", "lptpp"} <= {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert lptpp("presets", "lpt_places")[:2] == (0, f"{resolve.preset_header('lpt_places')}\n")
+    assert "did you mean lpt_places" in lptpp("presets", "lpt_place")[2]
     assert lptpp("init", "folder", tmp_path / "mine.yaml")[:2] == (0, f"Wrote {tmp_path / 'mine.yaml'}.\n")
     status, _, err = lptpp("init", "folder", tmp_path / "mine.yaml")
     assert status == 2

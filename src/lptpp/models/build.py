@@ -35,7 +35,9 @@ def fresh_expert(expert: Expert, settings: ExpertSettings, seed: int, name: str)
 def build_expert(settings: ExpertSettings, classes: int) -> Expert:
     """Return one expert with its backbone loaded."""
     source = settings.backbone
-    return adapted(load_backbone(source.kind, source.name, source.weights, source.image_size), settings, classes)
+    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
+    backbone.preprocessing = backbone.preprocessing.resized_by(source.resize, source.crop_share)
+    return adapted(backbone, settings, classes)
 
 
 def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Expert:
