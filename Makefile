@@ -6,7 +6,7 @@ DEMO := .venv/demo-installed
 DEV := .venv/dev-installed
 FLOORS := .venv-floors
 INSTALL := -m pip install --quiet $(if $(LOCK),--constraint $(LOCK))
-FLOOR_EXTRAS := demo,parquet,datasets,webdataset,hub,sweep,tensorboard,onnx
+FLOOR_EXTRAS := demo,parquet,datasets,webdataset,heif,hub,sweep,tensorboard,onnx
 FLOOR_TESTS := tests/models tests/backbones tests/config tests/data tests/training/test_loop.py tests/test_losses.py \
 	tests/test_samplers.py
 SHORT := phase1.epochs=1 phase2.epochs=1 phase3.epochs=1 augmentation.cached_views=1 evaluation.baselines=[]

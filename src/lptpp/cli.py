@@ -231,6 +231,9 @@ def predict(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per forward pass.  [default: as in the settings of the run]")
     ] = None,
+    largest_megapixels: Annotated[
+        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace predictions of other images.")] = False,
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
@@ -262,6 +265,7 @@ def predict(
         column=column,
         embeddings=embeddings,
         batch_size=batch_size,
+        largest_megapixels=largest_megapixels,
         overwrite=overwrite,
     )
     summary = predict_paths(run, paths, output, options)
@@ -279,6 +283,9 @@ def page(
         bool | None,
         typer.Option(help="Show similar training images.  [default: up to 20,000 training images]"),
     ] = None,
+    largest_megapixels: Annotated[
+        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+    ] = None,
 ) -> None:
     """Open a local web page: drop images and see the prediction of each expert and the scorer weights.
 
@@ -293,7 +300,7 @@ def page(
     """
     from lptpp.app.serve import serve
 
-    serve(run, port, similar, console.print, open_browser)
+    serve(run, port, similar, console.print, open_browser, largest_megapixels)
 
 
 @app.command()

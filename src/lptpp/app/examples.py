@@ -35,7 +35,7 @@ def _readable(model: Model, collection: ImageDataset, indices: np.ndarray) -> li
     """Return the first readable images among these indices of the evaluated split."""
     split, found = collection.splits()[model.settings.evaluation.split], []
     for index in indices:
-        image = try_decode(split.images[index], model.settings.data.largest_megapixels)
+        image = try_decode(split.images[index], model.decoding)
         if not isinstance(image, str):
             image.thumbnail((LONGEST, LONGEST))
             label = collection.class_names[split.labels[index]]

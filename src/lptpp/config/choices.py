@@ -50,6 +50,7 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
     "focal": {"focus": NOT_NEGATIVE},
     "class_balanced": {"beta": Range(0, 1, below=True)},
 }
+RESIZE_MODES = ("crop", "squash", "pad")
 SAMPLER_NAMES = ["instance_balanced", "class_balanced", "class_aware", "square_root", "effective_number"]
 SOURCE_NAMES = [
     "emoji",
@@ -65,7 +66,6 @@ SOURCE_NAMES = [
 ]
 READS = ("features", "confidences", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
-RESIZE_NAMES = ("shorter_side", "squash")
 VIEW_NAMES = ("one", "flip", "five_crops")
 CONTROL_NAMES = ("own", "random", "none", "mean", "mixing")  # group prompts of control rows
 RESERVED = frozenset(  # attributes of torch.nn.ModuleDict: no module in it, such as an expert, may have these names

@@ -13,7 +13,7 @@ from lptpp.config.choices import (
     MIX_NAMES,
     NOT_NEGATIVE,
     READS,
-    RESIZE_NAMES,
+    RESIZE_MODES,
     SAMPLER_NAMES,
     SHARE,
     SOURCE_NAMES,
@@ -86,7 +86,21 @@ class DataSettings:
         "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
         choices=("stop", "skip"),
     )
-    largest_megapixels: float = setting(25.0, "an image with more megapixels counts as unreadable", within=Range(0.001))
+    resize: str | None = setting(
+        None,
+        "how an image becomes a square: crop (cut off the ends of the longer side), squash, or pad with the mean color;"
+        " null: as the backbone was trained",
+        choices=RESIZE_MODES,
+    )
+    largest_megapixels: float = setting(
+        50.0, "an image of which more megapixels have to be decoded counts as unreadable", within=Range(0.001)
+    )
+    white_level: float | None = setting(
+        None,
+        "value of white in images of more than 8 bits, such as 4095; null: as the file states, else guessed, with a"
+        " warning",
+        within=Range(0.001),
+    )
     memory_gb: float = setting(2.0, "memory for caching decoded images, in gigabytes", within=NOT_NEGATIVE)
 
 
@@ -118,9 +132,8 @@ class BackboneSettings:
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
     resize: str | None = setting(
         None,
-        "how evaluation resizes an image before the center crop: its shorter side, or both sides (squash, which does"
-        " not keep the aspect ratio); null: the backbone's own",
-        choices=RESIZE_NAMES,
+        "as data.resize, in evaluation alone and before the center crop of `crop_share`; null: the backbone's own",
+        choices=RESIZE_MODES,
     )
     crop_share: float | None = setting(
         None,

@@ -82,7 +82,7 @@ class SomeViews(ViewDataset):
     """The views of some images of another data set: those at `kept` (m,)."""
 
     def __init__(self, views: ViewDataset, kept: np.ndarray) -> None:
-        super().__init__(ImageCache(views.images.split.subset(kept), 0), views.labels[kept], views.transforms)
+        super().__init__(views.images.subset(kept), views.labels[kept], views.transforms)
         self.views = views
         self.kept = kept
 

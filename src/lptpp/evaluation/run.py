@@ -10,7 +10,7 @@ import numpy as np
 from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, decoding, load_dataset
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
@@ -36,7 +36,7 @@ from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
-CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
+CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
@@ -107,7 +107,8 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
     needed = ["train", "validation", split] if fitted else [split]
     memory = gb_to_bytes(settings.data.memory_gb)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
-    return {name: ImageCache(part, memory) for name, part in found.items() if part is not None and len(part)}
+    how = decoding(settings)
+    return {name: ImageCache(part, memory, how) for name, part in found.items() if part is not None and len(part)}
 
 
 def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
@@ -125,7 +126,8 @@ def _adjusted(
 
     def fitted() -> float:
         assert collection.validation is not None, "lptpp.data.prepare.check_dataset requires it"
-        return fit_on_validation(mixture, ImageCache(collection.validation, 0), runner, Path(settings.run))
+        images = ImageCache(collection.validation, 0, decoding(settings))
+        return fit_on_validation(mixture, images, runner, Path(settings.run))
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
     return rows_of(settings.evaluation, whole, result_row(mixture))

@@ -1,5 +1,6 @@
 """A trained model, loaded from a run folder."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from lptpp.checkpoint.identity import check_backbones
 from lptpp.checkpoint.store import load_tuned
 from lptpp.config import Settings
 from lptpp.data.decode import unreadable_reason
+from lptpp.data.prepare import decoding
 from lptpp.inference.pipeline import BatchPrediction, ImageViews, Pipeline, chunks, read_ahead
 from lptpp.inference.runtime import Runner, make_accelerator
 from lptpp.models.build import build_mixture
@@ -43,6 +45,7 @@ class Model:
         self.counts = counts  # (C,)
         self.settings = settings
         self.runner = runner
+        self.decoding = decoding(settings)  # of image files: as in training
 
     @overload
     def predict(self, images: Image, top_k: int = ...) -> list[Prediction]: ...
@@ -65,7 +68,7 @@ class Model:
         pipeline, predictions = self.pipeline(), list[list[Prediction]]()
         batches = chunks(references, self.runner.batch_size)
         with progress_bar("Predicting", len(references)) as bar:
-            for batch, views in read_ahead(batches, partial(_read, pipeline)):
+            for batch, views in read_ahead(batches, partial(self._read, pipeline)):
                 predictions += self._best(pipeline.forward(views).probabilities, top_k)
                 bar.advance(len(batch))
         return predictions[0] if single else predictions
@@ -79,7 +82,7 @@ class Model:
             UserError: unknown `views`, or an image that cannot be read.
         """
         pipeline = self.pipeline(views)
-        return pipeline.forward([_read(pipeline, _reference(image)) for image in images])
+        return pipeline.forward([self._read(pipeline, _reference(image)) for image in images])
 
     def pipeline(self, views: str = "one", batch_size: int | None = None) -> Pipeline:
         """Return the path from images to outputs; `batch_size` views at once, by default as the settings say.
@@ -89,6 +92,12 @@ class Model:
         """
         runner = self.runner if batch_size is None else replace(self.runner, batch_size=batch_size)
         return Pipeline(self.mixture, runner, views)
+
+    def _read(self, pipeline: Pipeline, reference: Path | np.ndarray) -> ImageViews:
+        found = pipeline.read(reference, replace(self.decoding, largest_megapixels=math.inf))
+        if isinstance(found, str):
+            raise UserError(f"{reference if isinstance(reference, Path) else 'The array'} {found}: fix or remove it.")
+        return found
 
     def _best(self, probabilities: torch.Tensor, top_k: int) -> list[list[Prediction]]:
         best = probabilities.topk(min(top_k, len(self.class_names)), dim=-1)  # (B, k)
@@ -113,13 +122,6 @@ def load(run: str | Path, device: str = "auto") -> Model:
     runner = Runner(accelerator.device, accelerator.autocast, settings.evaluation.batch_size, settings.workers)
     counts = np.array(checkpoint.manifest["counts"], dtype=np.int64)
     return Model(mixture.requires_grad_(False), class_names, counts, settings, runner)
-
-
-def _read(pipeline: Pipeline, reference: Path | np.ndarray) -> ImageViews:
-    found = pipeline.read(reference)
-    if isinstance(found, str):
-        raise UserError(f"{reference if isinstance(reference, Path) else 'The array'} {found}: fix or remove it.")
-    return found
 
 
 def _reference(image: Image) -> Path | np.ndarray:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import pixels, try_decode
+from lptpp.data.decode import UNLIMITED, Decoding, pixels, try_decode
 from lptpp.data.loader import ViewBatch
 from lptpp.inference.runtime import Runner
 from lptpp.inference.views import VIEWS, ManyViews, view_transforms
@@ -62,11 +62,11 @@ class Pipeline:
         """Return the views of an RGB image."""
         return _views(pixels(image), self.transforms)
 
-    def read(self, reference: ImageReference, largest_megapixels: float = float("inf")) -> ImageViews | str:
+    def read(self, reference: ImageReference, decoding: Decoding = UNLIMITED) -> ImageViews | str:
         """Return the views of a file or an array, or the reason why there are none."""
         if isinstance(reference, Path) and _is_special(reference):
             return "is not a file: pass the files of a folder, not the folder"
-        image = try_decode(reference, largest_megapixels)
+        image = try_decode(reference, decoding)
         if isinstance(image, str):
             return image
         try:

@@ -20,7 +20,7 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
     experts = {}
     for name, expert in settings.experts.items():
         torch.manual_seed(key(settings.seed, "start", name))
-        experts[name] = build_expert(expert, classes)
+        experts[name] = build_expert(expert, classes, settings.data.resize)
     torch.manual_seed(key(settings.seed, "start", "scorer"))
     scorer = settings.phase3
     return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
@@ -32,11 +32,12 @@ def fresh_expert(expert: Expert, settings: ExpertSettings, seed: int, name: str)
     return adapted(expert.backbone, settings, len(expert.heads[0].weight))
 
 
-def build_expert(settings: ExpertSettings, classes: int) -> Expert:
-    """Return one expert with its backbone loaded."""
+def build_expert(settings: ExpertSettings, classes: int, resize: str | None = None) -> Expert:
+    """Return one expert with its backbone loaded; `resize` is `data.resize`."""
     source = settings.backbone
     backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
-    backbone.preprocessing = backbone.preprocessing.resized_by(source.resize, source.crop_share)
+    evaluated = backbone.preprocessing.evaluated_by(source.resize, source.crop_share)
+    backbone.preprocessing = evaluated.resizing(resize)
     return adapted(backbone, settings, classes)
 
 

@@ -79,7 +79,8 @@ def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
         return read_fitted(run, model.mixture.fingerprint()).temperature
 
     adjust = adjustment(settings, model.class_names, model.counts, fitted)
-    predictor = Predictor(model, adjust, options.top_k, options.threshold, options.batch_size)
+    decoding = options.decoding(model.decoding)
+    predictor = Predictor(model, adjust, options.top_k, options.threshold, options.batch_size, decoding)
     return predictor, predictor.pipeline.batch_size
 
 

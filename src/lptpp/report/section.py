@@ -74,6 +74,16 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A single picture, as a data URI, and how to read it."""
+
+    kind: ClassVar[str] = "picture"
+    title: str
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class Listing:
     """Preformatted text."""
 
@@ -87,7 +97,7 @@ class Section:
     """A section of the page; `note` says what is missing."""
 
     title: str
-    parts: Sequence[Plot | Table | Gallery | Listing] = ()
+    parts: Sequence[Plot | Table | Gallery | Picture | Listing] = ()
     intro: str = ""
     note: str = ""
 

@@ -14,7 +14,8 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, load_dataset, preprocessings
+from lptpp.data.seen import sampled_size, sentences
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
@@ -65,6 +66,7 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
+        _log_input(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
         with training.recorder.tracking as tracking:
             training.run()
@@ -76,6 +78,11 @@ def fit(settings: Settings) -> FitResult:
 def _log_start(collection: ImageDataset, folder: Path) -> None:
     splits = ", ".join(f"{len(split):,} {name}" for name, split in collection.splits().items())
     log.info("%d classes; images: %s. Run folder: %s", len(collection.class_names), splits, folder)
+
+
+def _log_input(settings: Settings, collection: ImageDataset) -> None:
+    if (median := sampled_size(collection.train.images)) is not None:
+        log.info("%s", " ".join(sentences(preprocessings(settings), median)))
 
 
 def before_scorer(checkpoint: Checkpoint | None) -> Checkpoint | None:
@@ -129,7 +136,7 @@ class Training:
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         self.folds = CrossFitting(settings, self.inputs, self.accelerator, lambda: self.recorder.stop_asked)
         if settings.evaluation.each_epoch:
-            self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
+            self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), self.runner)
 
     def run(self) -> None:
         """Train the stages that are not finished."""

@@ -13,6 +13,7 @@ from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.loader import EpochSamples, SomeViews, ViewDataset, batches
+from lptpp.data.prepare import decoding
 from lptpp.data.split import stratified_split
 from lptpp.data.transforms import BatchTransform
 from lptpp.inference.pipeline import Pipeline, features_of, frozen_features
@@ -41,10 +42,15 @@ class TrainingInputs:
         self.runner = runner
         self.memory = gb_to_bytes(settings.data.memory_gb)  # bytes
         self.cache, self.scorer_cache = (
-            ImageCache(split, self.memory)
+            ImageCache(split, self.memory, decoding(settings))
             for split in held_back(collection.train, settings.phase3.held_back, settings.seed)
         )
         self.maps: dict[str, torch.Tensor] = {}  # of each expert's cached views
+
+    def validation(self) -> ImageCache:
+        """Return the images of the validation split, which must exist."""
+        assert self.collection.validation is not None
+        return ImageCache(self.collection.validation, self.memory, decoding(self.settings))
 
     def training_data(self, name: str, kept: np.ndarray | None = None) -> TrainingData:
         """Return what an expert learns from in phases 1 and 2; only the images at `kept` (m,), if given."""
@@ -64,7 +70,7 @@ class TrainingInputs:
         name, settings, data = key.owner, self.settings.experts[key.owner], self.training_data(key.owner, kept)
         if key.phase == 1:
             return shared_phase(name, expert, data, self.settings.phase1, settings.learning_rate_factor)
-        images = self.cache if kept is None else ImageCache(self.cache.split.subset(kept), 0)
+        images = self.cache if kept is None else self.cache.subset(kept)
         queries = partial(features_of, expert.encoder.query, expert, images, self.runner, f"{name}: queries")
         keys = partial(start_keys, expert, queries, self.settings.seed) if settings.keys == "kmeans" else None
         return group_phase(name, expert, data, self.settings.phase2, settings.learning_rate_factor, keys)
