@@ -72,6 +72,8 @@ def test_presets_are_listed_and_copied(lptpp, tmp_path):
     status, out, _ = lptpp("presets")
     assert status == 0
     assert {"emoji", "folder", "lptpp"} <= {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert lptpp("presets", "lpt_places")[:2] == (0, f"{resolve.preset_header('lpt_places')}\n")
+    assert "did you mean lpt_places" in lptpp("presets", "lpt_place")[2]
     assert lptpp("init", "folder", tmp_path / "mine.yaml")[:2] == (0, f"Wrote {tmp_path / 'mine.yaml'}.\n")
     status, _, err = lptpp("init", "folder", tmp_path / "mine.yaml")
     assert status == 2
@@ -102,7 +104,7 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
         assert text in out
     assert f"Report: {folder / 'report.html'}" in out
     files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv", "history.jsonl"}
-    files |= {"groups.csv", "report.html"}
+    files |= {"groups.csv", "group_sets.csv", "report.html"}
     assert files | {"per_class.csv", "predictions.csv", "confusion.csv"} == {path.name for path in folder.iterdir()}
     assert "visual/phase2 epoch 1 of 1: loss" in (folder / "log.txt").read_text()
     assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings

@@ -34,6 +34,14 @@ class Preprocessing:
         """Return the same preprocessing at another input size."""
         return replace(self, size=size)
 
+    def evaluated_by(self, resize: str | None, crop_share: float | None) -> "Preprocessing":
+        """Return the same preprocessing with another resize and crop in evaluation; None keeps its own."""
+        return replace(
+            self,
+            resize=self.resize if resize is None else resize,
+            crop_share=self.crop_share if crop_share is None else crop_share,
+        )
+
     def resizing(self, mode: str | None) -> "Preprocessing":
         """Return the same preprocessing with another mode of resizing, in training too; None keeps the backbone's own.
 

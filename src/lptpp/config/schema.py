@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lptpp.config.choices import (
+    CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
     NOT_NEGATIVE,
@@ -24,6 +25,7 @@ from lptpp.config.validate import check
 
 POSITIVE = Range(1)
 SPLIT_SHARE = Range(0, 0.9)
+DROPPED = Range(0, 1, below=True)
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -128,6 +130,16 @@ class BackboneSettings:
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
+    resize: str | None = setting(
+        None,
+        "as data.resize, in evaluation alone and before the center crop of `crop_share`; null: the backbone's own",
+        choices=RESIZE_MODES,
+    )
+    crop_share: float | None = setting(
+        None,
+        "image size over the size before the center crop, such as 0.875 for 224 of 256; null: the backbone's own",
+        within=Range(0.1, 1),
+    )
 
 
 @dataclass
@@ -189,7 +201,13 @@ class PhaseSettings:
     )
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(
-        1.0, "epochs of linear warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+        1.0, "epochs of warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+    )
+    warmup_rate: float | None = setting(
+        None, "constant learning rate of the warm-up, for a batch of 256; null: a linear rise", within=NOT_NEGATIVE
+    )
+    dropout: float = setting(
+        0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
     )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
@@ -258,8 +276,9 @@ class EvaluationSettings:
     )
     controls: list[str] = setting(
         [],
-        "control rows: mixing (mixtures without a scorer, and the oracle)",
-        choices=("mixing",),
+        "rows that replace the group prompts of each image: random groups, none, the mean of all; own: the phase-2 row,"
+        " always there; mixing: mixtures without a scorer",
+        choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     views: str = setting(

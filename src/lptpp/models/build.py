@@ -36,7 +36,8 @@ def build_expert(settings: ExpertSettings, classes: int, resize: str | None = No
     """Return one expert with its backbone loaded; `resize` is `data.resize`."""
     source = settings.backbone
     backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
-    backbone.preprocessing = backbone.preprocessing.resizing(resize)
+    evaluated = backbone.preprocessing.evaluated_by(source.resize, source.crop_share)
+    backbone.preprocessing = evaluated.resizing(resize)
     return adapted(backbone, settings, classes)
 
 

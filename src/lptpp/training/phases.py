@@ -59,7 +59,7 @@ def start_keys(expert: Expert, queries: Features, seed: int) -> None:
 
 def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
     """Phase 1: train shared prompts, adapters and the first classifier."""
-    task = ExpertTask(expert, expert.phase1, data.counts, settings)
+    task = ExpertTask(expert, partial(expert.phase1, dropout=settings.dropout), data.counts, settings)
     return _expert_stage(StageKey(name, 1), task, list(expert.phase_parameters(1)), data, settings, rate_factor)
 
 
@@ -75,7 +75,7 @@ def group_phase(
 
     `keys` initializes the keys before the first step; by default they stay random.
     """
-    task = ExpertTask(expert, expert.forward, data.counts, settings)
+    task = ExpertTask(expert, partial(expert.forward, dropout=settings.dropout), data.counts, settings)
     stage = _expert_stage(StageKey(name, 2), task, list(expert.phase_parameters(2)), data, settings, rate_factor)
 
     def begin() -> None:
@@ -95,11 +95,12 @@ def _expert_stage(
     rate_factor: float,
 ) -> Stage:
     steps = -(-len(data.views) // settings.batch_size)
+    warmup_rate = None if settings.warmup_rate is None else settings.warmup_rate * rate_factor
     return Stage(
         key=key,
         task=task,
         parameters=parameters,
-        optimization=optimization(settings, steps, rate_factor),
+        optimization=replace(optimization(settings, steps, rate_factor), warmup_rate=warmup_rate),
         epochs=settings.epochs,
         batches=partial(image_batches, str(key), data, settings, samplers_of(data, settings)),
     )
