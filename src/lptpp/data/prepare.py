@@ -36,11 +36,12 @@ def preprocessings(settings: Settings) -> dict[str, Preprocessing]:
     Raises:
         UserError: the name of a backbone is unknown.
     """
-    backbones = {name: expert.backbone for name, expert in settings.experts.items()}
-    return {
-        name: _preprocessing(one.kind, one.name, one.weights, one.image_size).resizing(settings.data.resize)
-        for name, one in backbones.items()
-    }
+    found = {}
+    for name, expert in settings.experts.items():
+        one = expert.backbone
+        own = _preprocessing(one.kind, one.name, one.weights, one.image_size)
+        found[name] = own.evaluated_by(one.resize, one.crop_share).resizing(settings.data.resize)
+    return found
 
 
 _preprocessing = cache(preprocessing_of)  # building a large model, even without weights, takes a second
