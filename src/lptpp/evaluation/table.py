@@ -37,7 +37,8 @@ COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *OF_EXPERT])}))"
+    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})"
+    rf"|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *OF_EXPERT])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
 )
