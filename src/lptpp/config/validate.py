@@ -114,7 +114,7 @@ def _check_folds(settings: Settings) -> None:
     if scorer.folds and scorer.held_back:
         raise UserError("phase3.folds and phase3.held_back exclude each other: set one of them to 0.")
     tuned = [name for name, expert in settings.experts.items() if expert.tune_backbone]
-    if scorer.folds and tuned:
+    if scorer.folds and tuned and len(settings.experts) > 1:
         raise UserError(
             f"phase3.folds={scorer.folds} needs frozen backbones: experts.{tuned[0]}.tune_backbone is true."
         )
