@@ -105,7 +105,7 @@ def lists_and_tables(root: Path) -> Iterator[Case]:
     yield "quotes", csv('image,label\n1.png,"oak\n')
     yield "no label", csv("image,label\n1.png,oak\n2.png,\n")
     yield "label without a name", csv("image,label\n1.png,oaks\n", class_names=names)
-    yield "split value", csv("image,label,split\n1.png,oak,dev\n")
+    yield "split value", csv("image,label,split\n1.png,oak,holdout\n")
     yield "no training split", csv("image,label,split\n1.png,oak,test\n")
     yield "two tables and a split column", csv("image,label\n", test_list="table.csv", split_column="label")
     yield "no parquet", source("parquet", train_list=write(root / "table.parquet", "text"))

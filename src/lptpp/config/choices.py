@@ -63,6 +63,7 @@ SOURCE_NAMES = [
     "cifar10_lt",
     "cifar100_lt",
 ]
+LOCAL_SOURCES = {"folder", "list", "csv", "parquet", "webdataset", "inat2018"}  # data.root is an existing folder
 READS = ("features", "logits", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 VIEW_NAMES = ("one", "flip", "five_crops")

@@ -8,6 +8,7 @@ from lptpp.config import Settings
 from lptpp.data.check import check_images, check_progress
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources import read_source
+from lptpp.data.warnings import FILE, data_warnings, write_warnings
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 
@@ -42,8 +43,22 @@ def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> Im
     return replace(dataset, **readable)  # type: ignore[arg-type]
 
 
+def log_warnings(dataset: ImageDataset, folder: Path) -> None:
+    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in `folder`."""
+    warnings = data_warnings(dataset)
+    for warning in warnings:
+        log.warning("%s", warning)
+    if write_warnings(folder / FILE, warnings):
+        log.warning("Details of these warnings: %s", folder / FILE)
+
+
 def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
     evaluation = settings.evaluation
+    if evaluation.split == "test" and not len(dataset.splits().get("test", ())) and dataset.counts().max() == 1:
+        raise UserError(
+            "No test split can be drawn, because every class has only one image, and the last image of a class is never"
+            " drawn: add images, provide a test split, or set evaluation.split=validation with a validation split."
+        )
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
     if evaluation.each_epoch:
         _require_split(dataset, "validation", "evaluation.each_epoch=true")

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
-from lptpp.data.sources.files import natural_key
-from lptpp.data.sources.folder import SUFFIXES, images_below
 from lptpp.data.sources.table_reader import open_table
+from lptpp.data.sources.walk import SUFFIXES, images_below
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import natural_key
 from lptpp.utils.progress import progress_bar
 
 LISTS = (".txt",)

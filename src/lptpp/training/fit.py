@@ -14,7 +14,7 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, load_dataset, log_warnings
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
@@ -63,6 +63,7 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
+        log_warnings(collection, folder)
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()

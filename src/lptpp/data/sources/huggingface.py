@@ -11,12 +11,12 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, image_reference, pick_column
-from lptpp.data.sources.files import resolve_path
 from lptpp.data.sources.labeled_images import LabeledImages, build_dataset
 from lptpp.data.sources.labels import label_names, read_names
 from lptpp.data.split import SPLIT_NAMES
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
+from lptpp.utils.paths import resolve_path
 from lptpp.utils.progress import console
 
 log = logging.getLogger("lptpp")

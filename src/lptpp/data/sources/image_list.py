@@ -5,10 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from lptpp.data.dataset import ImageDataset, ImageReference, Split
-from lptpp.data.sources.files import read_text, refuse_all_missing, resolve_path
+from lptpp.data.sources.files import read_text, refuse_all_missing
 from lptpp.data.sources.labels import read_names
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import resolve_path
 
 Line = tuple[int, Path, int]  # line number from 1, image, label
 

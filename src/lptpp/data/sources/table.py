@@ -11,12 +11,13 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, SPLIT_COLUMNS, image_reference, pick_column
-from lptpp.data.sources.files import matching_files, refuse_all_missing, resolve_path
+from lptpp.data.sources.files import refuse_all_missing
 from lptpp.data.sources.labeled_images import LabeledImages, build_dataset, by_split, concatenate
 from lptpp.data.sources.labels import label_names, read_names
 from lptpp.data.sources.table_reader import TableFile, open_table
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import bytes_to_gb
+from lptpp.utils.paths import matching_files, resolve_path
 from lptpp.utils.progress import progress_bar
 
 NO_COLUMN = "none"  # setting to ignore a column named split
