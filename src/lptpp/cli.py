@@ -86,8 +86,10 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
     lptpp fit mine.yaml     (a settings file, for example from `lptpp init`)
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
 
     settings = load_settings(config, overrides or [])
+    check_data_paths(settings.data)
     from lptpp import api
     from lptpp.console.result import show_result
 
@@ -156,8 +158,10 @@ def data(
     lptpp data emoji --output emoji_report
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
 
     settings = load_settings(config, overrides or [])
+    check_data_paths(settings.data)
     from lptpp.console.data import show_data
 
     if not show_data(console, settings, output, images):
@@ -359,10 +363,11 @@ def sweep(
     lptpp sweep my_images/ data.validation=0.2 --space space.yaml --metric few
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
     from lptpp.config.resolve import space_file
 
     path = space_file(space)
-    load_settings(config, overrides or [])
+    check_data_paths(load_settings(config, overrides or []).data)
     from lptpp.sweep.plan import make_plan
     from lptpp.sweep.search import sweep as run_trials
 

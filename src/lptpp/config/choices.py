@@ -51,18 +51,25 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
     "class_balanced": {"beta": Range(0, 1, below=True)},
 }
 SAMPLER_NAMES = ["instance_balanced", "class_balanced", "square_root", "effective_number"]
-SOURCE_NAMES = [
-    "emoji",
-    "folder",
-    "list",
-    "csv",
-    "parquet",
-    "huggingface",
-    "webdataset",
-    "inat2018",
-    "cifar10_lt",
-    "cifar100_lt",
-]
+# settings of `data` that each source reads, besides those that apply to all
+LISTS = {"root", "train_list", "validation_list", "test_list", "test"}
+COLUMNS = {"image_column", "label_column"}
+ALL_SOURCES = {
+    "source", "class_names", "validation", "split_seed", "factor", "profile", "on_error", "largest_megapixels", "memory_gb"
+}  # fmt: skip
+SOURCE_SETTINGS = {
+    "emoji": {"test"},
+    "folder": {"root", "test", "split_folders"},
+    "list": LISTS,
+    "csv": LISTS | COLUMNS | {"label_columns", "split_column"},
+    "parquet": LISTS | COLUMNS | {"label_columns", "split_column"},
+    "huggingface": LISTS | COLUMNS,
+    "webdataset": LISTS | COLUMNS,
+    "inat2018": {"root", "train_list", "test_list"},
+    "cifar10_lt": {"root"},
+    "cifar100_lt": {"root"},
+}
+SOURCE_NAMES = list(SOURCE_SETTINGS)
 LOCAL_SOURCES = {"folder", "list", "csv", "parquet", "webdataset", "inat2018"}  # data.root is an existing folder
 READS = ("features", "logits", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average

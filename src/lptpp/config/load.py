@@ -9,11 +9,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
+from lptpp.config import resolve
 from lptpp.config.methods import apply_method
 from lptpp.config.resolve import SETTINGS, is_image_folder, is_run, parent_file, settings_file, settings_of_images
 from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
-from lptpp.config.validate import check_environment, check_keys, expected, written
+from lptpp.config.validate import check_environment, check_keys, check_used, expected, written
 from lptpp.utils.errors import UserError, did_you_mean
 
 COMMAND_LINE = "command line"
@@ -60,7 +61,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     with _as_user_error(COMMAND_LINE):
         _check_experts(from_line, list(settings.experts), settings)
         settings = _over(settings, from_line)
-    return _finished(settings, str(path))
+    return _with_used(_finished(settings, str(path)), from_line)
 
 
 def _config_of(folder: Path) -> Path:
@@ -85,7 +86,23 @@ def _new(source: str | Path, overrides: Sequence[str], added: Any = None) -> Set
         settings = apply_method(settings, settings.method, list(settings.use_experts))
         _check_experts(from_line, known, settings)
         settings = _over(settings, from_line)
-    return _finished(settings, str(path))
+    return _with_used(_finished(settings, str(path)), _of_user(path), added or {}, from_line)
+
+
+def _with_used(settings: Settings, *given: Any) -> Settings:
+    """Return the settings after checking that the source reads all data settings that the user gave."""
+    merged: Any = OmegaConf.merge(*({"data": one.get("data") or {}} for one in given))
+    check_used(OmegaConf.to_container(merged.data), settings.data)  # type: ignore[arg-type]
+    return settings
+
+
+def _of_user(path: Path) -> Any:
+    """Return the content of a settings file and of those that it extends, without presets."""
+    if path.parent == resolve.FOLDER:
+        return OmegaConf.create()
+    content: Any = OmegaConf.load(path)
+    parent = content.get("extends")
+    return content if parent is None else OmegaConf.merge(_of_user(parent_file(path, str(parent))), content)
 
 
 def to_yaml(settings: Settings) -> str:

@@ -42,6 +42,12 @@ def refuse_no_folder(root: str) -> Path:
     )
 
 
+def refuse_no_file(path: Path, purpose: str) -> None:
+    """Raise UserError if a file does not exist; `purpose` says what it is for in messages."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
+
+
 def _similar_folder(path: Path) -> Path | None:
     folders = [one.name for one in path.parent.iterdir() if one.is_dir()] if path.parent.is_dir() else []
     near = get_close_matches(path.name, folders, n=1)

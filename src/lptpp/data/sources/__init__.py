@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from lptpp.config.choices import LOCAL_SOURCES, SOURCE_NAMES
+from lptpp.config.choices import LOCAL_SOURCES, SOURCE_NAMES, SOURCE_SETTINGS
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.long_tail import draw_long_tail
 from lptpp.data.sources import cifar, emoji, folder, huggingface, image_list, inat2018, table, webdataset
@@ -42,6 +42,7 @@ def register_source(name: str) -> Callable[[Callable[..., ImageDataset]], Callab
     def register(source: Callable[..., ImageDataset]) -> Callable[..., ImageDataset]:
         SOURCES[name] = source
         SOURCE_NAMES.append(name)
+        SOURCE_SETTINGS[name] = set(inspect.signature(source).parameters)
         return source
 
     return register

@@ -8,7 +8,7 @@ from typing import Any
 
 from lptpp.data.dataset import ImageReference, MissingImage
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import suggest_files
+from lptpp.utils.paths import refuse_no_file
 from lptpp.utils.text import listed
 
 FORMATS = {  # first bytes of files that are no UTF-8 text
@@ -27,8 +27,7 @@ def read_text(path: Path, purpose: str) -> str:
     Raises:
         UserError: the file does not exist or is not UTF-8 text.
     """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
+    refuse_no_file(path, purpose)
     content = path.read_bytes()
     for start, kind in FORMATS.items():
         if content.startswith(start):

@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,16 +46,16 @@ def open_table(path: Path) -> TableFile:
     """Return the table in a file: parquet if the suffix is .parquet or .pq, else CSV; raises UserError if invalid."""
     if path.suffix.lower() in (".json", ".jsonl"):
         raise UserError(
-            f"{path} is JSON, and tables are CSV or parquet: convert it (pandas.read_json(…).to_csv(…)); the folder of a"
-            " metadata.jsonl is read by data.source=huggingface."
+            f"{path} is JSON, and tables are CSV or parquet: convert it, or, if it is the metadata.jsonl of an image"
+            f" folder, set data.source=huggingface data.root={path.parent}."
         )
     return ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path)
 
 
-def _refuse_title(path: Path, header: list[str], below: list[str]) -> None:
+def _refuse_title(path: Path, header: list[str], below: str) -> None:
     """Raise UserError if the first line is a title: one value above lines of several."""
     filled = [name for name in header if name]
-    row = next(csv.reader(below[:1], delimiter=delimiter_of(below[0])), []) if below else []
+    row = next(csv.reader([below], delimiter=delimiter_of(below)), [])
     if len(filled) == 1 and sum(bool(field.strip()) for field in row) > 1:
         raise UserError(
             f"{path}: the first line is {filled[0]!r}, one value above lines of {len(row)}; it looks like a title:"
@@ -72,13 +72,18 @@ class CsvTable:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._text = read_text(path, "a CSV table")
-        lines = [line for line in self._text.split("\n") if line.strip()]
-        given = SEPARATOR.fullmatch(lines[0].strip()) if lines else None
-        self._skipped = int(given is not None)  # lines before the header
-        header = lines[self._skipped] if len(lines) > self._skipped else ""
+        first, second, third = self._first_lines()
+        given = SEPARATOR.fullmatch(first)
+        self._skipped = 0 if given is None else 1  # lines above the header
+        header, below = (first, second) if given is None else (second, third)
         self._delimiter = given[1] if given else delimiter_of(header)
         self.header = [name.strip() for name in next(islice(self._lines(), self._skipped, None), ("", []))[1]]
-        _refuse_title(path, self.header, lines[self._skipped + 1 :])
+        _refuse_title(path, self.header, below)
+
+    def _first_lines(self) -> list[str]:
+        """Return the first three lines that are not blank."""
+        lines = (line.strip() for line in io.StringIO(self._text) if line.strip())
+        return list(islice(chain(lines, ["", "", ""]), 3))
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         """Yield every nonempty line below the header."""
