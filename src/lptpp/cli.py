@@ -17,14 +17,23 @@ from lptpp.utils.progress import console as progress_console
 
 
 class Commands(TyperGroup):
-    """Keeps Ctrl-C from Click, which ends a command without a message."""
+    """Keeps Ctrl-C from Click, which ends a command without a message, and gives an example for a missing argument."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message or f"For example: {_first_example(error.ctx)}"  # a missing argument has none
+            raise
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
+
+
+def _first_example(ctx: Any) -> str:
+    """Return the first example in the help of a command."""
+    lines = (line.strip() for line in ctx.command.help.split("**Example")[-1].splitlines())
+    return next(line for line in lines if line.startswith("lptpp "))
 
 
 app = typer.Typer(

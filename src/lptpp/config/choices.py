@@ -54,9 +54,8 @@ SAMPLER_NAMES = ["instance_balanced", "class_balanced", "square_root", "effectiv
 # settings of `data` that each source reads, besides those that apply to all
 LISTS = {"root", "train_list", "validation_list", "test_list", "test"}
 COLUMNS = {"image_column", "label_column"}
-ALL_SOURCES = {
-    "source", "class_names", "validation", "split_seed", "factor", "profile", "on_error", "largest_megapixels", "memory_gb"
-}  # fmt: skip
+DRAWN = {"validation", "split_seed", "factor", "profile"}
+ALL_SOURCES = DRAWN | {"source", "class_names", "on_error", "largest_megapixels", "memory_gb"}
 SOURCE_SETTINGS = {
     "emoji": {"test"},
     "folder": {"root", "test", "split_folders"},

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
 from lptpp.config.validate import check_environment, check_keys, check_used, expected, written
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import listed
 
 COMMAND_LINE = "command line"
 LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2.dual.loss")
@@ -128,8 +130,19 @@ def _read_both(path: Path, overrides: Sequence[str]) -> tuple[DictConfig, DictCo
     given, from_line = read_yaml(path), _parse(overrides)
     for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
         with _as_user_error(source):
+            _refuse_other_yaml(content, source)
             check_keys(content, Settings, source)
     return given, from_line
+
+
+def _refuse_other_yaml(content: DictConfig, source: str) -> None:
+    """Raise `UserError` for a YAML file without any setting, which has another purpose."""
+    keys = [str(key) for key in content]
+    if source != COMMAND_LINE and len(keys) > 1 and not {one.name for one in fields(Settings)} & set(keys):
+        raise UserError(
+            f"{source} is a YAML file, but no settings file of lptpp: it has the keys {listed(keys, 5)}. Pass a folder"
+            " of images, a preset (`lptpp presets`), or a file written by `lptpp init`."
+        )
 
 
 def read_yaml(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:

@@ -20,6 +20,9 @@ KINDS = {
     ".zip": "an archive",
     ".tar": "an archive",
     ".gz": "an archive",
+    ".jpg": "an image",
+    ".jpeg": "an image",
+    ".png": "an image",
 }
 
 
