@@ -124,9 +124,11 @@ def _refuse_other_file(path: Path, kind: str) -> None:
     suffix = path.suffix.lower()
     if suffix in (".yaml", ".yml", ""):
         return
-    wanted = "a folder of images, a preset, or a settings file (.yaml)" if kind == SETTINGS_FILE else "a .yaml file"
-    advice = f"; to train on it: lptpp fit {OTHERS[suffix].format(path)}" if kind == SETTINGS_FILE and suffix in OTHERS else "."
-    raise UserError(f"{path} is {KINDS.get(suffix, 'a file of another kind')}, expected {wanted}{advice}")
+    found = f"{path} is {KINDS.get(suffix, 'a file of another kind')}"
+    if kind != SETTINGS_FILE:
+        raise UserError(f"{found}, expected a .yaml file.")
+    advice = f"; to train on it: lptpp fit {OTHERS[suffix].format(path)}" if suffix in OTHERS else "."
+    raise UserError(f"{found}, expected a folder of images, a preset, or a settings file (.yaml){advice}")
 
 
 def _refuse_folder(path: Path, known: dict[str, str]) -> None:
