@@ -12,10 +12,13 @@ from zlib import crc32
 import pytest
 
 from lptpp.config import DataSettings, Settings
+from lptpp.console.data import write_inspection
 from lptpp.data.dataset import ImageDataset
+from lptpp.data.inspect import inspect_data
 from lptpp.data.prepare import check_dataset
 from lptpp.data.sources import read_source
 from lptpp.data.warnings import data_warnings, write_warnings
+from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
 from tests.drawn import png
 
@@ -449,3 +452,28 @@ def test_names_from_latin_1_archives_are_shown(tmp_path: Path) -> None:
     warnings = data_warnings(folder(tmp_path))
     assert write_warnings(tmp_path / "report" / "warnings.csv", warnings)
     assert "caf\ufffd.heic" in (tmp_path / "report" / "warnings.csv").read_text(encoding="utf-8")
+
+
+# A run
+
+
+def test_fit_warns_as_data_does(
+    settings_of: Callable[..., Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    classes(tmp_path / "d" / "train", {"0": 6, "90": 6, "180": 6, "270": 6})
+    classes(tmp_path / "d" / "test", {"0": 3, "90": 3, "270": 3, "360": 1})
+    (tmp_path / "d" / "train" / "0" / "phone.heic").touch()
+    (tmp_path / "d" / "test" / "90" / "copy.png").write_bytes((tmp_path / "d/train/90/0.png").read_bytes())
+    quick = ["method=linear_probe", "phase1.epochs=1", "evaluation.baselines=[]", f"data.root={tmp_path}/d"]
+    settings = settings_of(tmp_path / "run", *quick)
+    fit(settings)
+    inspection = inspect_data(settings, open_images=False)
+    kinds = ["passed_over", "without_training", "without_test", "equal_across_splits"]
+    assert [warning.kind for warning in inspection.warnings] == kinds
+    logged = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    details = tmp_path / "run" / "data_warnings.csv"
+    assert logged == [*map(str, inspection.warnings), f"Details of these warnings: {details}"]
+    write_inspection(inspection, tmp_path / "report")
+    assert (tmp_path / "report" / "data_warnings.csv").read_text() == details.read_text()
+    accuracies = {row.split(",")[0]: row for row in (tmp_path / "run" / "per_class.csv").read_text().splitlines()}
+    assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0 %
