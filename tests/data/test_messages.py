@@ -137,11 +137,13 @@ def images(root: Path) -> Iterator[Case]:
     broken = [Path(write(root / "broken.png", b"no")), Path(write(root / "empty.png")), root / "gone.png"]
     splits = {"train": Split([*broken, MissingImage("table.csv line 9")], np.array([0, 1, 0, 1]))}
     good = Split([np.zeros((2, 2, 3), np.uint8)] * 2, np.array([0, 1]))
-    dataset = ImageDataset(["a", "b"], good, None, None)
+    single = ImageDataset(["a", "b"], good, None, None)
+    dataset = replace(single, train=good.subset(np.repeat([0, 1], 2)))
     yield "unreadable images", lambda: check_images(splits)
     yield "no readable image", lambda: check_images(splits, "skip")
     yield "image deleted during a run", lambda: ImageCache(splits["train"], 0).load(2)
     yield "no test split", lambda: check_dataset(dataset, Settings(run=str(root)), root / "skipped.csv")
+    yield "one image per class", lambda: check_dataset(single, Settings(run=str(root)), root / "skipped.csv")
     each_epoch = Settings(run=str(root), evaluation=EvaluationSettings(each_epoch=True))
     yield "no validation split", lambda: check_dataset(replace(dataset, test=good), each_epoch, root / "skipped.csv")
     yield "one class", lambda: replace(dataset, class_names=["a"])

@@ -192,7 +192,15 @@ def test_classes_of_one_image(tmp_path: Path) -> None:
     found = folder(tmp_path / "b")
     assert "every class has one image" in told(found)["no_test_split"]
     message = refused(lambda: check_dataset(found, Settings(), tmp_path / "skipped.csv"))
-    assert "every class has only one image" in message and "data.test" not in message
+    assert "every class has only one training image" in message and "data.test" not in message
+
+
+def test_the_advice_for_small_classes_works(tmp_path: Path) -> None:
+    classes(tmp_path, {"oak": 2, "elm": 2})
+    found = folder(tmp_path)
+    assert found.test is None
+    assert "data.test=0.3" in refused(lambda: check_dataset(found, Settings(), tmp_path / "skipped.csv"))
+    assert counts(folder(tmp_path, test=0.3))["test"] == [1, 1]
 
 
 def test_names_with_numbers_are_in_natural_order(tmp_path: Path) -> None:

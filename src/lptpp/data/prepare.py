@@ -54,11 +54,6 @@ def log_warnings(dataset: ImageDataset, folder: Path) -> None:
 
 def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
     evaluation = settings.evaluation
-    if evaluation.split == "test" and not len(dataset.splits().get("test", ())) and dataset.counts().max() == 1:
-        raise UserError(
-            "No test split can be drawn, because every class has only one image, and the last image of a class is never"
-            " drawn: add images, provide a test split, or set evaluation.split=validation with a validation split."
-        )
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
     if evaluation.each_epoch:
         _require_split(dataset, "validation", "evaluation.each_epoch=true")
@@ -67,7 +62,19 @@ def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
 
 
 def _require_split(dataset: ImageDataset, split: str, setting: str) -> None:
-    if not len(dataset.splits().get(split, ())):
+    if len(dataset.splits().get(split, ())):
+        return
+    share = _smallest_share(int(dataset.counts().max()))
+    if share is None:
         raise UserError(
-            f"{setting}: the data set has no {split} split; provide one or set data.{split}=0.2 to draw one."
+            f"{setting}: no {split} split can be drawn, because every class has only one training image, and the last"
+            f" one is never drawn. Add images, or provide a {split} split."
         )
+    raise UserError(
+        f"{setting}: the data set has no {split} split; provide one or set data.{split}={share} to draw one."
+    )
+
+
+def _smallest_share(largest: int) -> float | None:
+    """Return a share that draws at least one image of a class of `largest` images, see `stratified_split`."""
+    return next((share for share in (0.2, 0.3) if min(largest - 1, round(largest * share)) > 0), None)
