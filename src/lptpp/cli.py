@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
+from lptpp.utils.paths import refuse_no_input, refuse_no_run
 from lptpp.utils.progress import console as progress_console
 
 
@@ -251,6 +252,9 @@ def predict(
 
     find /photos -name '*.jpg' | lptpp predict runs/my_images - --views five_crops --prior expected.csv
     """
+    refuse_no_run(run)
+    for path in paths:
+        refuse_no_input(path)
     from lptpp.console.result import show_summary
     from lptpp.prediction.options import PredictOptions
     from lptpp.prediction.predict import predict_paths
@@ -294,6 +298,7 @@ def page(
 
     lptpp app runs/my_images --port 8080 --no-similar
     """
+    refuse_no_run(run)
     from lptpp.app.serve import serve
 
     serve(run, port, similar, console.print, open_browser)
@@ -316,6 +321,7 @@ def report(
 
     lptpp report runs/emoji --output emoji.html
     """
+    refuse_no_run(run)
     from lptpp.report.page import write_report
 
     console.print(f"Report: {write_report(run, output=output)}")
@@ -336,6 +342,8 @@ def compare(
     """
     if output is not None and output.suffix not in (".csv", ".json"):
         raise UserError(f"{output}: expected a .csv or .json file.")
+    for run in runs:
+        refuse_no_run(run)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
     from lptpp.utils.io import write_csv, write_json
@@ -413,6 +421,7 @@ def export(
 
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
+    refuse_no_run(run)
     from lptpp.export.write import ExportOptions, export_run
 
     for line in export_run(run, to, output, ExportOptions(image or (), license, push)):

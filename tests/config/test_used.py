@@ -88,14 +88,33 @@ def test_files_that_are_no_settings(name: str, words: str, tmp_path: Path) -> No
     assert words in refused(tmp_path / name)
 
 
+COMMANDS = [
+    "fit folder data.root=none",
+    "data table data.train_list=none.csv",
+    "sweep folder --space lptpp data.root=none",
+    "evaluate none",
+    "predict none 1.png",
+    "predict . none.png",
+    "app none",
+    "report none",
+    "compare . none",
+    "export none --to onnx",
+]
+ANSWERS = """
+import sys
+from lptpp import cli
+for command in sys.argv[1:]:
+    sys.argv = ["lptpp", *command.split()]
+    try:
+        cli.main()
+    except SystemExit as end:
+        print(end.code, *{"torch", "matplotlib", "numpy"} & set(sys.modules))
+"""
+
+
 def test_wrong_paths_are_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
-    lines = [
-        "import sys",
-        f"sys.argv = ['lptpp', 'fit', 'folder', 'data.root={tmp_path}/none']",
-        "from lptpp import cli",
-        "try: cli.main()",
-        "except SystemExit as end: print(end.code, *{'torch', 'matplotlib', 'numpy'} & set(sys.modules))",
-    ]
-    done = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
-    assert done.stdout == "2\n"
-    assert "does not exist" in done.stderr
+    command = [sys.executable, "-c", ANSWERS, *COMMANDS]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2"] * len(COMMANDS)
+    for command, line in zip(COMMANDS, done.stderr.splitlines(), strict=True):
+        assert line.startswith("Error: ") and "none" in line, command

@@ -20,7 +20,7 @@ from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, counted, walk
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import natural_key
+from lptpp.utils.paths import natural_key, refuse_no_input
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.text import printable
 
@@ -81,7 +81,7 @@ def _matching(pattern: Path) -> list[str]:
     if not files and glob.has_magic(str(pattern)):
         raise UserError(f"{pattern} matches no file: check the pattern.")
     if not files:
-        raise UserError(f"{pattern} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        refuse_no_input(pattern)
     return files
 
 

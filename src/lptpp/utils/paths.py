@@ -1,5 +1,6 @@
 """Finding files by the names that users write."""
 
+import glob
 import re
 from difflib import get_close_matches
 from pathlib import Path
@@ -49,6 +50,23 @@ def refuse_no_file(path: Path, purpose: str) -> None:
     """Raise UserError if a file does not exist; `purpose` says what it is for in messages."""
     if not path.is_file():
         raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
+
+
+def refuse_no_run(run: Path) -> None:
+    """Raise UserError if the path of a run is no folder."""
+    if run.is_dir():
+        return
+    kind = KINDS.get(run.suffix.lower(), "a file") if run.exists() else None
+    near = _similar_folder(run)
+    found = f"{run} is {kind}" if kind else f"The run folder {run} does not exist"
+    advice = f"did you mean {near}?" if near else "expected a run folder written by `lptpp fit`, such as runs/emoji."
+    raise UserError(f"{found}: {advice}")
+
+
+def refuse_no_input(path: Path) -> None:
+    """Raise UserError if an argument of `lptpp predict` does not exist and is neither a glob nor standard input."""
+    if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
+        raise UserError(f"{path} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
 
 
 def _similar_folder(path: Path) -> Path | None:
