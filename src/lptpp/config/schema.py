@@ -52,7 +52,14 @@ class DataSettings:
 
     source: str = setting("folder", "kind of data set", choices=SOURCE_NAMES)
     root: str | None = setting(None, "folder of the images; huggingface: a saved data set, or its name on the Hub")
-    class_names: str | None = setting(None, "file with one class name per line, in the order of the labels")
+    class_names: str | None = setting(
+        None, "file of class names: one per line in the order of the labels, or a .csv with the columns label and name"
+    )
+    split_folders: str = setting(
+        "auto",
+        "folder: auto takes the folders train, val, test and the like as splits; none takes every folder as a class",
+        choices=("auto", "none"),
+    )
     train_list: str | None = setting(
         None, "list, csv, parquet, inat2018: file of the training split; webdataset: shards; huggingface: split"
     )
@@ -64,8 +71,12 @@ class DataSettings:
     label_column: str | None = setting(
         None, "csv, parquet, huggingface: column of the labels; webdataset: member, such as cls, or a key of json"
     )
+    label_columns: list[str] = setting(
+        [], "csv, parquet: columns of a table with one column of 0 and 1 per class, instead of `label_column`"
+    )
     split_column: str | None = setting(
-        None, "csv, parquet: column with train, val or test; null: the column split, if there is one"
+        None,
+        "csv, parquet: column with train, val or test; null: a column called split, set, fold or the like; none: none",
     )
     factor: float | None = setting(
         None,
