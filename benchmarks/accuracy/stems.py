@@ -1,7 +1,8 @@
 """Remember what the frozen stems return, so that the runs of a table compute the feature maps of an image once.
 
-Runs with the same images, seeds and crops ask the same stems for the same maps again and again: the stem takes most of the
-time of an evaluation, and of a short training. The maps are kept in float16, as `augmentation.cached_views` keeps them.
+Runs with the same images, seeds and crops ask the same stems for the same maps again and again: the stem takes most of
+the time of an evaluation, and of a short training. The maps are kept in float16, as those of
+`augmentation.cached_views`.
 """
 
 import hashlib
@@ -32,7 +33,7 @@ class RememberedMaps:
         if missing:
             found = self.compute(embed, images[missing]).half()
             self.known |= {keys[place]: one for place, one in zip(missing, found.unbind(), strict=True)}
-        return torch.stack([self.known[key] for key in keys]).float()
+        return torch.stack([self.known[key].float() for key in keys])
 
     def digest(self, embed: StemEmbed) -> str:
         """Return the digest of the weights of a stem, computed again if they have changed."""

@@ -13,18 +13,28 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
+from lptpp.utils.paths import refuse_no_input, refuse_no_run
 from lptpp.utils.progress import console as progress_console
 
 
 class Commands(TyperGroup):
-    """Keeps Ctrl-C from Click, which ends a command without a message."""
+    """Keeps Ctrl-C from Click, which ends a command without a message, and gives an example for a missing argument."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message or f"For example: {_first_example(error.ctx)}"  # a missing argument has none
+            raise
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
+
+
+def _first_example(ctx: Any) -> str:
+    """Return the first example in the help of a command."""
+    lines = (line.strip() for line in ctx.command.help.split("**Example")[-1].splitlines())
+    return next(line for line in lines if line.startswith("lptpp "))
 
 
 app = typer.Typer(
@@ -86,8 +96,10 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
     lptpp fit mine.yaml     (a settings file, for example from `lptpp init`)
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
 
     settings = load_settings(config, overrides or [])
+    check_data_paths(settings.data)
     from lptpp import api
     from lptpp.console.result import show_result
 
@@ -166,8 +178,10 @@ def data(
     lptpp data emoji --output emoji_report
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
 
     settings = load_settings(config, overrides or [])
+    check_data_paths(settings.data)
     from lptpp.console.data import show_data
 
     if not show_data(console, settings, output, images):
@@ -251,6 +265,9 @@ def predict(
 
     find /photos -name '*.jpg' | lptpp predict runs/my_images - --views five_crops --prior expected.csv
     """
+    refuse_no_run(run)
+    for path in paths:
+        refuse_no_input(path)
     from lptpp.console.result import show_summary
     from lptpp.prediction.options import PredictOptions
     from lptpp.prediction.predict import predict_paths
@@ -298,6 +315,7 @@ def page(
 
     lptpp app runs/my_images --port 8080 --no-similar
     """
+    refuse_no_run(run)
     from lptpp.app.serve import serve
 
     serve(run, port, similar, console.print, open_browser, largest_megapixels)
@@ -320,6 +338,7 @@ def report(
 
     lptpp report runs/emoji --output emoji.html
     """
+    refuse_no_run(run)
     from lptpp.report.page import write_report
 
     console.print(f"Report: {write_report(run, output=output)}")
@@ -340,6 +359,8 @@ def compare(
     """
     if output is not None and output.suffix not in (".csv", ".json"):
         raise UserError(f"{output}: expected a .csv or .json file.")
+    for run in runs:
+        refuse_no_run(run)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
     from lptpp.utils.io import write_csv, write_json
@@ -376,10 +397,11 @@ def sweep(
     lptpp sweep my_images/ data.validation=0.2 --space space.yaml --metric few
     """
     from lptpp.config import load_settings
+    from lptpp.config.paths import check_data_paths
     from lptpp.config.resolve import space_file
 
     path = space_file(space)
-    load_settings(config, overrides or [])
+    check_data_paths(load_settings(config, overrides or []).data)
     from lptpp.sweep.plan import make_plan
     from lptpp.sweep.search import sweep as run_trials
 
@@ -416,6 +438,7 @@ def export(
 
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
+    refuse_no_run(run)
     from lptpp.export.write import ExportOptions, export_run
 
     for line in export_run(run, to, output, ExportOptions(image or (), license, push)):

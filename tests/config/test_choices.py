@@ -1,5 +1,6 @@
 """Names in the settings and the code behind them agree; importing the settings needs none of that code."""
 
+import inspect
 import math
 import subprocess
 import sys
@@ -8,11 +9,13 @@ import pytest
 from torch import nn
 
 from lptpp.config.choices import (
+    ALL_SOURCES,
     LOSS_OPTIONS,
     MIX_NAMES,
     RESERVED,
     SAMPLER_NAMES,
     SOURCE_NAMES,
+    SOURCE_SETTINGS,
     VIEW_NAMES,
     Range,
     check_loss,
@@ -33,6 +36,11 @@ HEAVY = {"torch", "timm", "open_clip", "numpy", "accelerate", "PIL", "sklearn", 
 )
 def test_names_are_those_of_the_code(names, table):
     assert list(names) == list(table)
+
+
+def test_the_settings_that_a_source_reads_are_its_arguments():
+    read = {name: set(inspect.signature(source).parameters) - ALL_SOURCES for name, source in SOURCES.items()}
+    assert read == SOURCE_SETTINGS
 
 
 def test_losses_and_their_options_are_those_of_the_code():

@@ -108,7 +108,7 @@ def test_of_many_duplicates_the_first_are_named(
     assert text.count("(train) = ") == 5
     assert "): 7\n" in text
     assert "  … and 2 more\n" in text
-    assert ": rare 0, rare 1, rare 2, rare 3, rare 4, rare 5, rare 6\n" in text
+    assert "(7): rare 0, rare 1, rare 2, rare 3, rare 4, rare 5, rare 6\n" in text
     assert "across classes" not in text
     golden.check("data_command_duplicates", readable(text, root, tmp_path))
 
@@ -131,7 +131,7 @@ def test_classes_without_a_test_image_are_named(show: Callable[..., tuple[bool, 
     for i in range(9):
         draw_picture(root / "train" / f"[odd] {i}, <b>" / "0.png", 0, 1000 + i)
     names = ", ".join(f"[odd] {i}, <b>" for i in range(8))
-    assert f": {names} and 1 more\n" in show(f"data.root={root}", pictures=False)[1]
+    assert f"(9): {names} and 1 more\n" in show(f"data.root={root}", pictures=False)[1]
 
 
 def test_a_missing_file_and_an_empty_cell_are_unreadable_images(

@@ -204,7 +204,8 @@ def test_the_figure(folder: Path) -> None:
 def test_without_opening_images(root: Path, settings_of: Callable[..., Settings], tmp_path: Path) -> None:
     inspection = inspect_data(settings_of(tmp_path / "run", f"data.root={root}"), open_images=False)
     assert (inspection.records, inspection.groups, inspection.unreadable) == ([], [], [])
-    assert write_inspection(inspection, tmp_path / "report") == ["distribution.png", "summary.json", "classes.csv"]
+    written = write_inspection(inspection, tmp_path / "report")
+    assert written == ["distribution.png", "summary.json", "classes.csv", "data_warnings.csv"]
     assert "image_check" not in json.loads((tmp_path / "report" / "summary.json").read_text())
 
 

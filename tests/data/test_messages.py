@@ -105,7 +105,7 @@ def lists_and_tables(root: Path) -> Iterator[Case]:
     yield "quotes", csv('image,label\n1.png,"oak\n')
     yield "no label", csv("image,label\n1.png,oak\n2.png,\n")
     yield "label without a name", csv("image,label\n1.png,oaks\n", class_names=names)
-    yield "split value", csv("image,label,split\n1.png,oak,dev\n")
+    yield "split value", csv("image,label,split\n1.png,oak,holdout\n")
     yield "no training split", csv("image,label,split\n1.png,oak,test\n")
     yield "two tables and a split column", csv("image,label\n", test_list="table.csv", split_column="label")
     yield "no parquet", source("parquet", train_list=write(root / "table.parquet", "text"))
@@ -137,11 +137,13 @@ def images(root: Path) -> Iterator[Case]:
     broken = [Path(write(root / "broken.png", b"no")), Path(write(root / "empty.png")), root / "gone.png"]
     splits = {"train": Split([*broken, MissingImage("table.csv line 9")], np.array([0, 1, 0, 1]))}
     good = Split([np.zeros((2, 2, 3), np.uint8)] * 2, np.array([0, 1]))
-    dataset = ImageDataset(["a", "b"], good, None, None)
+    single = ImageDataset(["a", "b"], good, None, None)
+    dataset = replace(single, train=good.subset(np.repeat([0, 1], 2)))
     yield "unreadable images", lambda: check_images(splits)
     yield "no readable image", lambda: check_images(splits, "skip")
     yield "image deleted during a run", lambda: ImageCache(splits["train"], 0).load(2)
     yield "no test split", lambda: check_dataset(dataset, Settings(run=str(root)), root / "skipped.csv")
+    yield "one image per class", lambda: check_dataset(single, Settings(run=str(root)), root / "skipped.csv")
     each_epoch = Settings(run=str(root), evaluation=EvaluationSettings(each_epoch=True))
     yield "no validation split", lambda: check_dataset(replace(dataset, test=good), each_epoch, root / "skipped.csv")
     yield "one class", lambda: replace(dataset, class_names=["a"])

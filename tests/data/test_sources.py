@@ -17,7 +17,9 @@ NOTHING: dict[str, Any] = {
     "test_list": None,
     "image_column": None,
     "label_column": None,
+    "label_columns": [],
     "split_column": None,
+    "split_folders": "auto",
     "memory_gb": 1.0,
     "factor": None,
     "profile": "exponential",
@@ -75,7 +77,8 @@ def test_every_required_argument_has_a_meaning() -> None:
     for source in SOURCES.values():
         for name, parameter in inspect.signature(source).parameters.items():
             assert name in NOTHING
-            assert name in MEANINGS or parameter.annotation in (str | None, float | None)
+            optional = parameter.annotation in (str | None, float | None) or parameter.default is not parameter.empty
+            assert name in MEANINGS or optional
 
 
 def test_draws_a_validation_split_from_train(root: str) -> None:

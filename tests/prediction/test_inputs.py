@@ -76,6 +76,19 @@ def test_names_in_a_list_may_be_relative_to_its_folder(folder):
     assert expanded("photos/list.txt") == [Input(*pair) for pair in found]
 
 
+def test_names_in_a_list_may_have_the_backslashes_of_windows(folder):
+    (folder / "list.txt").write_text("photos\\deep\\c.JPG\n")
+    assert expanded("list.txt") == [Input("photos\\deep\\c.JPG", "photos/deep/c.JPG")]
+    (folder / "photos\\deep\\c.JPG").touch()  # such a name is possible outside of Windows
+    assert expanded("list.txt") == [Input("photos\\deep\\c.JPG", "photos\\deep\\c.JPG")]
+
+
+def test_files_of_a_folder_that_are_passed_over_are_counted(folder, caplog):
+    caplog.set_level("INFO", "lptpp")
+    expanded("photos")
+    assert caplog.messages == ["Files passed over in photos: 1 .md, 1 hidden"]
+
+
 def test_names_that_are_no_utf8_still_lead_to_their_files(folder):
     (folder / "list.txt").write_bytes(b"caf\xe9.png\n" + b"x" * 5000 + b"\nnul\0.png\n")
     odd = os.fsdecode(b"caf\xe9.png")

@@ -52,18 +52,33 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
 }
 RESIZE_MODES = ("crop", "squash", "pad")
 SAMPLER_NAMES = ["instance_balanced", "class_balanced", "class_aware", "square_root", "effective_number"]
-SOURCE_NAMES = [
-    "emoji",
-    "folder",
-    "list",
-    "csv",
-    "parquet",
-    "huggingface",
-    "webdataset",
-    "inat2018",
-    "cifar10_lt",
-    "cifar100_lt",
-]
+# settings of `data` that each source reads, besides those that apply to all
+LISTS = {"root", "train_list", "validation_list", "test_list", "test"}
+COLUMNS = {"image_column", "label_column"}
+DRAWN = {"validation", "split_seed", "factor", "profile"}
+ALL_SOURCES = DRAWN | {"source", "class_names", "on_error", "resize", "largest_megapixels", "white_level", "memory_gb"}
+SOURCE_SETTINGS = {
+    "emoji": {"test"},
+    "folder": {"root", "test", "split_folders"},
+    "list": LISTS,
+    "csv": LISTS | COLUMNS | {"label_columns", "split_column"},
+    "parquet": LISTS | COLUMNS | {"label_columns", "split_column"},
+    "huggingface": LISTS | COLUMNS,
+    "webdataset": LISTS | COLUMNS,
+    "inat2018": {"root", "train_list", "test_list"},
+    "cifar10_lt": {"root"},
+    "cifar100_lt": {"root"},
+}
+SOURCE_NAMES = list(SOURCE_SETTINGS)
+LOCAL_SOURCES = {"folder", "list", "csv", "parquet", "webdataset", "inat2018"}  # data.root is an existing folder
+BASELINE_NAMES = (
+    "zero_shot",
+    "class_means",
+    "linear_probe",
+    "balanced_probe",
+    "joint_linear_probe",
+    "joint_balanced_probe",
+)
 READS = ("features", "confidences", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 VIEW_NAMES = ("one", "flip", "five_crops")

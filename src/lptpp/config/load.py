@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,14 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
+from lptpp.config import resolve
 from lptpp.config.methods import apply_method
 from lptpp.config.resolve import SETTINGS, is_image_folder, is_run, parent_file, settings_file, settings_of_images
 from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
-from lptpp.config.validate import check_environment, check_keys, expected, written
+from lptpp.config.validate import check_environment, check_keys, check_used, expected, written
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import listed
 
 COMMAND_LINE = "command line"
 LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2.dual.loss")
@@ -60,7 +63,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     with _as_user_error(COMMAND_LINE):
         _check_experts(from_line, list(settings.experts), settings)
         settings = _over(settings, from_line)
-    return _finished(settings, str(path))
+    return _with_used(_finished(settings, str(path)), from_line)
 
 
 def _config_of(folder: Path) -> Path:
@@ -85,7 +88,23 @@ def _new(source: str | Path, overrides: Sequence[str], added: Any = None) -> Set
         settings = apply_method(settings, settings.method, list(settings.use_experts))
         _check_experts(from_line, known, settings)
         settings = _over(settings, from_line)
-    return _finished(settings, str(path))
+    return _with_used(_finished(settings, str(path)), _of_user(path), added or {}, from_line)
+
+
+def _with_used(settings: Settings, *given: Any) -> Settings:
+    """Return the settings after checking that the source reads all data settings that the user gave."""
+    merged: Any = OmegaConf.merge(*({"data": one.get("data") or {}} for one in given))
+    check_used(OmegaConf.to_container(merged.data), settings.data)  # type: ignore[arg-type]
+    return settings
+
+
+def _of_user(path: Path) -> Any:
+    """Return the content of a settings file and of those that it extends, without presets."""
+    if path.parent == resolve.FOLDER:
+        return OmegaConf.create()
+    content: Any = OmegaConf.load(path)
+    parent = content.get("extends")
+    return content if parent is None else OmegaConf.merge(_of_user(parent_file(path, str(parent))), content)
 
 
 def to_yaml(settings: Settings) -> str:
@@ -111,8 +130,19 @@ def _read_both(path: Path, overrides: Sequence[str]) -> tuple[DictConfig, DictCo
     given, from_line = read_yaml(path), _parse(overrides)
     for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
         with _as_user_error(source):
+            _refuse_other_yaml(content, source)
             check_keys(content, Settings, source)
     return given, from_line
+
+
+def _refuse_other_yaml(content: DictConfig, source: str) -> None:
+    """Raise `UserError` for a YAML file without any setting, which has another purpose."""
+    keys = [str(key) for key in content]
+    if source != COMMAND_LINE and len(keys) > 1 and not {one.name for one in fields(Settings)} & set(keys):
+        raise UserError(
+            f"{source} is a YAML file, but no settings file of lptpp: it has the keys {listed(keys, 5)}. Pass a folder"
+            " of images, a preset (`lptpp presets`), or a file written by `lptpp init`."
+        )
 
 
 def read_yaml(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:

@@ -10,10 +10,17 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.paths import KINDS
 
 FOLDER = Path(__file__).parent / "presets"
 SPACES = "sweeps"  # the subfolder of search spaces
 SETTINGS_FILE = "Settings file"  # in messages
+OTHERS = {  # how to use files that are no settings, by suffix
+    ".csv": "table data.train_list={}",
+    ".tsv": "table data.train_list={}",
+    ".parquet": "table data.train_list={}",
+    ".tar": "webdataset data.root=. data.train_list={}",
+}
 SETTINGS = "config.yaml"  # of a run folder
 
 
@@ -120,6 +127,7 @@ def _inherited(source: Path) -> str:
 
 def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> Path:
     if Path(name).is_file():
+        _refuse_other_file(Path(name), kind)
         return Path(name)
     if (preset := _preset(name, folder)).is_file():
         return preset
@@ -127,6 +135,18 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
         _refuse_folder(Path(name), known)
     near = did_you_mean(Path(name).stem, known)
     raise UserError(f"{kind} {name} does not exist and is not a preset: {near} (`lptpp presets` lists them all)")
+
+
+def _refuse_other_file(path: Path, kind: str) -> None:
+    """Raise `UserError` for a file whose suffix is not that of a settings file."""
+    suffix = path.suffix.lower()
+    if suffix in (".yaml", ".yml", ""):
+        return
+    found = f"{path} is {KINDS.get(suffix, 'a file of another kind')}"
+    if kind != SETTINGS_FILE:
+        raise UserError(f"{found}, expected a .yaml file.")
+    advice = f"; to train on it: lptpp fit {OTHERS[suffix].format(path)}" if suffix in OTHERS else "."
+    raise UserError(f"{found}, expected a folder of images, a preset, or a settings file (.yaml){advice}")
 
 
 def _refuse_folder(path: Path, known: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lptpp.config.choices import (
+    BASELINE_NAMES,
     CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
@@ -51,7 +52,14 @@ class DataSettings:
 
     source: str = setting("folder", "kind of data set", choices=SOURCE_NAMES)
     root: str | None = setting(None, "folder of the images; huggingface: a saved data set, or its name on the Hub")
-    class_names: str | None = setting(None, "file with one class name per line, in the order of the labels")
+    class_names: str | None = setting(
+        None, "file of class names: one per line in the order of the labels, or a .csv with the columns label and name"
+    )
+    split_folders: str = setting(
+        "auto",
+        "folder: auto takes the folders train, val, test and the like as splits; none takes every folder as a class",
+        choices=("auto", "none"),
+    )
     train_list: str | None = setting(
         None, "list, csv, parquet, inat2018: file of the training split; webdataset: shards; huggingface: split"
     )
@@ -63,8 +71,12 @@ class DataSettings:
     label_column: str | None = setting(
         None, "csv, parquet, huggingface: column of the labels; webdataset: member, such as cls, or a key of json"
     )
+    label_columns: list[str] = setting(
+        [], "csv, parquet: columns of a table with one column of 0 and 1 per class, instead of `label_column`"
+    )
     split_column: str | None = setting(
-        None, "csv, parquet: column with train, val or test; null: the column split, if there is one"
+        None,
+        "csv, parquet: column with train, val or test; null: a column called split, set, fold or the like; none: none",
     )
     factor: float | None = setting(
         None,
@@ -270,9 +282,9 @@ class EvaluationSettings:
     )
     batch_size: int = setting(64, "images per forward pass; small is fastest on a CPU, large on a GPU", within=POSITIVE)
     baselines: list[str] = setting(
-        ["zero_shot", "linear_probe"],
-        "extra rows of the table",
-        choices=("zero_shot", "class_means", "linear_probe"),
+        ["zero_shot", "linear_probe", "balanced_probe"],
+        "extra rows of the table (docs/method.md); joint_*: on the features of all towers together",
+        choices=BASELINE_NAMES,
     )
     controls: list[str] = setting(
         [],

@@ -10,12 +10,19 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from lptpp.config.choices import RESERVED, check_loss
+from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, check_loss
 from lptpp.utils.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
-    from lptpp.config import BackboneSettings, ExpertSettings, Settings
+    from lptpp.config import BackboneSettings, DataSettings, ExpertSettings, Settings
 
+SOURCES_OF = {  # source by the suffix of a list
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".txt": "list",
+    ".parquet": "parquet",
+    ".tar": "webdataset",
+}
 PRIORS = ("uniform", "training")  # instead of a file
 
 
@@ -54,6 +61,22 @@ def check_environment(settings: Settings) -> None:
     tracker = settings.tracker
     if tracker != "none" and find_spec(tracker) is None:
         raise UserError(f'tracker={tracker}: {tracker} is not installed; run pip install "lptpp[{tracker}]".')
+
+
+def check_used(given: Mapping[str, Any], data: DataSettings) -> None:
+    """Raise `UserError` for a setting of `data` that the user gave and the source does not read.
+
+    `given` are the settings of `data` in the user's files and on the command line; null and defaults may stay.
+    """
+    used = SOURCE_SETTINGS[data.source] | ALL_SOURCES
+    defaults = {one.name: getattr(type(data)(), one.name) for one in fields(data)}
+    for key, value in given.items():
+        if key not in used and value is not None and value != defaults[key]:
+            readers = [source for source, keys in SOURCE_SETTINGS.items() if key in keys]
+            near = SOURCES_OF.get(Path(str(value)).suffix.lower())
+            it_is_for = f"it is for {', '.join(readers)}; remove it."
+            advice = f"did you mean data.source={near}?" if near in readers else it_is_for
+            raise UserError(f"data.{key}={value} is not a setting of data.source={data.source}: {advice}")
 
 
 def _check_weights(key: str, backbone: BackboneSettings) -> None:
@@ -114,7 +137,7 @@ def _check_folds(settings: Settings) -> None:
     if scorer.folds and scorer.held_back:
         raise UserError("phase3.folds and phase3.held_back exclude each other: set one of them to 0.")
     tuned = [name for name, expert in settings.experts.items() if expert.tune_backbone]
-    if scorer.folds and tuned:
+    if scorer.folds and tuned and len(settings.experts) > 1:
         raise UserError(
             f"phase3.folds={scorer.folds} needs frozen backbones: experts.{tuned[0]}.tune_backbone is true."
         )

@@ -19,11 +19,11 @@ from lptpp.data.inspect import (
 )
 from lptpp.data.seen import median_size, sentences, strip
 from lptpp.data.statistics import shots
+from lptpp.data.warnings import FILE, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
 from lptpp.report.style import style
 from lptpp.utils.io import write_csv, write_json
-from lptpp.utils.text import listed
 
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
 
@@ -35,6 +35,8 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
     """
     inspection = inspect_data(settings, images)
     _show_counts(console, inspection)
+    for warning in inspection.warnings:
+        console.print(str(warning))
     _show_intervals(console, inspection)
     if inspection.records:
         _show_sizes(console, inspection)
@@ -53,9 +55,6 @@ def _show_counts(console: Console, inspection: Inspection) -> None:
     console.print(f"{found['classes']:,} classes; images: {splits}")
     imbalance = f"imbalance factor {found['imbalance_factor']:.1f}, Gini coefficient {found['gini']:.2f}"
     console.print(f"{imbalance}; {found['shot_thresholds']}")
-    for split in ("training", "test"):
-        if empty := found.get(f"without_{split}_images"):
-            console.print(f"Classes without {split} images: {listed(empty)}")
 
 
 def _show_intervals(console: Console, inspection: Inspection) -> None:
@@ -135,11 +134,14 @@ def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
     _draw(inspection, folder / "distribution.png")
     write_json(folder / "summary.json", inspection.summary())
     write_csv(folder / "classes.csv", class_rows(inspection))
+    written = ["distribution.png", "summary.json", "classes.csv"]
+    if write_warnings(folder / FILE, inspection.warnings):
+        written.append(FILE)
     if not inspection.records:
-        return ["distribution.png", "summary.json", "classes.csv"]
+        return written
     write_csv(folder / "images.csv", image_rows(inspection))
     write_csv(folder / "duplicates.csv", duplicate_rows(inspection), DUPLICATES)
-    return ["distribution.png", "summary.json", "classes.csv", "images.csv", "duplicates.csv"]
+    return [*written, "images.csv", "duplicates.csv"]
 
 
 def _write_seen(inspection: Inspection, path: Path) -> list[str]:

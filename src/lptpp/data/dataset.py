@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -77,9 +77,17 @@ class Split:
         return f"image {i}" if isinstance(image, np.ndarray) else str(image)
 
 
+class Note(NamedTuple):
+    """Something that a source found and the user should know, such as a file that it passed over."""
+
+    kind: str  # a key of `lptpp.data.warnings.KINDS`
+    item: str  # the file, folder, class or column
+    detail: str = ""
+
+
 @dataclass
 class ImageDataset:
-    """Class names and up to three splits. A class may have no training images.
+    """Class names, up to three splits, and the notes of the source. A class may have no training images.
 
     Raises:
         UserError: fewer than two classes, an empty or duplicate class name, a label out of range, no training image.
@@ -89,6 +97,7 @@ class ImageDataset:
     train: Split
     validation: Split | None
     test: Split | None
+    notes: list[Note] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         _check_names(self.class_names)

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from PIL import Image
@@ -15,6 +15,7 @@ from lptpp.data.dataset import ImageDataset, ImageReference
 from lptpp.data.decode import LIMITED, Decoding, image_size, try_decode
 from lptpp.data.prepare import decoding, known_preprocessings, load_dataset
 from lptpp.data.statistics import shots, summary
+from lptpp.data.warnings import DataWarning, data_warnings
 
 SHOWN = 3  # smallest and largest images in the summary
 DUPLICATES = ("group", "image", "split", "class", "across_splits", "across_classes")  # columns of `duplicate_rows`
@@ -48,6 +49,11 @@ class Inspection:
     def unreadable(self) -> list[ImageRecord]:
         """The images that cannot be used."""
         return [record for record in self.records if record.problem]
+
+    @cached_property
+    def warnings(self) -> list[DataWarning]:
+        """What a user should know; duplicates are in `groups` if images were opened, else among the warnings."""
+        return data_warnings(self.dataset, compare_files=not self.records)
 
     def summary(self) -> dict[str, Any]:
         """Return `lptpp.data.statistics.summary`, with the key `image_check` if images were opened."""

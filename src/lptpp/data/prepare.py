@@ -14,6 +14,7 @@ from lptpp.data.dataset import ImageDataset
 from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
+from lptpp.data.warnings import FILE, data_warnings, write_warnings
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 
@@ -87,6 +88,15 @@ def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> Im
     return replace(dataset, **readable)  # type: ignore[arg-type]
 
 
+def log_warnings(dataset: ImageDataset, folder: Path) -> None:
+    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in `folder`."""
+    warnings = data_warnings(dataset)
+    for warning in warnings:
+        log.warning("%s", warning)
+    if write_warnings(folder / FILE, warnings):
+        log.warning("Details of these warnings: %s", folder / FILE)
+
+
 def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
     evaluation = settings.evaluation
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
@@ -97,7 +107,19 @@ def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
 
 
 def _require_split(dataset: ImageDataset, split: str, setting: str) -> None:
-    if not len(dataset.splits().get(split, ())):
+    if len(dataset.splits().get(split, ())):
+        return
+    share = _smallest_share(int(dataset.counts().max()))
+    if share is None:
         raise UserError(
-            f"{setting}: the data set has no {split} split; provide one or set data.{split}=0.2 to draw one."
+            f"{setting}: no {split} split can be drawn, because every class has only one training image, and the last"
+            f" one is never drawn. Add images, or provide a {split} split."
         )
+    raise UserError(
+        f"{setting}: the data set has no {split} split; provide one or set data.{split}={share} to draw one."
+    )
+
+
+def _smallest_share(largest: int) -> float | None:
+    """Return a share that draws at least one image of a class of `largest` images, see `stratified_split`."""
+    return next((share for share in (0.2, 0.3) if min(largest - 1, round(largest * share)) > 0), None)

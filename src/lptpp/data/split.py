@@ -1,5 +1,6 @@
 """Draws a split from the training images, stratified by class."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -10,13 +11,33 @@ from lptpp.data.dataset import ImageDataset, Split
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import generator
 
-SPLIT_NAMES = {  # accepted names, in any letter case
-    "train": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")  # also the words of camelCase
+SPLIT_WORDS = {
+    "train": ("train", "training"),
+    "validation": ("val", "valid", "validation", "dev"),
+    "test": ("test", "testing", "eval", "evaluation"),
 }
+SPLIT_NAMES = {word: split for split, words in SPLIT_WORDS.items() for word in words}  # in any letter case, or plural
+
+
+def split_of(name: str) -> str | None:
+    """Return train, validation or test for a name such as Training, val or tests; None for any other name."""
+    word = name.strip().lower()
+    return SPLIT_NAMES.get(word) or SPLIT_NAMES.get(word.removesuffix("s"))
+
+
+def split_in(name: str) -> tuple[str, str] | None:
+    """Return the split that one word of a longer name means, and the rest of the name; None without such a word.
+
+    The rest is in lower case, with * for the word and # for numbers: seg_train is ("train", "seg_*"), and
+    ILSVRC2012_img_val is ("validation", "ilsvrc#_img_*"). Names with words of several splits have none.
+    """
+    words = [(match, split_of(match[0])) for match in WORD.finditer(name)]
+    found = [(match, split) for match, split in words if split is not None]
+    if len(found) != 1:
+        return None
+    match, split = found[0]
+    return split, re.sub(r"\d+", "#", f"{name[: match.start()]}*{name[match.end() :]}".lower())
 
 
 def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

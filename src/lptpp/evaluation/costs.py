@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lptpp.evaluation.table import BASELINES, CONTROLS, MIXTURE, ResultRow
+from lptpp.evaluation.table import BASELINES, CONTROLS, JOINT, MIXTURE, ResultRow
 
 SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
 PHASE2 = ("phase2", *CONTROLS)
@@ -26,8 +26,10 @@ def row_costs(folder: Path, metrics: Mapping[str, Any], row: ResultRow) -> dict[
 
 def trainable(parts: Mapping[str, Mapping[str, int]], row: ResultRow) -> int:
     """Return the trainable parameters of a row, given those of a run by owner (experts, scorer) and part."""
+    if row.kind in JOINT:
+        return sum(of.get("classifier", 0) for of in parts.values())
     if row.kind in BASELINES:
-        return parts[row.expert]["classifier"] if row.kind == "linear_probe" else 0
+        return parts[row.expert]["classifier"] if row.kind.endswith("_probe") else 0
     if row.kind in ("phase1", "phase2_none"):
         return sum(count for part, count in parts[row.expert].items() if part != "group prompts")
     if row.kind in PHASE2:
@@ -38,7 +40,7 @@ def trainable(parts: Mapping[str, Mapping[str, int]], row: ResultRow) -> int:
 
 def training_seconds(history: Path, row: ResultRow) -> float | None:
     """Return the CPU seconds of the stages a row depends on; None if unknown, as for the baselines."""
-    if row.kind in BASELINES or not history.is_file():
+    if row.kind in (*BASELINES, *JOINT) or not history.is_file():
         return None
     with history.open(encoding="utf-8", newline="") as file:
         seconds = [line.get("cpu_seconds") or None for line in csv.DictReader(file) if _depends(row, line["stage"])]

@@ -17,7 +17,14 @@ BALANCED = {key: name for key, name in ACCURACIES.items() if key != "mean_class"
 COLUMNS = {**ACCURACIES, "calibration_error": "ECE"}
 MISSING = "–"
 
-BASELINES = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
+BASELINES = {
+    "zero_shot": "zero-shot",
+    "class_means": "class means",
+    "linear_probe": "linear probe",
+    "balanced_probe": "balanced probe",
+}
+PROBES = ("linear_probe", "balanced_probe")
+JOINT = {f"joint_{kind}": f"{BASELINES[kind]}, all towers" for kind in PROBES}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
 MIXING = {  # control rows of the scorer
     "average_probabilities": "average of probabilities",
@@ -30,7 +37,8 @@ COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **OF_EXPERT})}))"
+    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})"
+    rf"|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *OF_EXPERT])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
 )
@@ -44,8 +52,8 @@ class ResultRow:
     `mixture.flip.temperature=2`; `parse` is the inverse. `title` is for people and never parsed.
     """
 
-    kind: str  # of BASELINES, PHASES, CONTROLS or COMBINED
-    expert: str = ""  # empty for COMBINED
+    kind: str  # of BASELINES, PHASES, CONTROLS, COMBINED or JOINT
+    expert: str = ""  # empty for COMBINED and JOINT
     views: str = "one"
     temperature: str = "1"  # a number, or "fitted"
     prior: str = ""  # "uniform", "training" or the name of a file
@@ -83,8 +91,8 @@ class ResultRow:
         return ", ".join(filter(None, (self._predictor(), *options)))
 
     def _predictor(self) -> str:
-        if self.kind in COMBINED:
-            return COMBINED[self.kind]
+        if not self.expert:
+            return {**COMBINED, **JOINT}[self.kind]
         if self.kind in OF_EXPERT:
             return f"{self.expert}, {OF_EXPERT[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"

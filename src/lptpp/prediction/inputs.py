@@ -8,6 +8,7 @@ import codecs
 import glob
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -16,12 +17,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
-from lptpp.data.sources.files import natural_key
-from lptpp.data.sources.folder import SUFFIXES, images_below
 from lptpp.data.sources.table_reader import open_table
+from lptpp.data.sources.walk import SUFFIXES, counted, walk
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import natural_key, refuse_no_input
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.text import printable
 
+log = logging.getLogger("lptpp")
 LISTS = (".txt",)
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 STANDARD_INPUT = "-"
@@ -63,7 +66,9 @@ def _file(path: Path | str) -> Input:
 
 
 def _in_folder(folder: Path) -> list[Path]:
-    images = images_below(folder)
+    images, passed = walk(folder)
+    if passed:
+        log.info("Files passed over in %s: %s", folder, printable(counted(passed)))
     if not images:
         raise UserError(f"{folder} contains no image: expected files ending in {', '.join(sorted(SUFFIXES)[:8])}, ….")
     return images
@@ -76,7 +81,7 @@ def _matching(pattern: Path) -> list[str]:
     if not files and glob.has_magic(str(pattern)):
         raise UserError(f"{pattern} matches no file: check the pattern.")
     if not files:
-        raise UserError(f"{pattern} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        refuse_no_input(pattern)
     return files
 
 
@@ -101,9 +106,13 @@ def _column(path: Path, column: str | None) -> Iterator[Input]:
 
 
 def _located(name: str, folder: Path) -> str:
-    """Return the path relative to the working folder, or to the list's folder if it exists only there."""
-    beside = str(folder / name)
-    return beside if name and file_state(name) is None and file_state(beside) is not None else name
+    """Return the path of an existing file: relative to the working folder, or else to the list's folder.
+
+    Backslashes that Windows wrote become slashes if only then the file exists.
+    """
+    names = [name, name.replace("\\", "/")] if name else []
+    paths = [path for one in names for path in (one, str(folder / one))]
+    return next((path for path in paths if file_state(path) is not None), name)
 
 
 def file_state(path: str) -> os.stat_result | None:

@@ -14,7 +14,7 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset, preprocessings
+from lptpp.data.prepare import check_dataset, load_dataset, log_warnings, preprocessings
 from lptpp.data.seen import sampled_size, sentences
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
@@ -67,6 +67,7 @@ def fit(settings: Settings) -> FitResult:
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
         _log_input(settings, collection)
+        log_warnings(collection, folder)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
         with training.recorder.tracking as tracking:
             training.run()

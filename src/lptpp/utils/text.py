@@ -1,5 +1,6 @@
 """Lists of names in messages."""
 
+import os
 from collections.abc import Iterable
 
 
@@ -8,3 +9,8 @@ def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
     texts = [str(name) for name in names]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return between.join(texts[:most]) + more
+
+
+def printable(name: str) -> str:
+    """Return a file name as valid Unicode; bytes of another encoding in it become �."""
+    return os.fsencode(name).decode("utf-8", "replace")

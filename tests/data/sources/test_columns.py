@@ -6,6 +6,7 @@ import pytest
 from lptpp.data.dataset import EncodedImage, MissingImage
 from lptpp.data.decode import unreadable_reason
 from lptpp.data.sources.columns import LABEL_COLUMNS, image_reference, pick_column
+from lptpp.data.sources.locate import Locator
 from lptpp.utils.errors import UserError
 
 
@@ -53,7 +54,7 @@ def test_a_missing_or_ambiguous_column_is_refused(header: list[str], given: str 
     ],
 )
 def test_a_cell_is_a_path_or_bytes(value: Any, found: object) -> None:
-    assert image_reference(value, "row 3", Path("/root")) == found
+    assert image_reference(value, "row 3", Locator(Path("/root"))) == found
 
 
 @pytest.mark.parametrize("value", [None, "", " ", b"", float("nan"), {}, {"bytes": None, "path": None}])

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 
 from lptpp.data.dataset import EncodedImage, MissingImage
-from lptpp.data.sources.files import matching_files, read_json, read_text, refuse_all_missing, suggest_files
+from lptpp.data.sources.files import read_json, read_text, refuse_all_missing
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import matching_files, suggest_files
 
 
 def test_text_with_a_byte_order_mark(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.data.sources.folder import folder, images_below
+from lptpp.data.sources.folder import folder
+from lptpp.data.sources.walk import images_below
 from lptpp.utils.errors import UserError
 
 
@@ -77,14 +78,14 @@ def refused(root: str) -> str:
 
 
 def test_refuses_a_missing_root(tmp_path: Path) -> None:
-    assert "none is not a folder" in refused(str(tmp_path / "none"))
+    assert "none does not exist" in refused(str(tmp_path / "none"))
 
 
 def test_refuses_empty_class_folders_by_name(tmp_path: Path) -> None:
     root = create(tmp_path, "a/1.png", "b/2.png", "c/notes.txt", "d/.hidden.png")
     message = refused(root)
     assert message.startswith("2 class folder(s)")
-    assert f"{tmp_path / 'c'}, {tmp_path / 'd'}" in message
+    assert f"{tmp_path / 'c'} (1 .txt), {tmp_path / 'd'} (1 hidden)" in message
 
 
 def test_refuses_too_few_classes(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ def rows(*labels: object) -> LabeledImages:
 
 
 def test_rows_are_divided_by_the_split_column() -> None:
-    splits = by_split(rows(*"abcdef"), ["train", "VAL", "Test", " valid ", "Train", "validation"])
+    splits = by_split(rows(*"abcdef"), ["train", "DEV", "Testing", " valid ", "Training", "validation"])
     assert {split: (found.labels, found.places) for split, found in splits.items()} == {
         "train": (["a", "e"], ["row 0", "row 4"]),
         "validation": (["b", "d", "f"], ["row 1", "row 3", "row 5"]),
@@ -22,12 +22,12 @@ def test_rows_are_divided_by_the_split_column() -> None:
     assert splits["validation"].images == [Path("1.png"), Path("3.png"), Path("5.png")]
 
 
-@pytest.mark.parametrize("name", ["dev", "", None, 0])
+@pytest.mark.parametrize("name", ["holdout", "", None, 0])
 def test_another_split_is_refused_with_its_place(name: object) -> None:
     with pytest.raises(UserError) as error:
         by_split(rows("a", "b"), ["train", name])
     assert str(error.value).startswith(f"row 1 has the split {name!r}")
-    assert "train, val, valid, validation, test" in str(error.value)
+    assert "train, training, val, valid" in str(error.value)
 
 
 def test_concatenate_keeps_the_order() -> None:

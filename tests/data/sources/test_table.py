@@ -79,9 +79,9 @@ def test_the_table_may_be_named_from_the_root(root: Path) -> None:
 
 
 def test_a_split_column_of_another_name_and_an_ignored_one(root: Path) -> None:
-    path = write_csv(root / "pictures" / "table.csv", ROWS, ("path", "label", "fold"))
+    path = write_csv(root / "pictures" / "table.csv", ROWS, ("path", "label", "use"))
     assert len(read(path).train) == 4
-    assert len(read(path, split_column="fold").train) == 2
+    assert len(read(path, split_column="use").train) == 2
     path = write_csv(root / "pictures" / "table.csv", [(*row[:2], "A") for row in ROWS])
     assert f"{path} line 2 has the split 'A'" in refused(path)
     assert len(read(path, split_column="none").train) == 4

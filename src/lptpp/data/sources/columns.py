@@ -1,15 +1,19 @@
 """Columns of a table with images and labels: finding them by name, and reading an image cell."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from lptpp.data.dataset import EncodedImage, ImageReference, MissingImage
+from lptpp.data.sources.locate import Locator
 from lptpp.utils.errors import UserError, did_you_mean
 
 IMAGE_COLUMNS = ("image", "path", "file", "filename", "file_name", "filepath", "image_path")
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category")
 SPLIT_COLUMNS = ("split",)
+# read if none of the above exists
+OTHER_IMAGE_COLUMNS = ("image_id", "id", "img", "image_name", "img_path", "file_path")
+# read if the first value is the name of a split
+OTHER_SPLIT_COLUMNS = ("splits", "part", "partition", "set", "subset", "fold", "phase", "data_split", "dataset_split")
 
 
 def pick_column(header: Sequence[str], given: str | None, known: Sequence[str], key: str, where: str) -> str:
@@ -35,8 +39,13 @@ def pick_column(header: Sequence[str], given: str | None, known: Sequence[str], 
     )
 
 
-def image_reference(value: Any, place: str, folder: Path) -> ImageReference:
-    """Return the image in a cell: a path relative to `folder`, encoded bytes, or a dictionary with one of them.
+def has_usual(header: Sequence[str], names: Sequence[str]) -> bool:
+    """Return whether a column has one of the names, in any letter case."""
+    return any(name.lower() in names for name in header)
+
+
+def image_reference(value: Any, place: str, locate: Locator) -> ImageReference:
+    """Return the image in a cell: a path that `locate` finds, encoded bytes, or a dictionary with one of them.
 
     An empty cell is a `MissingImage`. `place` names the cell in messages.
 
@@ -50,5 +59,5 @@ def image_reference(value: Any, place: str, folder: Path) -> ImageReference:
     if isinstance(value, bytes):
         return EncodedImage(value, place)
     if isinstance(value, str):
-        return folder / Path(value.strip()).expanduser()
+        return locate(value.strip(), place)
     raise UserError(f"{place} contains no image: expected a path or the bytes of an image file.")

@@ -1,49 +1,24 @@
-"""Finding and reading the files that describe a data set."""
+"""Reading the files that describe a data set."""
 
+import codecs
 import json
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from lptpp.data.dataset import ImageReference, MissingImage
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError
+from lptpp.utils.paths import refuse_no_file
 from lptpp.utils.text import listed
 
-
-def resolve_path(name: str, root: Path) -> Path:
-    """Return `name` as a path, relative to the working folder if it exists there, else to `root` if it exists there."""
-    path = Path(name).expanduser()
-    return root / path if not path.exists() and (root / path).exists() else path
-
-
-def matching_files(pattern: str, root: Path) -> list[Path]:
-    """Return the files that a name or glob pattern matches, in the working folder or else in `root`, in natural order.
-
-    Raises:
-        UserError: there is none.
-    """
-    if resolve_path(pattern, root).is_file():
-        return [resolve_path(pattern, root)]
-    path = Path(pattern).expanduser()
-    found = _glob(path) or _glob(root / path)
-    if not found:
-        raise UserError(
-            f"{pattern} matches no file in the working folder or in {root}: {suggest_files(path, root / path)}"
-        )
-    return sorted(found, key=lambda path: natural_key(str(path)))
-
-
-def suggest_files(*missing: Path) -> str:
-    """Return a clause that suggests files near missing ones: with the same suffix, else with the same stem."""
-    folders = [path.parent for path in missing if path.parent.is_dir()]
-    files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
-    name = missing[0]
-    similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
-    similar = similar or {file.name for file in files if file.stem == name.stem}
-    if similar:
-        return did_you_mean(name.name, sorted(similar, key=natural_key))
-    return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
+FORMATS = {  # first bytes of files that are no UTF-8 text
+    codecs.BOM_UTF16_LE: "encoded as UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)",
+    codecs.BOM_UTF16_BE: "encoded as UTF-16: save it as UTF-8 (in Excel: CSV UTF-8)",
+    b"PK\x03\x04": "an Excel workbook or a zip file: save the sheet as CSV UTF-8, or unpack the file",
+    b"\xd0\xcf\x11\xe0": "an Excel workbook: save the sheet as CSV UTF-8",
+    b"PAR1": "a parquet file: rename it to .parquet",
+    b"\x1f\x8b": "compressed: decompress it with gunzip",
+}
 
 
 def read_text(path: Path, purpose: str) -> str:
@@ -52,10 +27,13 @@ def read_text(path: Path, purpose: str) -> str:
     Raises:
         UserError: the file does not exist or is not UTF-8 text.
     """
-    if not path.is_file():
-        raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
+    refuse_no_file(path, purpose)
+    content = path.read_bytes()
+    for start, kind in FORMATS.items():
+        if content.startswith(start):
+            raise UserError(f"{path} (expected {purpose}) is {kind}.")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError:
         raise UserError(f"{path} (expected {purpose}) is not UTF-8 text: save it as UTF-8.") from None
 
@@ -83,14 +61,3 @@ def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:
     if missing:
         message = f"None of the {len(missing):,} listed images exists ({listed(missing, 1)})"
         raise UserError(f"{message}: correct data.root or the paths.")
-
-
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts "class 2" before "class 10"."""
-    pieces = re.findall(r"(\d+)|(\D+)", name.casefold())
-    return [(int(digits), "") if digits else (-1, text) for digits, text in pieces], name
-
-
-def _glob(pattern: Path) -> list[Path]:
-    found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
-    return [path for path in found if path.is_file()]

@@ -1,100 +1,93 @@
 """Image folders: one subfolder per class, optionally below train/, val/ and test/.
 
 Subfolders of a class folder belong to it. Hidden files and folders, and files whose suffix is not in `SUFFIXES` (in any
-letter case), are ignored.
+letter case), are passed over; the data set has a note on each.
 """
 
 import unicodedata
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from lptpp.data.dataset import ImageDataset, ImageReference, Split
-from lptpp.data.sources.files import natural_key
+from lptpp.data.dataset import ImageDataset, ImageReference, Note, Split
 from lptpp.data.sources.labels import ambiguous_pair
-from lptpp.data.split import SPLIT_NAMES, with_test_split
+from lptpp.data.sources.split_folders import find_splits
+from lptpp.data.sources.walk import Found, counted, loose_files, subfolders, walk
+from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import natural_key, refuse_no_folder
 from lptpp.utils.text import listed
 
-LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff")
-LOSSLESS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
-SUFFIXES = LOSSY + LOSSLESS
+NOT_READ = "not_read"
 
 
-def folder(root: str, test: float, split_seed: int) -> ImageDataset:
+def folder(root: str, test: float, split_seed: int, split_folders: str = "auto") -> ImageDataset:
     """Return the images below `root`; without a folder test/ the share `test` of every class is the test split.
 
-    Classes are the folder names of all splits, in natural order. A class may have no folder in train/.
+    Classes are the folder names of all splits, in natural order. A class may have no folder in train/. With
+    `split_folders="none"`, every folder in `root` is a class.
 
     Raises:
-        UserError: the folder does not exist, there are fewer than two classes, a class folder has no image, or two
-            class names differ only in letter case.
+        UserError: the folder does not exist, its splits are unclear (see `lptpp.data.sources.split_folders`), there are
+            fewer than two classes, a class folder has no image, or two class names differ only in letter case.
     """
-    split_folders = _split_folders(_existing(root))
-    folders = {split: _class_folders(path) for split, path in split_folders.items()}
+    top = refuse_no_folder(root)
+    places = {"train": top} if split_folders == "none" else find_splits(top)
+    folders = {split: _class_folders(path) for split, path in places.items()}
     names = sorted({path.name for paths in folders.values() for path in paths}, key=natural_key)
     _refuse_ambiguous(names, root)
-    _refuse_single(names, root)
-    images = {path: images_below(path) for paths in folders.values() for path in paths}
-    _refuse_empty(images)
-    splits = {split: _split(paths, images, names) for split, paths in folders.items()}
-    return with_test_split([unicodedata.normalize("NFC", name) for name in names], splits, test, split_seed)
+    _refuse_single(names, folders["train"])
+    found = {path: walk(path) for paths in folders.values() for path in paths}
+    _refuse_empty(found)
+    splits = {split: _split(paths, found, names) for split, paths in folders.items()}
+    composed = [unicodedata.normalize("NFC", name) for name in names]
+    return replace(with_test_split(composed, splits, test, split_seed), notes=_notes(top, places, found))
 
 
-def images_below(path: Path) -> list[Path]:
-    """Return the image files at any depth below a folder, without hidden ones, in natural order."""
-    files = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-    visible = (file for file in files if not any(part.startswith(".") for part in file.relative_to(path).parts))
-    return sorted(visible, key=lambda file: natural_key(str(file)))
-
-
-def _existing(root: str) -> Path:
-    path = Path(root).expanduser()
-    if not path.is_dir():
-        raise UserError(f"data.root: {root} is not a folder; expected the folder that contains the class folders.")
-    return path
-
-
-def _split_folders(root: Path) -> dict[str, Path]:
-    """Return the folder of each split; without split folders, all of `root` is the training split."""
-    found = [path for path in _subfolders(root) if path.name.lower() in SPLIT_NAMES]
-    splits = {SPLIT_NAMES[path.name.lower()]: path for path in found}
-    if len(splits) < len(found):
-        raise UserError(f"{root} has more than one folder for the same split ({listed(found, 5)}): keep one.")
-    if found and "train" not in splits:
-        raise UserError(f"{root} has {listed(found, 5)} but no train: name the folder of training images train.")
-    return splits or {"train": root}
+def _notes(root: Path, places: Mapping[str, Path], found: Mapping[Path, Found]) -> list[Note]:
+    """Return notes on the files that are passed over, and on the folders next to those of the splits."""
+    passed = [note for top in dict.fromkeys([root, *places.values()]) for note in loose_files(top)]
+    passed += [note for one in found.values() for note in one.passed]
+    if root in places.values():
+        return passed
+    others = [path for path in subfolders(root) if path not in places.values()]
+    return [*passed, *(Note(NOT_READ, str(path), f"{len(walk(path).images):,} images") for path in others)]
 
 
 def _class_folders(split: Path) -> list[Path]:
-    folders = _subfolders(split)
+    folders = subfolders(split)
     if not folders:
         raise UserError(f"{split} has no class folders: put its images into one folder per class, or remove it.")
     return folders
 
 
-def _subfolders(path: Path) -> list[Path]:
-    return sorted(child for child in path.iterdir() if child.is_dir() and not child.name.startswith("."))
-
-
-def _split(paths: list[Path], images: dict[Path, list[Path]], names: list[str]) -> Split:
+def _split(paths: list[Path], found: Mapping[Path, Found], names: list[str]) -> Split:
     label = {name: i for i, name in enumerate(names)}
-    pairs = sorted(((label[path.name], file) for path in paths for file in images[path]), key=lambda pair: pair[0])
+    pairs = [(label[path.name], file) for path in paths for file in found[path].images]
+    pairs.sort(key=lambda pair: pair[0])
     references: list[ImageReference] = [file for _, file in pairs]
     return Split(references, np.array([number for number, _ in pairs], np.int64))
 
 
-def _refuse_empty(images: dict[Path, list[Path]]) -> None:
-    empty = [path for path, files in images.items() if not files]
+def _refuse_empty(found: Mapping[Path, Found]) -> None:
+    empty = [f"{path} ({counted(one.passed) or 'empty'})" for path, one in found.items() if not one.images]
     if empty:
         raise UserError(
             f"{len(empty)} class folder(s) contain no image: {listed(empty, 5)}. Add images or remove them."
         )
 
 
-def _refuse_single(names: list[str], root: str) -> None:
-    if len(names) < 2:
-        raise UserError(f"{root} has only one class folder ({names[0]}): expected at least two, one per class.")
+def _refuse_single(names: list[str], folders: list[Path]) -> None:
+    if len(names) > 1:
+        return
+    inside = [path.name for path in subfolders(folders[0])]
+    deeper = f"; if its folders {listed(inside, 3)} are the classes, set data.root={folders[0]}"
+    hint = deeper if len(inside) > 1 else ""
+    raise UserError(
+        f"{folders[0].parent} has only one class folder ({names[0]}): expected at least two, one per class{hint}."
+    )
 
 
 def _refuse_ambiguous(names: list[str], root: str) -> None:

@@ -11,12 +11,13 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.columns import IMAGE_COLUMNS, LABEL_COLUMNS, image_reference, pick_column
-from lptpp.data.sources.files import resolve_path
 from lptpp.data.sources.labeled_images import LabeledImages, build_dataset
 from lptpp.data.sources.labels import label_names, read_names
-from lptpp.data.split import SPLIT_NAMES
+from lptpp.data.sources.locate import Locator
+from lptpp.data.split import SPLIT_WORDS, split_of
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
+from lptpp.utils.paths import resolve_path
 from lptpp.utils.progress import console
 
 log = logging.getLogger("lptpp")
@@ -34,7 +35,7 @@ class DatasetRow:
 
     def read_bytes(self) -> bytes:
         """Return the bytes of the image file; raises ValueError if the row has none."""
-        found: Any = image_reference(self.rows[self.number][self.column], "the row", Path())
+        found: Any = image_reference(self.rows[self.number][self.column], "the row", Locator(Path()))
         return found.read_bytes()
 
     def __str__(self) -> str:
@@ -111,11 +112,11 @@ def _load_from_hub(library: Any, root: str) -> Any:
 def _choose_splits(splits: dict[str, Any], lists: Mapping[str, str | None], root: str) -> dict[str, tuple[Any, str]]:
     """Return the rows of train, validation and test, and the name of each in messages."""
     given = {split: name for split, name in lists.items() if name is not None}
-    chosen = given or {SPLIT_NAMES.get(name.lower(), name): name for name in splits}
+    chosen = given or {split_of(name) or name: name for name in splits}
     for split, name in chosen.items():
         if name not in splits:
             raise UserError(f"{root} has no split {name!r}: {did_you_mean(name, splits)}")
-        if split not in SPLIT_NAMES.values() or (not given and len(chosen) < len(splits)):
+        if split not in SPLIT_WORDS or (not given and len(chosen) < len(splits)):
             raise UserError(
                 f"{root} has the splits {', '.join(splits)}: choose among them, for example data.train_list=train"
                 " data.test_list=test."

@@ -5,10 +5,12 @@ from pathlib import Path
 import numpy as np
 
 from lptpp.data.dataset import ImageDataset, ImageReference, Split
-from lptpp.data.sources.files import read_text, refuse_all_missing, resolve_path
+from lptpp.data.sources.files import read_text, refuse_all_missing
 from lptpp.data.sources.labels import read_names
+from lptpp.data.sources.walk import is_image
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import resolve_path
 
 Line = tuple[int, Path, int]  # line number from 1, image, label
 
@@ -53,8 +55,20 @@ def _read(file: Path, root: Path) -> list[Line]:
 def _line(file: Path, number: int, row: str, root: Path) -> Line:
     *path, label = row.rsplit(maxsplit=1)
     if not path or not label.isdecimal():
-        raise UserError(f"{file} line {number} is {row!r}: expected a path, a space and a label (0, 1, …).")
+        raise UserError(f"{file} line {number} is {row!r}: expected a path, a space and a label (0, 1, …){_hint(row)}.")
     return number, root / path[0], int(label)
+
+
+def _hint(row: str) -> str:
+    """Return what a line that is not `path label` looks like, with advice."""
+    fields = row.split()
+    if "," in row or ";" in row:
+        return "; it looks like a table: add a line with the names of the columns, and set data.source=csv"
+    if fields[0].isdecimal() and is_image(row):
+        return "; this line has the label first"
+    if is_image(fields[0]):
+        return "; for labels that are names, write a table, and set data.source=csv"
+    return ""
 
 
 def _numbered_names(lists: dict[str, list[Line]]) -> list[str]:

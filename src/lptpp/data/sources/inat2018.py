@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.dataset import ImageDataset, ImageReference, Split
-from lptpp.data.sources.files import read_json, refuse_all_missing, resolve_path
+from lptpp.data.sources.files import read_json, refuse_all_missing
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import resolve_path
 
 
 def inat2018(root: str, train_list: str | None, test_list: str | None) -> ImageDataset:

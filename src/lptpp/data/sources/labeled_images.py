@@ -6,7 +6,7 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset, ImageReference, Split
 from lptpp.data.sources.labels import clean_label, infer_class_names, label_indices
-from lptpp.data.split import SPLIT_NAMES, with_test_split
+from lptpp.data.split import SPLIT_NAMES, split_of, with_test_split
 from lptpp.utils.errors import UserError
 
 
@@ -50,9 +50,12 @@ def by_split(rows: LabeledImages, names: Sequence[Any]) -> dict[str, LabeledImag
 
 def split_name(value: Any, place: str) -> str:
     """Return train, validation or test for a value of the split column; raises UserError for any other value."""
-    split = SPLIT_NAMES.get(str(value).strip().lower())
+    split = split_of(str(value))
     if split is None:
-        raise UserError(f"{place} has the split {value!r}: expected one of {', '.join(SPLIT_NAMES)}.")
+        raise UserError(
+            f"{place} has the split {value!r}: expected one of {', '.join(SPLIT_NAMES)}; or set data.split_column=none"
+            " if the column has no splits."
+        )
     return split
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.data.sources.files import natural_key, read_text
+from lptpp.data.sources.files import read_text
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.paths import natural_key
 
 WHOLE = re.compile(r"(-?\d+)(\.0*)?")
 

@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -11,6 +13,7 @@ from lptpp.data.sources.files import read_text
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
+SEPARATOR = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)  # first line of some CSV files from Excel
 DELIMITERS = (",", ";", "\t", "|")
 TableRow = tuple[str, tuple[Any, ...]]  # place in messages, values of the columns
 
@@ -34,27 +37,58 @@ class TableFile(Protocol):
         ...
 
 
+def delimiter_of(line: str) -> str:
+    """Return the delimiter that divides a line most."""
+    return max(DELIMITERS, key=lambda mark: len(next(csv.reader([line], delimiter=mark), [])))
+
+
 def open_table(path: Path) -> TableFile:
     """Return the table in a file: parquet if the suffix is .parquet or .pq, else CSV; raises UserError if invalid."""
+    if path.suffix.lower() in (".json", ".jsonl"):
+        raise UserError(
+            f"{path} is JSON, and tables are CSV or parquet: convert it, or, if it is the metadata.jsonl of an image"
+            f" folder, set data.source=huggingface data.root={path.parent}."
+        )
     return ParquetTable(path) if path.suffix.lower() in (".parquet", ".pq") else CsvTable(path)
 
 
+def _refuse_title(path: Path, header: list[str], below: str) -> None:
+    """Raise UserError if the first line is a title: one value above lines of several."""
+    filled = [name for name in header if name]
+    row = next(csv.reader([below], delimiter=delimiter_of(below)), [])
+    if len(filled) == 1 and sum(bool(field.strip()) for field in row) > 1:
+        raise UserError(
+            f"{path}: the first line is {filled[0]!r}, one value above lines of {len(row)}; it looks like a title:"
+            " remove it, so that the first line has the names of the columns."
+        )
+
+
 class CsvTable:
-    """A text table; the delimiter (comma, semicolon, tab or bar) is the one that divides the first line most."""
+    """A text table; the delimiter (comma, semicolon, tab or bar) is the one that divides the header most.
+
+    Lines without a value, which Excel writes as ";;", are passed over. A first line "sep=;" names the delimiter.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._text = read_text(path, "a CSV table")
-        first = self._text.split("\n", 1)[0]
-        self._delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-        self.header = [name.strip() for name in next(self._lines(), ("", []))[1]]
+        first, second, third = self._first_lines()
+        given = SEPARATOR.fullmatch(first)
+        self._skipped = 0 if given is None else 1  # lines above the header
+        header, below = (first, second) if given is None else (second, third)
+        self._delimiter = given[1] if given else delimiter_of(header)
+        self.header = [name.strip() for name in next(islice(self._lines(), self._skipped, None), ("", []))[1]]
+        _refuse_title(path, self.header, below)
+
+    def _first_lines(self) -> list[str]:
+        """Return the first three lines that are not blank."""
+        lines = (line.strip() for line in io.StringIO(self._text) if line.strip())
+        return list(islice(chain(lines, ["", "", ""]), 3))
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         """Yield every nonempty line below the header."""
         chosen = [self.header.index(column) for column in columns]
-        lines = self._lines()
-        next(lines, None)
-        for place, fields in lines:
+        for place, fields in islice(self._lines(), self._skipped + 1, None):
             if len(fields) != len(self.header):
                 raise UserError(
                     f"{place} has {len(fields)} columns, expected {len(self.header)} as in the header: quote values"
@@ -73,7 +107,7 @@ class CsvTable:
         reader = csv.reader(io.StringIO(self._text), delimiter=self._delimiter, strict=True)
         try:
             for fields in reader:
-                if fields:
+                if any(field.strip() for field in fields):
                     yield f"{self.path} line {reader.line_num}", fields
         except csv.Error as error:
             raise UserError(

@@ -13,12 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.sources.files import matching_files, resolve_path
-from lptpp.data.sources.folder import SUFFIXES
 from lptpp.data.sources.labeled_images import LabeledImages, build_dataset, concatenate
 from lptpp.data.sources.labels import read_names
+from lptpp.data.sources.walk import SUFFIXES
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
+from lptpp.utils.paths import matching_files, resolve_path
 from lptpp.utils.progress import progress_bar
 
 IMAGES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)

@@ -1,0 +1,107 @@
+"""Finding the image files below a folder, with a note for every other file."""
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lptpp.data.dataset import Note
+from lptpp.utils.paths import natural_key
+
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff")
+LOSSLESS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
+SUFFIXES = LOSSY + LOSSLESS
+PASSED_OVER = "passed_over"
+FOLDER, IMAGE, LINKED = "folder", "image", "linked folder"
+BROKEN_LINK, HIDDEN_FOLDER = NOUNS = "broken link", "hidden folder"
+CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", "icon\r"}  # written by file managers, not worth a note
+SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"}
+
+
+class Found(NamedTuple):
+    """The image files below a folder, in natural order, and notes on the other files."""
+
+    images: list[Path]
+    passed: list[Note]
+
+
+def walk(folder: Path) -> Found:
+    """Return what is at any depth below a folder. Links to files are followed, links to folders below it are not."""
+    images: list[str] = []
+    passed: list[Note] = []
+    folders = [str(folder)]
+    while folders:
+        for kind, path in _entries(folders.pop()):
+            if kind == FOLDER:
+                folders.append(path)
+            elif kind == IMAGE:
+                images.append(path)
+            elif kind == LINKED:
+                passed += _behind(path)
+            else:
+                passed.append(Note(PASSED_OVER, path, kind))
+    return Found([Path(image) for image in sorted(images, key=natural_key)], passed)
+
+
+def images_below(path: Path) -> list[Path]:
+    """Return the image files at any depth below a folder, without hidden ones, in natural order."""
+    return walk(path).images
+
+
+def subfolders(path: Path) -> list[Path]:
+    """Return the folders in a folder, links included, without hidden ones and those of an operating system."""
+    return sorted(Path(child) for kind, child in _entries(str(path)) if kind in (FOLDER, LINKED))
+
+
+def loose_files(folder: Path) -> list[Note]:
+    """Return notes on what is directly in a folder of class folders and is none."""
+    found = [(kind, path) for kind, path in _entries(str(folder)) if kind not in (FOLDER, LINKED)]
+    return [Note(PASSED_OVER, path, "outside of class folders" if kind == IMAGE else kind) for kind, path in found]
+
+
+def has_images(folder: Path) -> bool:
+    """Return whether a folder directly contains an image file."""
+    return any(kind == IMAGE for kind, _ in _entries(str(folder)))
+
+
+def is_image(name: str) -> bool:
+    """Return whether a file name has the suffix of an image, in any letter case."""
+    return name.lower().endswith(SUFFIXES)
+
+
+def counted(passed: Iterable[Note], most: int = 8) -> str:
+    """Return the number of files of each kind in words, the most frequent first: 20 .heic, 3 broken links."""
+    kinds = Counter(note.detail for note in passed).most_common()
+    texts = [f"{count:,} {kind}s" if count > 1 and kind in NOUNS else f"{count:,} {kind}" for kind, count in kinds]
+    more = sum(count for _, count in kinds[most:])
+    return ", ".join(texts[:most]) + (f" and {more:,} of other kinds" if more else "")
+
+
+def _entries(folder: str) -> Iterator[tuple[str, str]]:
+    """Yield the kind and the path of everything in a folder that is worth a note."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.lower() not in CLUTTER:
+                yield _kind(entry), entry.path
+
+
+def _kind(entry: os.DirEntry[str]) -> str:
+    """Return `FOLDER`, `IMAGE` or `LINKED`, or in words why an entry is passed over."""
+    if entry.name in SYSTEM_FOLDERS:
+        return f"folder {entry.name}"
+    if entry.name.startswith("."):
+        return HIDDEN_FOLDER if entry.is_dir() else "hidden"
+    if entry.is_dir():
+        return LINKED if entry.is_symlink() else FOLDER
+    if entry.is_symlink() and not Path(entry.path).exists():
+        return BROKEN_LINK
+    if is_image(entry.name) and entry.is_file():
+        return IMAGE
+    return Path(entry.name).suffix.lower() or "without a suffix"
+
+
+def _behind(link: str) -> list[Note]:
+    """Return a note on every image file behind a link to a folder."""
+    files = (Path(folder, name) for folder, _, names in os.walk(link) for name in names if is_image(name))
+    return [Note(PASSED_OVER, str(file), "behind a linked folder") for file in files]

@@ -1,0 +1,121 @@
+"""Finding files by the names that users write."""
+
+import glob
+import re
+from difflib import get_close_matches
+from pathlib import Path
+
+from lptpp.utils.errors import UserError, did_you_mean
+
+KINDS = {
+    ".md": "a Markdown file",
+    ".rst": "a text file",
+    ".txt": "a text file",
+    ".yaml": "a YAML file",
+    ".yml": "a YAML file",
+    ".json": "a JSON file",
+    ".csv": "a table",
+    ".tsv": "a table",
+    ".parquet": "a table",
+    ".xlsx": "an Excel workbook",
+    ".zip": "an archive",
+    ".tar": "an archive",
+    ".gz": "an archive",
+    ".jpg": "an image",
+    ".jpeg": "an image",
+    ".png": "an image",
+}
+
+
+def refuse_no_folder(root: str) -> Path:
+    """Return `data.root` as a path.
+
+    Raises:
+        UserError: it is no folder.
+    """
+    path = Path(root).expanduser()
+    if path.is_dir():
+        return path
+    if path.exists():
+        kind = KINDS.get(path.suffix.lower(), "a file")
+        raise UserError(f"data.root: {root} is {kind}, not a folder; expected the folder that contains the images.")
+    near = _similar_folder(path)
+    raise UserError(
+        f"data.root: the folder {root} does not exist"
+        + (f": did you mean {near}?" if near else "; expected the folder that contains the images.")
+    )
+
+
+def refuse_no_file(path: Path, purpose: str) -> None:
+    """Raise UserError if a file does not exist; `purpose` says what it is for in messages."""
+    if not path.is_file():
+        raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
+
+
+def refuse_no_run(run: Path) -> None:
+    """Raise UserError if the path of a run is no folder."""
+    if run.is_dir():
+        return
+    kind = KINDS.get(run.suffix.lower(), "a file") if run.exists() else None
+    near = _similar_folder(run)
+    found = f"{run} is {kind}" if kind else f"The run folder {run} does not exist"
+    advice = f"did you mean {near}?" if near else "expected a run folder written by `lptpp fit`, such as runs/emoji."
+    raise UserError(f"{found}: {advice}")
+
+
+def refuse_no_input(path: Path) -> None:
+    """Raise UserError if an argument of `lptpp predict` does not exist and is neither a glob nor standard input."""
+    if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
+        raise UserError(f"{path} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+
+
+def _similar_folder(path: Path) -> Path | None:
+    folders = [one.name for one in path.parent.iterdir() if one.is_dir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, folders, n=1)
+    return path.parent / near[0] if near else None
+
+
+def resolve_path(name: str, root: Path) -> Path:
+    """Return `name` as a path, relative to the working folder if it exists there, else to `root` if it exists there."""
+    path = Path(name).expanduser()
+    return root / path if not path.exists() and (root / path).exists() else path
+
+
+def matching_files(pattern: str, root: Path) -> list[Path]:
+    """Return the files that a name or glob pattern matches, in the working folder or else in `root`, in natural order.
+
+    Raises:
+        UserError: there is none.
+    """
+    if resolve_path(pattern, root).is_file():
+        return [resolve_path(pattern, root)]
+    path = Path(pattern).expanduser()
+    found = _glob(path) or _glob(root / path)
+    if not found:
+        raise UserError(
+            f"{pattern} matches no file in the working folder or in {root}: {suggest_files(path, root / path)}"
+        )
+    return sorted(found, key=lambda path: natural_key(str(path)))
+
+
+def suggest_files(*missing: Path) -> str:
+    """Return a clause that suggests files near missing ones: with the same suffix, else with the same stem."""
+    folders = [path.parent for path in missing if path.parent.is_dir()]
+    files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
+    name = missing[0]
+    similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
+    similar = similar or {file.name for file in files if file.stem == name.stem}
+    if similar:
+        return did_you_mean(name.name, sorted(similar, key=natural_key))
+    return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
+
+
+def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
+    """Return a sort key that puts "class 2" before "class 10"."""
+    pieces = re.findall(r"(\d+)|(\D+)", name.casefold())
+    return [(int(digits), "") if digits else (-1, text) for digits, text in pieces], name
+
+
+def _glob(pattern: Path) -> list[Path]:
+    found = Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+    return [path for path in found if path.is_file()]

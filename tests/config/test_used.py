@@ -1,0 +1,120 @@
+"""Settings that the source does not read, paths that do not exist, and files that are no settings are refused."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lptpp.config import DataSettings, load_settings
+from lptpp.config.paths import check_data_paths
+from lptpp.utils.errors import UserError
+
+
+def refused(source: Path | str, *overrides: str) -> str:
+    with pytest.raises(UserError) as error:
+        load_settings(source, overrides)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (
+            ["data.train_list=t.csv", "data.label_column=label"],
+            "data.train_list=t.csv is not a setting",
+        ),
+        (["data.train_list=t.csv"], "did you mean data.source=csv?"),
+        (["data.test_list=t.txt"], "did you mean data.source=list?"),
+        (["data.label_column=label"], "it is for csv, parquet, huggingface, webdataset; remove it"),
+        (["data.source=csv", "data.train_list=t.csv", "data.split_folders=none"], "data.split_folders=none is not a"),
+        (["data.source=huggingface", "data.label_columns=[a,b]"], "data.label_columns=['a', 'b'] is not a"),
+        (["data.source=inat2018", "data.test=0.5"], "data.test=0.5 is not a setting of data.source=inat2018"),
+    ],
+)
+def test_a_setting_of_another_source_is_refused(overrides: list[str], words: str, tmp_path: Path) -> None:
+    assert words in refused("folder", *overrides)
+    assert words in refused(tmp_path, *overrides)
+
+
+def test_settings_in_files_of_the_user_count_and_those_of_presets_do_not(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("extends: folder.yaml\ndata: {root: here, train_list: t.csv, test: 0.2}\n")
+    assert "data.train_list=t.csv" in refused(tmp_path / "mine.yaml")
+    (tmp_path / "child.yaml").write_text("extends: mine.yaml\nseed: 1\n")
+    assert "data.train_list=t.csv" in refused(tmp_path / "child.yaml")
+    assert "data.root=here" in refused(tmp_path / "mine.yaml", "data.source=emoji", "data.train_list=null")
+    assert load_settings("table", ["data.source=emoji"]).data.train_list == "table.csv"  # set by the preset
+    load_settings("folder", ["data.train_list=null", "data.class_names=names.txt", "data.split_column=null"])
+
+
+def test_settings_on_the_command_line_of_a_run_count(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.yaml").write_text("data: {source: folder, root: here}\n")
+    load_settings(tmp_path / "run")
+    assert "data.train_list=t.csv" in refused(tmp_path / "run", "data.train_list=t.csv")
+
+
+def refused_path(**data: str) -> str:
+    with pytest.raises(UserError) as error:
+        check_data_paths(DataSettings(**data))
+    return str(error.value)
+
+
+def test_paths_that_do_not_exist(tmp_path: Path) -> None:
+    root = str(tmp_path)
+    for name in ("photos", "README.md", "table.csv"):
+        (tmp_path / name).mkdir() if name == "photos" else (tmp_path / name).touch()
+    check_data_paths(DataSettings(root=root))
+    check_data_paths(DataSettings(source="csv", train_list=f"{root}/*.csv"))
+    assert f"did you mean {tmp_path}/photos?" in refused_path(root=f"{root}/foto")
+    assert "README.md is a Markdown file, not a folder" in refused_path(root=f"{root}/README.md")
+    assert "did you mean table.csv?" in refused_path(source="csv", train_list=f"{root}/tabel.csv")
+    assert "train.txt does not exist" in refused_path(source="list", root=root, train_list="train.txt")
+    assert "names.txt does not exist (expected the class names)" in refused_path(root=root, class_names="names.txt")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("README.md", "is a Markdown file, expected a folder of images"),
+        ("notes.txt", "is a text file"),
+        ("table.csv", "to train on it: lptpp fit table data.train_list="),
+        ("photo.JPG", "is an image"),
+        ("data.yaml", "is a YAML file, but no settings file of lptpp: it has the keys train, val, names"),
+    ],
+)
+def test_files_that_are_no_settings(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text("train: images/train\nval: images/val\nnames: [oak, elm]\n")
+    assert words in refused(tmp_path / name)
+
+
+COMMANDS = [
+    "fit folder data.root=none",
+    "data table data.train_list=none.csv",
+    "sweep folder --space lptpp data.root=none",
+    "evaluate none",
+    "predict none 1.png",
+    "predict . none.png",
+    "app none",
+    "report none",
+    "compare . none",
+    "export none --to onnx",
+]
+ANSWERS = """
+import sys
+from lptpp import cli
+for command in sys.argv[1:]:
+    sys.argv = ["lptpp", *command.split()]
+    try:
+        cli.main()
+    except SystemExit as end:
+        print(end.code, *{"torch", "matplotlib", "numpy"} & set(sys.modules))
+"""
+
+
+def test_wrong_paths_are_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ANSWERS, *COMMANDS]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2"] * len(COMMANDS)
+    for command, line in zip(COMMANDS, done.stderr.splitlines(), strict=True):
+        assert line.startswith("Error: ") and "none" in line, command
