@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lptpp.checkpoint.identity import check_backbones, check_same_run, identity
+from lptpp.checkpoint.identity import check_backbones, check_settings
+from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
@@ -50,10 +51,13 @@ def fit(settings: Settings) -> FitResult:
     check_tracker(settings.tracker)
     folder = Path(settings.run)
     checkpoint = latest_checkpoint(folder / "checkpoint")
-    collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+    if checkpoint is None:
+        collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+    else:
+        check_settings(checkpoint.manifest, settings, folder)
+        collection = run_dataset(settings, checkpoint)
     mixture = build_mixture(settings, len(collection.class_names))
     if checkpoint is not None:
-        check_same_run(checkpoint.manifest, identity(settings, mixture, collection), folder)
         check_backbones(checkpoint.manifest, mixture, folder)
     check_before_training(settings, collection, mixture)
     folder.mkdir(parents=True, exist_ok=True)
@@ -63,6 +67,8 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
+        if checkpoint is None:
+            record_images(settings, collection)
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
