@@ -166,7 +166,7 @@ def test_pictures_may_move_but_others_are_refused(pictures, trained, settings_of
     moved = Path(shutil.copytree(pictures, tmp_path / "moved"))
     fit(settings_of(folder, BARE, f"data.root={moved}"))
     (moved / "train" / "apple" / "0.png").unlink()
-    with pytest.raises(UserError, match="images or classes"):
+    with pytest.raises(UserError, match=r"1 missing: train/apple/0\.png"):
         fit(settings_of(folder, f"data.root={moved}"))
 
 

@@ -1,5 +1,6 @@
 """The data set of a run: recorded when training starts, then the same images in the same splits, or an error."""
 
+import logging
 import os
 from array import array
 from pathlib import Path
@@ -24,6 +25,7 @@ from lptpp.data.prepare import load_whole, require_splits
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
+log = logging.getLogger("lptpp")
 SHOWN = 3  # images named in an error message
 
 
@@ -84,7 +86,7 @@ def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> Ima
         raise UserError(_refusal(folder, differences, checkpoint.manifest["finished"]))
     _check_classes(whole.class_names, class_names, folder)
     if known is None or not np.array_equal(stamps, known):
-        write_stamps(root, stamps, _folder(settings))
+        _renew_stamps(root, stamps, _folder(settings))
     collection = _collection(record, listing, matched, class_names)
     require_splits(collection, settings)
     return collection
@@ -111,7 +113,7 @@ def match(record: ImageRecord, listing: Listing) -> Matched:
 def _compare(
     record: ImageRecord, listing: Listing, matched: Matched, known: np.ndarray | None
 ) -> tuple[Differences, np.ndarray]:
-    """Return what differs, and the stamps of the used images, (m, 2); reads images with other stamps than the `known`."""
+    """Return what differs, and the stamps of the used images, (m, 2); reads images whose stamp is not `known`."""
     place = np.full(len(record.labels), -1)  # row of the listing by row of the record
     place[matched.record] = matched.listing
     used = record.used()
@@ -126,6 +128,13 @@ def _compare(
     changed = {j: listing.names[j] for j in altered} | _relabeled(record, listing, matched)
     lost = [listing.names[j] for j in others[gone].tolist()]
     return Differences(matched.added, matched.missing + lost, list(changed.values())), stamps
+
+
+def _renew_stamps(root: Path, stamps: np.ndarray, folder: str) -> None:
+    try:
+        write_stamps(root, stamps, folder)
+    except OSError as error:
+        log.warning("%s cannot be written (%s); the images will be read again next time.", root, error)
 
 
 def _relabeled(record: ImageRecord, listing: Listing, matched: Matched) -> dict[int, str]:
