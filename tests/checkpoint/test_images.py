@@ -297,7 +297,7 @@ def test_images_inside_of_files(source, begin, tmp_path, monkeypatch):
     assert len(read) == 12
     monkeypatch.undo()
     write(folder / file, list(range(12)))
-    folder.rename(tmp_path / "moved")
+    shutil.copytree(folder, tmp_path / "moved")
     settings.data.root = settings.data.root.replace("data", "moved")
     assert_same(run_dataset(settings, checkpoint), before)
 

@@ -34,7 +34,7 @@ def fitted(root, settings_of, tmp_path) -> Settings:
     return settings
 
 
-def tested(run: Path) -> set[str]:
+def predicted(run: Path) -> set[str]:
     with (run / "predictions.csv").open() as file:
         return {row["image"] for row in csv.DictReader(file)}
 
@@ -93,7 +93,7 @@ def test_the_command_line_says_it_in_one_sentence(root, fitted, monkeypatch, cap
 
 
 def test_a_run_is_evaluated_on_the_images_it_began_with(fitted):
-    before = tested(Path(fitted.run))
+    before = predicted(Path(fitted.run))
     metrics, collection = evaluate_run(Path(fitted.run))
-    assert tested(Path(fitted.run)) == before
+    assert predicted(Path(fitted.run)) == before
     assert metrics["images"] == len(collection.test) == 5
