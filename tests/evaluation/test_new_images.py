@@ -6,10 +6,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import lptpp
 from lptpp.cli import app
+from lptpp.console.result import show_new_images
 from lptpp.evaluation.compare import ComparedRun, flat_rows
 from lptpp.evaluation.new_images import evaluate_on
 from lptpp.evaluation.run import evaluate_run
@@ -105,11 +107,11 @@ def test_compare_takes_it_beside_the_run(run, garden):
     assert {row["split"] for row in flat_rows(found)} == {"test", "compared"}
 
 
-def test_a_run_that_records_no_images_says_so(run, garden, tmp_path):
+def test_a_run_that_records_no_images_says_so(run, garden, tmp_path, capsys):
     shared = tmp_path / "shared"
     shared.mkdir()
     list(write_hugging_face(run, shared, "me/fruit", "apache-2.0"))
-    shown = CliRunner().invoke(app, ["evaluate", str(shared), "--on", str(garden), BARE]).stdout
-    assert "does not record its training images" in shown
+    show_new_images(Console(soft_wrap=True), evaluate_on(shared, garden, [BARE]), shared, garden)
+    assert f"{shared} does not record its training images" in capsys.readouterr().out
     with pytest.raises(UserError, match="does not record which images"):
         evaluate_run(shared)

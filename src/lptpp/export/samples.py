@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
-from lptpp.checkpoint.images import run_dataset
 from lptpp.config import Settings
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import decode, pixels, unreadable_reason
+from lptpp.data.prepare import load_dataset
 from lptpp.data.transforms import resize_and_crop
 from lptpp.export.programs import RESULT, Program
 from lptpp.inference.pipeline import Pipeline
@@ -93,7 +93,7 @@ def sample_images(settings: Settings, given: Sequence[Path]) -> Sequence[ImageRe
 
 def _own(settings: Settings) -> Iterable[ImageReference]:
     try:
-        collection = run_dataset(settings)
+        collection = load_dataset(settings)
     except UserError as error:
         raise UserError(
             f"The export is checked on sample images; provide some with --image, because the data set failed to load:"

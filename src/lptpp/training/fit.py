@@ -67,8 +67,6 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
-        if checkpoint is None:
-            record_images(settings, collection)
         training = Training(settings, collection, mixture, checkpoint)
         with training.recorder.tracking as tracking:
             training.run()
@@ -120,6 +118,8 @@ class Training:
         self.accelerator = make_accelerator(settings.device, settings.precision)
         self.runner = runner_on(settings, self.accelerator)
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
+        if checkpoint is None:
+            record_images(settings, collection)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         if settings.evaluation.each_epoch:
             self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
