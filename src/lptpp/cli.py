@@ -95,15 +95,25 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def presets() -> None:
-    """List the settings that ship with the package.
+def presets(
+    preset: Annotated[str | None, typer.Argument(help="Print the header of this preset.", show_default=False)] = None,
+) -> None:
+    """List the settings that ship with the package, or print the header of one preset.
 
-    **Example**
+    The header tells what the preset is for, the hardware, the time and the score to expect, and who published which of
+    its values.
+
+    **Examples**
 
     lptpp presets
-    """
-    from lptpp.config.resolve import presets, spaces
 
+    lptpp presets lpt_places
+    """
+    from lptpp.config.resolve import preset_header, presets, spaces
+
+    if preset is not None:
+        console.print(preset_header(preset), markup=False, soft_wrap=True)
+        return
     found, searched = presets(), spaces()
     width = max(map(len, found | searched))
     console.print("Presets, for fit, data, sweep and init:")

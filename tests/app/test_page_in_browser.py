@@ -14,7 +14,6 @@ from PIL import Image
 
 import lptpp
 
-pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all of them
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 NASTY = "${1+1} {{name}} & <b>"
 

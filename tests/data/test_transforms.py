@@ -51,6 +51,22 @@ def test_rectangular_sizes_keep_the_aspect_ratio(size: tuple[int, int]) -> None:
     assert (across / down).item() == pytest.approx((size[0] - 1) / (size[1] - 1), rel=0.05)
 
 
+@pytest.mark.parametrize("size", [(40, 40), (300, 500), (500, 100)])
+def test_squash_with_a_crop_resizes_both_sides_and_then_crops_the_center(size: tuple[int, int]) -> None:
+    chosen = replace(PLAIN, size=(224, 224)).resized_by("squash", 0.875)
+    by_hand = v2.Compose([v2.Resize((256, 256), antialias=True), v2.CenterCrop(224)])
+    torch.testing.assert_close(evaluation_transform(chosen)(noise(*size)), by_hand(noise(*size)) / 255)
+
+
+@pytest.mark.parametrize("squash", [True, False])
+@pytest.mark.parametrize("resize, found", [("squash", True), ("shorter_side", False), (None, None)])
+@pytest.mark.parametrize("share", [0.8, None])
+def test_a_resize_replaces_that_of_the_backbone_and_null_keeps_it(squash, resize, found, share) -> None:
+    own = replace(PLAIN, squash=squash, crop_share=0.9)
+    expected = replace(own, squash=squash if found is None else found, crop_share=share or 0.9)
+    assert own.resized_by(resize, share) == expected
+
+
 def test_squash_keeps_the_whole_image() -> None:
     result = evaluation_transform(replace(PLAIN, squash=True))(smooth(64, 128))
     assert result.shape == (3, 32, 32)

@@ -27,11 +27,16 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str
     crop_share: float = 1.0  # side of the center crop over side of the resized image (timm's crop_pct)
-    squash: bool = False  # resize to `size` without keeping the aspect ratio; else shorter side, then center crop
+    squash: bool = False  # resize without keeping the aspect ratio; else the shorter side; the center crop follows
 
     def at(self, size: tuple[int, int]) -> "Preprocessing":
         """Return the same preprocessing at another input size."""
         return replace(self, size=size)
+
+    def resized_by(self, resize: str | None, crop_share: float | None) -> "Preprocessing":
+        """Return the same preprocessing with another resize (shorter_side or squash) and crop; None keeps its own."""
+        squash = self.squash if resize is None else resize == "squash"
+        return replace(self, squash=squash, crop_share=self.crop_share if crop_share is None else crop_share)
 
 
 class TextTower:

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lptpp.config.choices import (
+    CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
     NOT_NEGATIVE,
     READS,
+    RESIZE_NAMES,
     SAMPLER_NAMES,
     SHARE,
     SOURCE_NAMES,
@@ -23,6 +25,7 @@ from lptpp.config.validate import check
 
 POSITIVE = Range(1)
 SPLIT_SHARE = Range(0, 0.9)
+DROPPED = Range(0, 1, below=True)
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -113,6 +116,17 @@ class BackboneSettings:
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
+    resize: str | None = setting(
+        None,
+        "how evaluation resizes an image before the center crop: its shorter side, or both sides (squash, which does"
+        " not keep the aspect ratio); null: the backbone's own",
+        choices=RESIZE_NAMES,
+    )
+    crop_share: float | None = setting(
+        None,
+        "image size over the size before the center crop, such as 0.875 for 224 of 256; null: the backbone's own",
+        within=Range(0.1, 1),
+    )
 
 
 @dataclass
@@ -127,6 +141,9 @@ class ExpertSettings:
     num_groups: int = setting(20, "number of groups m", within=POSITIVE)
     top_k: int = setting(2, "groups that each image uses", within=POSITIVE)
     group_blocks: int = setting(6, "number K of last blocks with group prompts", within=POSITIVE)
+    keys: str = setting(
+        "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
+    )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
     templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001))
@@ -171,7 +188,13 @@ class PhaseSettings:
     )
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(
-        1.0, "epochs of linear warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+        1.0, "epochs of warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+    )
+    warmup_rate: float | None = setting(
+        None, "constant learning rate of the warm-up, for a batch of 256; null: a linear rise", within=NOT_NEGATIVE
+    )
+    dropout: float = setting(
+        0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
     )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
@@ -194,13 +217,23 @@ class ScorerSettings:
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=NOT_NEGATIVE)
     sampler: str = setting("class_balanced", "how outputs are drawn", choices=SAMPLER_NAMES)
-    hidden: int = setting(256, "width of the hidden layer", within=POSITIVE)
+    hidden: int = setting(64, "width of the hidden layer", within=POSITIVE)
     views: int = setting(
         4, "augmented views of each training image; 0: the image as in evaluation", within=NOT_NEGATIVE
     )
     held_back: float = setting(
         0.0,
         "fraction of each training class that only the scorer is trained on, never its last image",
+        within=SPLIT_SHARE,
+    )
+    folds: int = setting(
+        0,
+        "train the scorer on cross-fitted outputs: those of experts trained on all folds but the image's own; 0: off",
+        within=NOT_NEGATIVE,
+    )
+    check: float = setting(
+        0.0,
+        "fraction of the scorer's images of each class that select the epoch; 0: keep the last epoch",
         within=SPLIT_SHARE,
     )
     reads: str = setting("features", "inputs of the scorer", choices=READS)
@@ -227,6 +260,12 @@ class EvaluationSettings:
         ["zero_shot", "linear_probe"],
         "extra rows of the table",
         choices=("zero_shot", "class_means", "linear_probe"),
+    )
+    controls: list[str] = setting(
+        [],
+        "rows that replace the group prompts of each image: random groups, none, the mean of all; own: the phase-2 row,"
+        " always there; mixing: mixtures without a scorer",
+        choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     views: str = setting(

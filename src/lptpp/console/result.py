@@ -14,6 +14,7 @@ from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
+from lptpp.report.group_use import credits, unused
 
 EXAMPLES = 3
 
@@ -29,6 +30,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_parameters(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
+    _show_groups(console, metrics["groups"])
     _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
@@ -87,6 +89,11 @@ def _show_weights(console: Console, weights: dict[str, dict[str, float | None]])
         if None not in of_shot.values()
     ]
     console.print(f"Mean scorer weights: {'; '.join(shown)}")
+
+
+def _show_groups(console: Console, groups: dict[str, Any]) -> None:
+    for sentence in filter(None, (credits(groups), *unused(groups))):
+        console.print(sentence)
 
 
 def _show_examples(console: Console, path: Path, result: ResultRow) -> None:

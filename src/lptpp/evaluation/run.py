@@ -1,5 +1,6 @@
-"""Evaluate a run and write metrics.json, per_class.csv, predictions.csv, confusion.csv and groups.csv."""
+"""Evaluate a run and write metrics.json and its tables, the CSV files of docs/report.md."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,19 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
 from lptpp.evaluation.evaluate import Evaluation, evaluate, result_row
 from lptpp.evaluation.files import (
     METRICS,
     class_rows,
     confusion_rows,
     group_rows,
+    group_set_rows,
     mean_weights,
     prediction_rows,
     read_metrics,
 )
+from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.table import ResultRow
 from lptpp.evaluation.tta import Adjustment, adjusted_rankings, adjustment, fit_on_validation, options, rows_of
 from lptpp.inference.model import load
@@ -31,6 +35,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.memory import gb_to_bytes
 
+log = logging.getLogger("lptpp")
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
 
 
@@ -60,7 +65,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     split = settings.evaluation.split
     images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, images[split], runner)
+    evaluation = evaluate(mixture, images[split], runner, settings.evaluation.controls)
     baselines = baseline_rankings(
         mixture,
         images,
@@ -70,7 +75,8 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
         settings.evaluation.baselines,
         runner,
     )
-    evaluation.rankings = dict(baselines) | evaluation.rankings
+    controls = control_rankings(mixture, images[split], _control_rows(settings, mixture), settings.seed, runner)
+    evaluation.rankings = dict(baselines) | with_controls(evaluation.rankings, controls)
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
     names, counts = collection.class_names, collection.counts()
     metrics = summary(settings, mixture, names, counts, evaluation)
@@ -93,6 +99,7 @@ def write_files(
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
         write_csv(folder / "groups.csv", group_rows(evaluation, names))
+        write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
 
 
@@ -103,6 +110,14 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
     memory = gb_to_bytes(settings.data.memory_gb)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
     return {name: ImageCache(part, memory) for name, part in found.items() if part is not None and len(part)}
+
+
+def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
+    """Return the control rows of the settings; warn if no expert has group prompts to replace."""
+    asked = [name for name in settings.evaluation.controls if name != "mixing"]
+    if asked and all(expert.encoder.groups is None for expert in mixture.experts.values()):
+        log.warning("evaluation.controls=%s adds no rows: no expert has group prompts.", ", ".join(asked))
+    return control_rows(mixture, asked)
 
 
 def _adjusted(
@@ -125,7 +140,12 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     except UserError:
         return None
     asked = settings.evaluation
-    wanted = {"split": asked.split, "shot_thresholds": list(asked.shot_thresholds), "test_time": options(asked)}
+    wanted = {
+        "split": asked.split,
+        "shot_thresholds": list(asked.shot_thresholds),
+        "test_time": options(asked),
+        "controls": list(asked.controls),
+    }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())
     return metrics if same else None
@@ -148,10 +168,12 @@ def summary(
         "training_images": int(counts.sum()),
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
+        "controls": list(asked.controls),
         "method": settings.method,
         "seed": settings.seed,
         **_parameters(mixture),
         "scorer_weights": mean_weights(evaluation, counts, asked.shot_thresholds, list(mixture.experts)),
+        "groups": group_metrics(evaluation, settings.experts, counts, asked.shot_thresholds),
         "backbones": {
             name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
             for name, expert in mixture.experts.items()

@@ -19,9 +19,18 @@ MISSING = "–"
 
 BASELINES = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
-COMBINED = {"average": "plain average", "mixture": "LPT++"}
+MIXING = {  # control rows of the scorer
+    "average_probabilities": "average of probabilities",
+    "average_logits": "average of logits",
+    "constant_weight": "one weight per expert",
+    "class_weights": "one weight per expert and class",
+    "oracle": "oracle: the expert that is right",
+}
+COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
+CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
+OF_EXPERT = {**PHASES, **CONTROLS}
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **PHASES})}))"
+    rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **OF_EXPERT})}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
 )
@@ -35,7 +44,7 @@ class ResultRow:
     `mixture.flip.temperature=2`; `parse` is the inverse. `title` is for people and never parsed.
     """
 
-    kind: str  # of BASELINES, PHASES or COMBINED
+    kind: str  # of BASELINES, PHASES, CONTROLS or COMBINED
     expert: str = ""  # empty for COMBINED
     views: str = "one"
     temperature: str = "1"  # a number, or "fitted"
@@ -76,8 +85,8 @@ class ResultRow:
     def _predictor(self) -> str:
         if self.kind in COMBINED:
             return COMBINED[self.kind]
-        if self.kind in PHASES:
-            return f"{self.expert}, {PHASES[self.kind]}"
+        if self.kind in OF_EXPERT:
+            return f"{self.expert}, {OF_EXPERT[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"
 
     @property

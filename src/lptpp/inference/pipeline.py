@@ -123,18 +123,29 @@ def selected_groups(outputs: Mapping[str, ExpertOutput]) -> dict[str, torch.Tens
     return {name: one.groups for name, one in outputs.items() if one.groups is not None}
 
 
-@torch.no_grad()
 def frozen_features(
     expert: Expert, cache: ImageCache, runner: Runner, description: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features (n, F) of an expert's pretrained backbone, nothing added, and the labels (n,)."""
     frozen = AdaptedEncoder(expert.encoder.tower).to(runner.device)
+    return features_of(frozen.query_feature, expert, cache, runner, description)
+
+
+@torch.no_grad()
+def features_of(
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    expert: Expert,
+    cache: ImageCache,
+    runner: Runner,
+    description: str,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what `compute` returns for the evaluation views of an expert, (n, F) on the CPU, and the labels (n,)."""
     transforms = {"plain": VIEWS["one"].transform(expert.backbone.preprocessing)}
     found, all_labels = [], []
     with progress_bar(description, len(cache)) as bar:
         for views, labels, _ in split_batches(cache, transforms, runner.batch_size, range(len(cache))):
             with runner.autocast():
-                found.append(frozen.query_feature(views["plain"].to(runner.device)).float().cpu())
+                found.append(compute(views["plain"].to(runner.device)).float().cpu())
             all_labels.append(labels)
             bar.advance(len(labels))
     return torch.cat(found), torch.cat(all_labels)
