@@ -15,9 +15,9 @@ from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
-from lptpp.evaluation.evaluate import Evaluation, evaluate, result_row
+from lptpp.evaluation.evaluate import Evaluation, result_row
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, check_changeable, summary, write_files
+from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, summary, write_files
 from lptpp.evaluation.tta import adjusted_rankings, adjustment, rows_of
 from lptpp.inference.model import Model, load
 from lptpp.inference.runtime import Runner, runner_of
@@ -25,6 +25,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 
 FOLDER = "evaluations"  # in the run folder
+SKIPPED = "skipped.csv"
 ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error", "largest_megapixels")))
 
 
@@ -41,7 +42,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     _refuse_others(folder, on)
     settings = _settings(run, on, overrides)
     model = load(run, settings.device)
-    split = labeled_images(on, model.class_names, settings, folder / "skipped.csv")
+    split = labeled_images(on, model.class_names, settings, folder / SKIPPED)
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
     metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
@@ -62,7 +63,7 @@ def new_folder(run: Path, on: Path, name: str | None) -> Path:
 
 def _refuse_others(folder: Path, on: Path) -> None:
     """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images."""
-    if not folder.exists():
+    if not folder.exists() or [path.name for path in folder.iterdir()] == [SKIPPED]:
         return
     before = read_metrics(folder).get("evaluated_on") if (folder / METRICS).is_file() else None
     if before != str(on.resolve()):
@@ -80,10 +81,10 @@ def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
 
 
 def _evaluated(settings: Settings, model: Model, split: Split, runner: Runner) -> Evaluation:
-    """Evaluate the mixture, the zero-shot baseline if the settings have it, and the test-time options."""
+    """Evaluate the rows of the run, except for baselines that are fitted on training images."""
     mixture, asked = model.mixture, settings.evaluation
     images = ImageCache(split, gb_to_bytes(settings.data.memory_gb))
-    evaluation = evaluate(mixture, images, runner)
+    evaluation = evaluate_rows(settings, mixture, images, runner)
     wanted = [name for name in asked.baselines if name == "zero_shot"]  # the others are fitted on training images
     templates = {name: expert.templates for name, expert in settings.experts.items()}
     baselines = baseline_rankings(mixture, {"new": images}, "new", model.class_names, templates, wanted, runner)

@@ -65,7 +65,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     split = settings.evaluation.split
     images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, images[split], runner, settings.evaluation.controls)
+    evaluation = evaluate_rows(settings, mixture, images[split], runner)
     baselines = baseline_rankings(
         mixture,
         images,
@@ -75,13 +75,20 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
         settings.evaluation.baselines,
         runner,
     )
-    controls = control_rankings(mixture, images[split], _control_rows(settings, mixture), settings.seed, runner)
-    evaluation.rankings = dict(baselines) | with_controls(evaluation.rankings, controls)
+    evaluation.rankings = dict(baselines) | evaluation.rankings
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
     names, counts = collection.class_names, collection.counts()
     metrics = summary(settings, mixture, names, counts, evaluation)
     write_files(Path(settings.run), metrics, evaluation, images[split].split, names, counts, list(mixture.experts))
     return metrics
+
+
+def evaluate_rows(settings: Settings, mixture: Mixture, images: ImageCache, runner: Runner) -> Evaluation:
+    """Evaluate the experts and the mixture, and the control rows of the settings."""
+    evaluation = evaluate(mixture, images, runner, settings.evaluation.controls)
+    controls = control_rankings(mixture, images, _control_rows(settings, mixture), settings.seed, runner)
+    evaluation.rankings = with_controls(evaluation.rankings, controls)
+    return evaluation
 
 
 def write_files(
