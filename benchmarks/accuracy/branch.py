@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 
 from lptpp.checkpoint.identity import identity
+from lptpp.checkpoint.images import record_images
 from lptpp.checkpoint.store import latest_checkpoint, write_checkpoint
 from lptpp.config import Settings
 from lptpp.config.stages import StageKey
@@ -32,5 +33,6 @@ def branch(parent: Path, settings: Settings) -> None:
         if ".encoder.groups." not in key and ".heads.1." not in key:
             state[key].copy_(given[key])
     history = [line for line in source.manifest["history"] if line["stage"] == f"{name}/phase1"]
+    record_images(settings, collection)
     where = {"position": Position(StageKey(name, 2)).saved(), "finished": False, "history": history}
     write_checkpoint(root, 0, {"tuned": state, "optimizer": {}}, {**where, **identity(settings, mixture, collection)})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.config import Settings
+from lptpp.evaluation.new_images import evaluate_on as evaluate_on
 from lptpp.evaluation.run import evaluate_run
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training

@@ -189,8 +189,25 @@ def data(
 
 
 @app.command()
-def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
+def evaluate(
+    run: RunArgument,
+    overrides: Overrides = None,
+    on: Annotated[
+        Path | None,
+        typer.Option(
+            "--on",
+            help="Evaluate other labeled images: a folder of class folders, a .csv, .tsv or .parquet table, a .txt"
+            " list, or a .tar shard.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="With --on: the folder in RUN/evaluations.  [default: as FOLDER or TABLE]")
+    ] = None,
+) -> None:
     """Evaluate a finished run again: print its tables, and rewrite its metrics, predictions and report.
+
+    The run must have its own images: if any was added, removed or changed, it is an error. With --on, the run is
+    evaluated on every labeled image there; training images per class and shot groups are those of the run.
 
     **Examples**
 
@@ -201,15 +218,22 @@ def evaluate(run: RunArgument, overrides: Overrides = None) -> None:
     lptpp evaluate runs/emoji evaluation.views=five_crops evaluation.prior=training     (adds rows to the table)
 
     lptpp evaluate runs/emoji evaluation.temperature=fitted     (fits on the validation split; predict can then use it)
+
+    lptpp evaluate runs/my_images --on new_images/
     """
     from lptpp.config import run_settings
     from lptpp.config.validate import check_environment
 
     check_environment(run_settings(run, overrides or []))
+    if name is not None and on is None:
+        raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     from lptpp import api
-    from lptpp.console.result import show_result
+    from lptpp.console.result import show_new_images, show_result
 
-    show_result(console, run, api.evaluate(run, overrides or []))
+    if on is None:
+        show_result(console, run, api.evaluate(run, overrides or []))
+    else:
+        show_new_images(console, api.evaluate_on(run, on, overrides or [], name), run, on)
 
 
 @app.command()

@@ -55,7 +55,7 @@ def test_the_unbroken_run_saves_after_each_epoch_of_each_stage(trained):
     positions = [(manifest["position"]["stage"], manifest["position"]["epoch"]) for manifest in found]
     assert [f"{stage}, epoch {epoch}" for stage, epoch in positions] == SAVED
     assert [manifest["finished"] for manifest in found] == [False] * 9 + [True]
-    assert [path.name for path in (trained.folder / "checkpoint").iterdir()] == ["step-30"]
+    assert [path.name for path in (trained.folder / "checkpoint").glob("*step*")] == ["step-30"]
 
 
 def test_every_stage_changes_only_its_own_weights(trained):
@@ -112,10 +112,10 @@ def test_killed_while_it_writes_a_checkpoint_it_goes_on_from_the_one_before(
         patch.setattr(recorder, "write_checkpoint", killed_before_its_manifest)
         with pytest.raises(KeyboardInterrupt):
             fit(settings_of(folder, BARE))
-    assert len(list((folder / "checkpoint").iterdir())) == 2
+    assert len(list((folder / "checkpoint").glob("*step*"))) == 2
     fit(settings_of(folder, BARE))
     assert_same_run(folder, trained.folder)
-    assert [path.name for path in (folder / "checkpoint").iterdir()] == ["step-30"]
+    assert [path.name for path in (folder / "checkpoint").glob("*step*")] == ["step-30"]
 
 
 def killed_before_its_manifest(root, step, tensors, manifest):
@@ -167,7 +167,7 @@ def test_pictures_may_move_but_others_are_refused(pictures, trained, settings_of
     moved = Path(shutil.copytree(pictures, tmp_path / "moved"))
     fit(settings_of(folder, BARE, f"data.root={moved}"))
     (moved / "train" / "apple" / "0.png").unlink()
-    with pytest.raises(UserError, match="images or classes"):
+    with pytest.raises(UserError, match=r"1 missing: train/apple/0\.png"):
         fit(settings_of(folder, f"data.root={moved}"))
 
 

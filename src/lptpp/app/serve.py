@@ -15,9 +15,9 @@ from lptpp.app.examples import examples
 from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio, style
 from lptpp.app.predictions import ImagePredictor
+from lptpp.checkpoint.images import run_dataset
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.decode import check_megapixels
-from lptpp.data.prepare import load_dataset
 from lptpp.inference.model import Model, load
 from lptpp.utils.errors import UserError
 
@@ -83,7 +83,7 @@ def _page(run: Path, similar: bool | None, largest_megapixels: float | None) -> 
 def _collection(model: Model) -> ImageDataset | None:
     """Return the data set of the run, None if it is missing or has other classes."""
     try:
-        collection = load_dataset(model.settings)
+        collection = run_dataset(model.settings)
         if collection.class_names != model.class_names:
             raise UserError("the classes of the data set are not those the run was trained on.")
         return collection

@@ -1,10 +1,11 @@
-"""The identity of a run: settings, classes, class counts, backbones. A run resumes only if they are the same."""
+"""The identity of a run: settings, classes, images, backbones. A run resumes only if they are the same."""
 
 import platform
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lptpp.checkpoint.record import record_digest
 from lptpp.config import Settings, flat, to_dictionary
 from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
@@ -19,11 +20,15 @@ FREE_BELOW = "evaluation."
 
 
 def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> dict[str, Any]:
-    """Return settings, classes, class counts and backbones, and the versions of the libraries."""
+    """Return settings, classes, class counts, images and backbones, and the versions of the libraries.
+
+    The images are the digest of their record in the run folder, None before it is written.
+    """
     return {
         "settings": to_dictionary(settings),
         "class_names": collection.class_names,
         "counts": collection.train.counts(len(collection.class_names)).tolist(),
+        "images": record_digest(Path(settings.run) / "checkpoint"),
         "fingerprints": fingerprints(mixture),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
@@ -45,9 +50,9 @@ def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) ->
             )
 
 
-def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
-    """Raise `UserError` if a run folder belongs to a run with other settings or other data."""
-    before, after = _fixed(manifest["settings"]), _fixed(now["settings"])
+def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:
+    """Raise `UserError` if a run folder belongs to a run with other settings."""
+    before, after = _fixed(manifest["settings"]), _fixed(to_dictionary(settings))
     widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
     changed = [key for key in widest_first if before.get(key) != after.get(key)]
     if changed:
@@ -57,10 +62,6 @@ def check_same_run(manifest: dict[str, Any], now: dict[str, Any], folder: Path) 
         raise UserError(
             f"{folder} contains a run with other settings ({listed(message, between='; ')}): use the settings of the"
             " folder, set another run=FOLDER, or delete it."
-        )
-    if manifest["class_names"] != now["class_names"] or manifest["counts"] != now["counts"]:
-        raise UserError(
-            f"{folder} contains a run on other images or classes: restore the data, or set another run=FOLDER."
         )
 
 

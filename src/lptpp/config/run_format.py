@@ -9,7 +9,7 @@ import yaml
 
 from lptpp.utils.errors import UserError
 
-FORMAT = 2  # of run folders; raised whenever older versions of lptpp cannot read the new ones, or the reverse
+FORMAT = 3  # of run folders; raised whenever older versions of lptpp cannot read the new ones, or the reverse
 RENAMED = {"borders", "pool", "chosen", "colour"}  # settings of format 1 that have other names now
 
 

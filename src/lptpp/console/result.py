@@ -11,6 +11,7 @@ from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
 from lptpp.evaluation.intervals import untested
+from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
 from lptpp.report.group_use import credits, unused
@@ -34,6 +35,29 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
     console.print(f"Report: {folder / 'report.html'}")
+
+
+def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Path) -> None:
+    """Print the shot table of `lptpp evaluate RUN --on`, the images that the run was trained on, and the folder."""
+    _show_balanced(console, metrics)
+    title = f"{metrics['method']}: accuracy in % on {on} ({metrics['images']:,} images, seed {metrics['seed']})"
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
+    if missing := untested(metrics):
+        console.print(f"Classes without images in {on}: {missing}.")
+    console.print(_describe_trained(metrics, run))
+    folder = run / FOLDER / metrics["split"]
+    _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
+    console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
+
+
+def _describe_trained(metrics: dict[str, Any], run: Path) -> str:
+    trained, images = metrics["trained_on"], metrics["images"]
+    if trained is None:
+        return f"{run} does not record its training images, so it is unknown whether some are among these."
+    number = "None" if trained == 0 else f"{trained:,}"
+    return (
+        f"{number} of {images:,} images {'was a training image' if trained == 1 else 'were training images'} of {run}."
+    )
 
 
 def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:

@@ -10,7 +10,7 @@ from lptpp.backbones import preprocessing_of
 from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.check import check_images, check_progress
-from lptpp.data.dataset import ImageDataset
+from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
@@ -70,6 +70,16 @@ def decoding(settings: Settings, inputs: Mapping[str, Preprocessing] | None = No
     return Decoding(needed, settings.data.largest_megapixels, settings.data.white_level)
 
 
+def load_whole(settings: Settings) -> ImageDataset:
+    """Return every image of the source, in the split in which the source has it: nothing is drawn or left out.
+
+    Raises `UserError` as `load_dataset`.
+    """
+    arguments = asdict(settings.data) | {"test": 0.0, "factor": 1.0}
+    arguments.pop("validation")
+    return read_source(arguments.pop("source"), 0.0, **arguments)
+
+
 def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> ImageDataset:
     """Return the data set without unreadable images, which are listed in the CSV file `report`.
 
@@ -77,15 +87,24 @@ def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> Im
         UserError: a split that the settings need is missing, or there are unreadable images and
             `settings.data.on_error` is "stop".
     """
-    _require_splits(dataset, settings)
+    require_splits(dataset, settings)
     splits = {name: split for name, split in dataset.splits().items() if len(split)}
+    return replace(dataset, **check_splits(splits, settings, report))  # type: ignore[arg-type]
+
+
+def check_splits(splits: dict[str, Split], settings: Settings, report: Path) -> dict[str, Split]:
+    """Return splits without unreadable images, which are listed in the CSV file `report`.
+
+    Raises:
+        UserError: there are unreadable images and `settings.data.on_error` is "stop".
+    """
     with check_progress(sum(len(split) for split in splits.values())) as advance:
         readable, unreadable = check_images(splits, settings.data.on_error, decoding(settings), advance)
     if unreadable:
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         report.parent.mkdir(parents=True, exist_ok=True)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])
-    return replace(dataset, **readable)  # type: ignore[arg-type]
+    return readable
 
 
 def log_warnings(dataset: ImageDataset, folder: Path) -> None:
@@ -97,7 +116,8 @@ def log_warnings(dataset: ImageDataset, folder: Path) -> None:
         log.warning("Details of these warnings: %s", folder / FILE)
 
 
-def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
+def require_splits(dataset: ImageDataset, settings: Settings) -> None:
+    """Raise `UserError` if the data set lacks a split that the settings need."""
     evaluation = settings.evaluation
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
     if evaluation.each_epoch:

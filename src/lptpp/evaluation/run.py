@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from lptpp.checkpoint.images import run_dataset
 from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
-from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, decoding, load_dataset
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.prepare import decoding
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
@@ -40,40 +41,32 @@ CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_g
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
-    """Evaluate a finished run again; return its metrics and its data.
+    """Evaluate a finished run again, on its own images; return its metrics and its data.
 
     Raises:
-        UserError: An override changes what training depended on, or the folder is not a finished run.
+        UserError: An override changes what training depended on, the folder is not a finished run, or images changed.
     """
-    for override in overrides:
-        if not override.startswith(CHANGEABLE):
-            keys = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
-            raise UserError(f"{override} cannot change after training: evaluate accepts {keys}.")
+    check_changeable(overrides, CHANGEABLE)
     settings = run_settings(run, overrides)
     model = load(run, settings.device)
-    collection = check_dataset(load_dataset(settings), settings, run / "skipped.csv")
-    if collection.class_names != model.class_names:
-        raise UserError(f"data.root: the classes are not those {run} was trained on; specify the run's data.root.")
-    _warn_if_counts_differ(run, model.counts, collection.counts())
+    collection = run_dataset(settings)
     return write_evaluation(settings, model.mixture, collection, runner_of(settings)), collection
 
 
-def _warn_if_counts_differ(run: Path, trained: np.ndarray, now: np.ndarray) -> None:
-    """Warn if the training images per class, (C,), are not those of the run, (C,)."""
-    if not np.array_equal(trained, now):
-        log.warning(
-            "%s was trained on %d images, but its settings now yield %d, or other numbers per class. Shot groups and"
-            " baselines use the current numbers; check data.root and data.factor.",
-            *(run, trained.sum(), now.sum()),
-        )
+def check_changeable(overrides: Sequence[str], changeable: tuple[str, ...]) -> None:
+    """Raise `UserError` for a setting that cannot change after training."""
+    for override in overrides:
+        if not override.startswith(changeable):
+            keys = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in changeable)
+            raise UserError(f"{override} cannot change after training: evaluate accepts {keys}.")
 
 
 def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageDataset, runner: Runner) -> dict[str, Any]:
     """Evaluate on `evaluation.split`, write the files to the run folder, and return the metrics."""
-    folder, split = Path(settings.run), settings.evaluation.split
+    split = settings.evaluation.split
     images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, images[split], runner, settings.evaluation.controls)
+    evaluation = evaluate_rows(settings, mixture, images[split], runner)
     baselines = baseline_rankings(
         mixture,
         images,
@@ -83,22 +76,39 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
         settings.evaluation.baselines,
         runner,
     )
-    controls = control_rankings(mixture, images[split], _control_rows(settings, mixture), settings.seed, runner)
-    evaluation.rankings = dict(baselines) | with_controls(evaluation.rankings, controls)
+    evaluation.rankings = dict(baselines) | evaluation.rankings
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
-    names, counts, thresholds = collection.class_names, collection.counts(), settings.evaluation.shot_thresholds
-    metrics = summary(settings, mixture, collection, evaluation)
-    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, thresholds))
-    write_csv(
-        folder / "predictions.csv",
-        prediction_rows(evaluation, images[split].split, names, list(mixture.experts)),
-    )
+    names, counts = collection.class_names, collection.counts()
+    metrics = summary(settings, mixture, names, counts, evaluation)
+    write_files(Path(settings.run), metrics, evaluation, images[split].split, names, counts, list(mixture.experts))
+    return metrics
+
+
+def evaluate_rows(settings: Settings, mixture: Mixture, images: ImageCache, runner: Runner) -> Evaluation:
+    """Evaluate the experts and the mixture, and the control rows of the settings."""
+    evaluation = evaluate(mixture, images, runner, settings.evaluation.controls)
+    controls = control_rankings(mixture, images, _control_rows(settings, mixture), settings.seed, runner)
+    evaluation.rankings = with_controls(evaluation.rankings, controls)
+    return evaluation
+
+
+def write_files(
+    folder: Path,
+    metrics: dict[str, Any],
+    evaluation: Evaluation,
+    split: Split,
+    names: list[str],
+    counts: np.ndarray,
+    experts: list[str],
+) -> None:
+    """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
+    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
+    write_csv(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
         write_csv(folder / "groups.csv", group_rows(evaluation, names))
         write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
-    return metrics
 
 
 def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[str, ImageCache]:
@@ -151,9 +161,11 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     return metrics if same else None
 
 
-def summary(settings: Settings, mixture: Mixture, collection: ImageDataset, evaluation: Evaluation) -> dict[str, Any]:
-    """Return the contents of metrics.json."""
-    asked, counts, tested = settings.evaluation, collection.counts(), set(evaluation.labels.tolist())
+def summary(
+    settings: Settings, mixture: Mixture, names: list[str], counts: np.ndarray, evaluation: Evaluation
+) -> dict[str, Any]:
+    """Return the contents of metrics.json; `counts` (C,) are the training images of the classes `names`."""
+    asked, tested = settings.evaluation, set(evaluation.labels.tolist())
     return {
         "rows": evaluation.metrics(counts, asked.shot_thresholds),
         "balanced": _balanced(settings, evaluation, counts),
@@ -162,7 +174,7 @@ def summary(settings: Settings, mixture: Mixture, collection: ImageDataset, eval
         "images": len(evaluation.labels),
         "classes": len(counts),
         "classes_tested": len(tested),
-        "untested_classes": [name for label, name in enumerate(collection.class_names) if label not in tested],
+        "untested_classes": [name for label, name in enumerate(names) if label not in tested],
         "training_images": int(counts.sum()),
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lptpp.checkpoint.images import run_dataset
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import Settings, run_settings
 from lptpp.data.dataset import ImageDataset, Split
-from lptpp.data.prepare import load_dataset
 from lptpp.evaluation.files import (
     METRICS,
     label_column,
@@ -121,7 +121,7 @@ def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
 
 def _images(settings: Settings, split: str, collection: ImageDataset | None) -> tuple[Split | None, list[str], str]:
     try:
-        found = collection or load_dataset(settings)
+        found = collection or run_dataset(settings)
     except UserError as error:
         return None, [], str(error)
     return found.splits().get(split), found.class_names, f"the data set no longer has a {split} split."

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from lptpp.checkpoint.identity import check_backbones, check_same_run, identity
+from lptpp.checkpoint.identity import check_backbones, check_settings
+from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
@@ -53,10 +54,13 @@ def fit(settings: Settings) -> FitResult:
     check_tracker(settings.tracker)
     folder = Path(settings.run)
     checkpoint = latest_checkpoint(folder / "checkpoint")
-    collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+    if checkpoint is None:
+        collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+    else:
+        check_settings(checkpoint.manifest, settings, folder)
+        collection = run_dataset(settings, checkpoint)
     mixture = build_mixture(settings, len(collection.class_names))
     if checkpoint is not None:
-        check_same_run(checkpoint.manifest, identity(settings, mixture, collection), folder)
         check_backbones(checkpoint.manifest, mixture, folder)
     check_before_training(settings, collection, mixture)
     folder.mkdir(parents=True, exist_ok=True)
@@ -68,6 +72,8 @@ def fit(settings: Settings) -> FitResult:
         _log_start(collection, folder)
         _log_input(settings, collection)
         log_warnings(collection, folder)
+        if checkpoint is None:
+            record_images(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
         with training.recorder.tracking as tracking:
             training.run()
@@ -98,6 +104,7 @@ def before_scorer(checkpoint: Checkpoint | None) -> Checkpoint | None:
 
 def check_before_training(settings: Settings, collection: ImageDataset, mixture: Mixture) -> None:
     """Raise `UserError` for whatever would otherwise stop the run only after some of its training."""
+    make_accelerator(settings.device, settings.precision)
     counts = collection.counts()
     adjustment(settings, collection.class_names, counts, fitted=lambda: 1.0)  # reads the files of priors
     for stream in (stream for phase in (settings.phase1, settings.phase2) for stream in (phase.main, phase.dual)):

@@ -32,6 +32,7 @@ class DatasetRow:
     column: str
     number: int
     where: str
+    stamp: tuple[int, int]  # size and time of the files of all rows (see `lptpp.data.content`)
 
     def read_bytes(self) -> bytes:
         """Return the bytes of the image file; raises ValueError if the row has none."""
@@ -137,5 +138,14 @@ def _read(rows: Any, image_column: str | None, label_column: str | None, as_name
     encoded = rows.select_columns([image])
     if isinstance(features[image], library.Image):
         encoded = encoded.cast_column(image, library.Image(decode=False))
-    found = [DatasetRow(encoded, image, number, where) for number in range(len(rows))]
+    stamp = _stamp(encoded, image)
+    found = [DatasetRow(encoded, image, number, where, stamp) for number in range(len(rows))]
     return LabeledImages(list(found), labels, [str(row) for row in found])
+
+
+def _stamp(rows: Any, column: str) -> tuple[int, int]:
+    """Return the total size and the latest change of the files of a data set; (0, 0) if images lie outside of them."""
+    cell = rows[0][column] if len(rows) else None
+    inside = isinstance(cell, bytes) or (isinstance(cell, dict) and bool(cell.get("bytes")))
+    files = [Path(one["filename"]).stat() for one in rows.cache_files] if inside else []
+    return sum(file.st_size for file in files), max((file.st_mtime_ns for file in files), default=0)

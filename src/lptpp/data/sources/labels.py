@@ -61,15 +61,16 @@ def label_names(labels: Sequence[Any], names: Sequence[str]) -> list[Any]:
 def label_indices(labels: Sequence[int | str], places: Sequence[str], names: list[str]) -> np.ndarray:
     """Return the class indices (N,) int64 of labels, given the class names.
 
-    If every text label is a class name, text is looked up by name, else it is parsed as a number. Numbers index `names`
+    Text is looked up by name, unless all labels are numbers and one of them is no class name. Numbers index `names`
     from 0.
 
     Raises:
         UserError: a label is neither; the message has the first such place.
     """
     index = {name: label for label, name in enumerate(names)}
-    by_name = all(label in index for label in labels if isinstance(label, str))
-    found = [index[label] if by_name and isinstance(label, str) else _number(label) for label in labels]
+    texts = [label for label in labels if isinstance(label, str)]
+    by_name = all(label in index for label in texts) or any(_number(label) is None for label in texts)
+    found = [index.get(label) if by_name and isinstance(label, str) else _number(label) for label in labels]
     for label, number, place in zip(labels, found, places, strict=True):
         if number is None or not 0 <= number < len(names):
             raise UserError(

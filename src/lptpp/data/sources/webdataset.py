@@ -41,6 +41,11 @@ class Member:
             file.seek(self.offset)
             return file.read(self.size)
 
+    @property
+    def stamp(self) -> tuple[int, int]:
+        """Return the size of the file and the time of the last change of its shard (see `lptpp.data.content`)."""
+        return self.size, self.shard.stat().st_mtime_ns
+
     def __str__(self) -> str:
         return f"{self.shard}:{self.name}"
 

@@ -1,0 +1,90 @@
+"""What identifies an image: its name, a stamp that is cheap to read, and the digest of its content."""
+
+import hashlib
+import sysconfig
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from lptpp.data.check import map_in_threads
+from lptpp.data.dataset import ImageReference
+from lptpp.utils.progress import progress_bar
+
+DIGEST = 16  # bytes of a digest
+SEPARATORS = "/ :"  # between a root and a name: root/a.png, root train row 3
+CHUNK = 64  # images handed to a thread at once
+UNKNOWN = (0, 0)  # the stamp of an image whose content must be read to know whether it changed
+MISSING = (-1, 0)  # the stamp of a file that does not exist
+PACKAGES = sysconfig.get_paths()["purelib"]  # the folder of installed packages
+
+Stamp = tuple[int, int]  # size in bytes, time of the last change in ns
+Result = TypeVar("Result")
+
+
+def image_name(image: ImageReference, root: str | None) -> str:
+    """Return the name of an image relative to `root`, or to the installed packages, in Unicode form NFC.
+
+    Outside of both it is the whole path. An array has no name; its digest stands for it.
+    """
+    if isinstance(image, np.ndarray):
+        return digest(image).hex()
+    name = unicodedata.normalize("NFC", str(image))
+    for base in (PACKAGES,) if root is None else (unicodedata.normalize("NFC", root_folder(root)), PACKAGES):
+        if name.startswith(base) and name[len(base) : len(base) + 1] in SEPARATORS:
+            return name[len(base) :].lstrip(SEPARATORS)
+    return name
+
+
+def root_folder(root: str) -> str:
+    """Return `data.root` as it begins the names of images."""
+    return str(Path(root).expanduser())
+
+
+def stamp(image: ImageReference) -> Stamp:
+    """Return size and time of the file that holds an image: while it stays the same, so does the image."""
+    if isinstance(image, Path):
+        try:
+            found = image.stat()
+        except OSError:
+            return MISSING
+        return found.st_size, found.st_mtime_ns
+    return getattr(image, "stamp", UNKNOWN)
+
+
+def digest(image: ImageReference) -> bytes:
+    """Return the BLAKE2b digest of an image file or an array, (DIGEST,) bytes; zeros if it cannot be read."""
+    try:
+        content = _of_array(image) if isinstance(image, np.ndarray) else image.read_bytes()
+    except (OSError, ValueError):
+        return bytes(DIGEST)
+    return hashlib.blake2b(content, digest_size=DIGEST).digest()
+
+
+def stamps_of(images: Sequence[ImageReference]) -> np.ndarray:
+    """Return the stamp of each image, (n, 2) int64."""
+    numbers = (number for pair in _of_all(stamp, images, "Looking for changed images") for number in pair)
+    return np.fromiter(numbers, np.int64, 2 * len(images)).reshape(-1, 2)
+
+
+def digests_of(images: Sequence[ImageReference], description: str) -> np.ndarray:
+    """Return the digest of each image, (n, DIGEST) uint8."""
+    found = b"".join(_of_all(digest, images, description))
+    return np.frombuffer(found, dtype=np.uint8).reshape(-1, DIGEST)
+
+
+def _of_array(array: np.ndarray) -> bytes:
+    return f"{array.dtype} {array.shape} ".encode() + array.tobytes()
+
+
+def _of_all(
+    function: Callable[[ImageReference], Result], images: Sequence[ImageReference], description: str
+) -> Iterator[Result]:
+    """Yield `function(image)` for every image, in order, computed in threads and with a progress bar."""
+    chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
+    with progress_bar(description, len(images)) as bar:
+        for found in map_in_threads(lambda chunk: [function(image) for image in chunk], chunks):
+            bar.advance(len(found))
+            yield from found

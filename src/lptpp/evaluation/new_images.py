@@ -1,0 +1,114 @@
+"""Evaluate a run on labeled images that are not part of its data set; the files go to RUN/evaluations/NAME."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lptpp.checkpoint.folder import finished_run
+from lptpp.checkpoint.record import read_record
+from lptpp.config import Settings, run_settings
+from lptpp.data.cache import ImageCache
+from lptpp.data.content import DIGEST, digests_of
+from lptpp.data.dataset import Split
+from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
+from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.calibration import read_fitted
+from lptpp.evaluation.evaluate import Evaluation, result_row
+from lptpp.evaluation.files import METRICS, read_metrics
+from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, summary, write_files
+from lptpp.evaluation.tta import adjusted_rankings, adjustment, rows_of
+from lptpp.inference.model import Model, load
+from lptpp.inference.runtime import Runner, runner_of
+from lptpp.utils.errors import UserError
+from lptpp.utils.memory import gb_to_bytes
+
+FOLDER = "evaluations"  # in the run folder
+SKIPPED = "skipped.csv"
+ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error", "largest_megapixels")))
+
+
+def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
+    """Evaluate a finished run on the labeled images of a folder, table, list or shard; write and return the metrics.
+
+    Classes, training images per class and shot groups are those of the run, and nothing is fitted to the new images.
+
+    Raises:
+        UserError: the images cannot be read or have unknown classes, or another evaluation has the same name.
+    """
+    check_changeable(overrides, ACCEPTED)
+    folder = new_folder(run, on, name)
+    _refuse_others(folder, on)
+    settings = _settings(run, on, overrides)
+    model = load(run, settings.device)
+    split = labeled_images(on, model.class_names, settings, folder / SKIPPED)
+    evaluation = _evaluated(settings, model, split, runner_of(settings))
+    metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
+    metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
+    folder.mkdir(parents=True, exist_ok=True)
+    experts = list(model.mixture.experts)
+    write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
+    return metrics
+
+
+def new_folder(run: Path, on: Path, name: str | None) -> Path:
+    """Return the folder of an evaluation: RUN/evaluations/NAME, by default the name of the folder or file."""
+    resolved = on.resolve()
+    chosen = name or (resolved.name if on.is_dir() else resolved.stem)
+    if Path(chosen).name != chosen or chosen.startswith("."):
+        raise UserError(f"--name {chosen}: expected a plain name, such as garden.")
+    return run / FOLDER / chosen
+
+
+def _refuse_others(folder: Path, on: Path) -> None:
+    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images."""
+    if not folder.exists() or [path.name for path in folder.iterdir()] == [SKIPPED]:
+        return
+    before = read_metrics(folder).get("evaluated_on") if (folder / METRICS).is_file() else None
+    if before != str(on.resolve()):
+        raise UserError(f"{folder} exists and is of {before or 'something else'}: choose another name with --name.")
+
+
+def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
+    """Return the settings of the run; its image folder does not count, nor its columns if `on` is of another kind."""
+    settings = run_settings(run, overrides)
+    kept = COLUMNS if same_kind(on, settings.data.source) else ()
+    for key in ("root", *COLUMNS):
+        if key not in kept and not any(override.startswith(f"data.{key}=") for override in overrides):
+            setattr(settings.data, key, None)
+    return settings
+
+
+def _evaluated(settings: Settings, model: Model, split: Split, runner: Runner) -> Evaluation:
+    """Evaluate the rows of the run, except for baselines that are fitted on training images."""
+    mixture, asked = model.mixture, settings.evaluation
+    images = ImageCache(split, gb_to_bytes(settings.data.memory_gb), decoding(settings))
+    evaluation = evaluate_rows(settings, mixture, images, runner)
+    wanted = [name for name in asked.baselines if name == "zero_shot"]  # the others are fitted on training images
+    templates = {name: expert.templates for name, expert in settings.experts.items()}
+    baselines = baseline_rankings(mixture, {"new": images}, "new", model.class_names, templates, wanted, runner)
+    evaluation.rankings = dict(baselines) | evaluation.rankings
+    whole = adjustment(settings, model.class_names, model.counts, lambda: _temperature(settings, model))
+    rows = rows_of(asked, whole, result_row(mixture))
+    evaluation.rankings |= adjusted_rankings(mixture, images, rows, runner)
+    return evaluation
+
+
+def _temperature(settings: Settings, model: Model) -> float:
+    return read_fitted(Path(settings.run), model.mixture.fingerprint()).temperature
+
+
+def _trained_on(run: Path, split: Split) -> int | None:
+    """Return how many images have the content of a training image; None if the run does not record its images."""
+    _, checkpoint = finished_run(run)
+    if "images" not in checkpoint.manifest:
+        return None
+    trained = read_record(run / "checkpoint", checkpoint.manifest["images"]).digests_in("train")
+    found = digests_of(split.images, "Looking for training images")
+    return int(np.isin(_as_texts(found), _as_texts(trained)).sum())
+
+
+def _as_texts(digests: np.ndarray) -> np.ndarray:
+    """Return digests (n, DIGEST) as (n,) values that NumPy compares as a whole."""
+    return np.ascontiguousarray(digests).view(f"S{DIGEST}").ravel()

@@ -1,0 +1,117 @@
+"""`lptpp evaluate RUN --on`: the run on other labeled images."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from typer.testing import CliRunner
+
+import lptpp
+from lptpp.cli import app
+from lptpp.console.result import show_new_images
+from lptpp.evaluation.compare import ComparedRun, flat_rows
+from lptpp.evaluation.new_images import evaluate_on
+from lptpp.evaluation.run import evaluate_run
+from lptpp.export.hugging_face import write_hugging_face
+from lptpp.utils.errors import UserError
+from tests.conftest import draw_picture
+
+BARE = "evaluation.baselines=[]"
+
+
+@pytest.fixture(scope="module")
+def run(trained, tmp_path_factory) -> Path:
+    return Path(shutil.copytree(trained.folder, tmp_path_factory.mktemp("new") / "run"))
+
+
+@pytest.fixture
+def garden(tmp_path) -> Path:
+    """Five new images of two classes."""
+    for label, name, count in ((0, "apple", 3), (2, "car", 2)):
+        for number in range(count):
+            draw_picture(tmp_path / "garden" / name / f"{number}.png", label, 7000 + 100 * label + number)
+    return tmp_path / "garden"
+
+
+def predictions(folder: Path) -> list[dict[str, str]]:
+    with (folder / "predictions.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_labeled_image_is_evaluated_with_the_facts_of_the_run(run, garden, trained):
+    before = (run / "metrics.json").read_bytes(), (run / "predictions.csv").read_bytes()
+    metrics = evaluate_on(run, garden)
+    assert (metrics["images"], metrics["classes_tested"], metrics["untested_classes"]) == (5, 2, ["bear", "dog"])
+    assert (metrics["training_images"], metrics["trained_on"]) == (17, 0)
+    folder = run / "evaluations" / "garden"
+    with (folder / "per_class.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["training_images"], row["shot"], row["tested_images"]) for row in rows] == [
+        ("8", "many", "3"), ("5", "medium", "0"), ("3", "medium", "2"), ("1", "few", "0")
+    ]  # fmt: skip
+    assert json.loads((folder / "metrics.json").read_text())["rows"] == metrics["rows"]
+    images = [row["image"] for row in predictions(folder)]
+    assert images == [str(path) for path in sorted(garden.glob("*/*.png"))]
+    best = [found.label for (found,) in lptpp.load(run).predict(images, top_k=1)]
+    assert [row["label_1"] for row in predictions(folder)] == best
+    right = [row["label_1"] == row["true"] for row in predictions(folder)]
+    assert metrics["rows"]["mixture"]["overall"] == pytest.approx(100 * sum(right) / 5)
+    assert metrics["rows"].keys() == trained.metrics["rows"].keys() - {"visual.linear_probe", "language.linear_probe"}
+    assert ((run / "metrics.json").read_bytes(), (run / "predictions.csv").read_bytes()) == before
+
+
+def test_training_images_among_them_are_counted_whatever_their_name(run, garden, pictures):
+    shutil.copy(pictures / "train" / "apple" / "5.png", garden / "apple" / "new name.png")
+    shutil.copy(pictures / "train" / "bear" / "0.png", garden / "car" / "7.png")
+    shutil.copy(pictures / "test" / "bear" / "0.png", garden / "car" / "8.png")  # tested, not trained on
+    shown = CliRunner().invoke(app, ["evaluate", str(run), "--on", str(garden), "--name", "leak", BARE]).stdout
+    assert f"2 of 8 images were training images of {run}." in shown
+    assert str(run / "evaluations" / "leak") in shown
+
+
+def test_a_name_belongs_to_one_place(run, garden, tmp_path):
+    evaluate_on(run, garden, [BARE], name="twice")
+    evaluate_on(run, garden, ["evaluation.shot_thresholds=[4,7]", BARE], name="twice")
+    assert json.loads((run / "evaluations" / "twice" / "metrics.json").read_text())["shot_thresholds"] == [4, 7]
+    other = Path(shutil.copytree(garden, tmp_path / "other"))
+    with pytest.raises(UserError, match=rf"{run}/evaluations/twice exists and is of {garden}: .*--name"):
+        evaluate_on(run, other, name="twice")
+    for name in ("../x", ".x", "a/b"):
+        with pytest.raises(UserError, match="--name"):
+            evaluate_on(run, other, name=name)
+
+
+def test_what_cannot_be_read_or_set_is_refused(run, garden, tmp_path):
+    with pytest.raises(UserError, match=r"--on: .* does not exist"):
+        evaluate_on(run, tmp_path / "nowhere")
+    with pytest.raises(UserError, match=r"seed=1 cannot change"):
+        evaluate_on(run, garden, ["seed=1"])
+    with pytest.raises(UserError, match="contains no fitted temperature"):
+        evaluate_on(run, garden, ["evaluation.temperature=fitted", BARE], name="heat")
+    assert not (run / "evaluations" / "heat").exists()
+
+
+def test_a_table_with_other_columns_than_the_run(run, garden):
+    (garden / "table.csv").write_text("file,species\napple/0.png,apple\ncar/1.png,car\n")
+    metrics = evaluate_on(run, garden / "table.csv", ["data.label_column=species", BARE])
+    assert (metrics["images"], metrics["split"]) == (2, "table")
+    assert [row["true"] for row in predictions(run / "evaluations" / "table")] == ["apple", "car"]
+
+
+def test_compare_takes_it_beside_the_run(run, garden):
+    evaluate_on(run, garden, [BARE], name="compared")
+    found = [ComparedRun.read(folder) for folder in (run, run / "evaluations" / "compared")]
+    assert {row["split"] for row in flat_rows(found)} == {"test", "compared"}
+
+
+def test_a_run_that_records_no_images_says_so(run, garden, tmp_path, capsys):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    list(write_hugging_face(run, shared, "me/fruit", "apache-2.0"))
+    show_new_images(Console(soft_wrap=True), evaluate_on(shared, garden, [BARE]), shared, garden)
+    assert f"{shared} does not record its training images" in capsys.readouterr().out
+    with pytest.raises(UserError, match="does not record which images"):
+        evaluate_run(shared)
