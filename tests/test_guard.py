@@ -64,7 +64,8 @@ SETTINGS = {
         phase1.main.sampler=class_balanced phase1.main.loss.name=a_gcl
         phase2.main.sampler=class_balanced phase2.main.loss.name=a_gcl
         phase2.dual.sampler=instance_balanced phase2.dual.loss.name=a_gcl phase2.dual.weight=0.5
-        evaluation.each_epoch=true evaluation.baselines=[zero_shot,class_means,linear_probe]
+        evaluation.each_epoch=true
+        evaluation.baselines=[zero_shot,class_means,linear_probe,balanced_probe,joint_linear_probe,joint_balanced_probe]
     """,
     "lptpp_test_time": """
         method=lptpp data.validation=0.25 phase3.views=0 phase3.reads=both phase3.mixes=logits

@@ -7,7 +7,7 @@ import torch
 
 from benchmarks.speed.timing import Case, measure
 from lptpp import Model, load
-from lptpp.evaluation.table import BASELINES, ResultRow
+from lptpp.evaluation.table import BASELINES, JOINT, ResultRow
 from lptpp.inference.runtime import make_accelerator
 from lptpp.models.encoder import AdaptedEncoder
 
@@ -43,6 +43,9 @@ def row_function(model: Model, row: str) -> Callable[[], object]:
         return lambda: mixture.experts[name](views[name])
     if kind in BASELINES:  # on frozen features
         return lambda: AdaptedEncoder(mixture.experts[name].encoder.tower).query_feature(views[name])
+    if kind in JOINT:
+        towers = {name: AdaptedEncoder(expert.encoder.tower) for name, expert in mixture.experts.items()}
+        return lambda: [tower.query_feature(views[name]) for name, tower in towers.items()]
     return lambda: mixture(views)
 
 

@@ -66,8 +66,10 @@ def test_lptpp_leaves_all_its_rows(trained):
     metrics = json.loads((trained.folder / "metrics.json").read_text())
     assert list(metrics["rows"]) == [
         "visual.linear_probe",
+        "visual.balanced_probe",
         "language.zero_shot",
         "language.linear_probe",
+        "language.balanced_probe",
         "visual.phase1",
         "visual.phase2",
         "language.phase1",

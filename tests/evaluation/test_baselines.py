@@ -1,16 +1,16 @@
 import numpy as np
-import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from lptpp.backbones import load_backbone
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.transforms import evaluation_transform
-from lptpp.evaluation import baselines
-from lptpp.evaluation.baselines import baseline_rankings, linear_probe, nearest_mean, zero_shot
+from lptpp.evaluation.baselines import baseline_rankings, nearest_mean, zero_shot
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
+from lptpp.models.mixture import Mixture
 
 NAMES = ["apple", "polar bear", "car", "dog", "cloud", "chair"]
 TEMPLATES = ["a photo of a {}.", "a {}"]
@@ -59,58 +59,6 @@ def test_nearest_mean_is_the_cosine_to_the_mean_unit_feature():
     assert found.classes[:, 0].tolist() == [0, 2, 4]
 
 
-class Probe:
-    """A classifier whose strength decides all it says; it notes which images it is scored on."""
-
-    scored: list[float] = []  # noqa: RUF012
-    right = {0.1: 0.2, 1.0: 0.9, 10.0: 0.4, 100.0: 0.3}  # noqa: RUF012
-
-    def __init__(self, features: np.ndarray, labels: np.ndarray, strength: float) -> None:
-        self.strength, self.classes_ = strength, np.unique(labels)
-
-    def score(self, features: np.ndarray, labels: np.ndarray) -> float:
-        assert labels.tolist() == [0, 2]  # those of the validation part
-        self.scored.append(self.strength)
-        return self.right[self.strength]
-
-    def predict_proba(self, features: np.ndarray) -> np.ndarray:
-        return np.tile([1 - self.strength / 1000, self.strength / 1000], (len(features), 1))
-
-
-def test_the_linear_probe_chooses_its_strength_on_validation_only(monkeypatch):
-    monkeypatch.setattr(baselines, "_fit", Probe)
-    parts = {"train": clusters([0, 0, 2], 0), "validation": clusters([0, 2], 1), "test": clusters([2, 2, 2], 2)}
-    Probe.scored.clear()
-    found = linear_probe(parts, "test", 3, "visual")
-    assert Probe.scored == [0.1, 1.0, 10.0, 100.0]
-    assert found.probabilities[0].tolist() == pytest.approx([0.999, 0.001, 0.0])
-    Probe.scored.clear()
-    found = linear_probe({part: parts[part] for part in ("train", "test")}, "test", 3, "visual")
-    assert Probe.scored == []
-    assert found.probabilities[0, 1] == pytest.approx(0.01)
-
-
-def test_a_class_without_training_images_gets_no_probability():
-    parts = {"train": clusters([0, 0, 0, 2, 2, 4, 4], 0), "test": clusters([0, 1, 2, 3, 4], 1)}
-    found = linear_probe(parts, "test", 6, "visual")
-    assert found.classes.shape == (5, 5)
-    by_class = np.zeros((5, 6))
-    np.put_along_axis(by_class, found.classes, found.probabilities, axis=1)
-    assert by_class[:, [1, 3, 5]].max() == 0
-    np.testing.assert_allclose(by_class.sum(1), 1, rtol=1e-5)
-    assert found.classes[[0, 2, 4], 0].tolist() == [0, 2, 4]
-
-
-def test_a_probe_fitted_in_full_equals_sklearn(monkeypatch):
-    from sklearn.linear_model import LogisticRegression
-
-    train, test = clusters([0, 1, 2] * 8, 0), clusters([0, 1, 2], 1)
-    unit = [(x / x.norm(dim=1, keepdim=True)).numpy() for x in (train[0], test[0])]
-    expected = LogisticRegression(C=10.0, max_iter=300).fit(unit[0], train[1].numpy()).predict_proba(unit[1])
-    found = linear_probe({"train": train, "test": test}, "test", 3, "visual")
-    np.testing.assert_allclose(found.probabilities, -np.sort(-expected, axis=1), rtol=1e-5)
-
-
 def test_the_baselines_stand_on_the_backbone_as_it_came(trained, pictures, cards):
     """Prompts and adapters, trained or not, play no part."""
     expert = trained.mixture.experts["visual"]
@@ -133,3 +81,34 @@ def test_only_wanted_rows_of_frozen_backbones_are_made(trained, pictures):
     rows = [row for row, _ in baseline_rankings(*arguments, ["zero_shot"], runner)]
     assert rows == [ResultRow("zero_shot", "language")]
     assert list(baseline_rankings(*arguments, [], runner)) == []
+
+
+def test_joint_probes_have_the_features_of_all_towers(trained, pictures, caplog):
+    caplog.set_level("INFO", "lptpp")
+    paths = {name: sorted(pictures.glob(f"{name}/*/*.png")) for name in ("train", "test")}
+    classes = sorted({path.parent.name for path in paths["train"]})
+    labels = {name: np.array([classes.index(path.parent.name) for path in found]) for name, found in paths.items()}
+    parts = {name: ImageCache(Split(paths[name], labels[name]), 0) for name in paths}
+    runner = Runner(torch.device("cpu"))
+    templates = {"visual": TEMPLATES, "language": TEMPLATES}
+    wanted = ["joint_balanced_probe", "joint_linear_probe"]
+    found = dict(baseline_rankings(trained.mixture, parts, "test", classes, templates, wanted, runner))
+    assert list(found) == [ResultRow("joint_linear_probe"), ResultRow("joint_balanced_probe")]
+    sides = []
+    for expert in trained.mixture.experts.values():
+        features = {name: frozen_features(expert, cache, runner, "")[0].numpy() for name, cache in parts.items()}
+        sides.append({name: x / np.linalg.norm(x, axis=1, keepdims=True) for name, x in features.items()})
+    together = {name: np.hstack([side[name] for side in sides]) for name in parts}
+    strength = float(caplog.messages[-1].split("C = ")[1].split(" (linear probe)")[0])
+    expected = LogisticRegression(C=strength, max_iter=300).fit(together["train"], labels["train"])
+    probabilities = -np.sort(-expected.predict_proba(together["test"]), axis=1)
+    np.testing.assert_allclose(found[ResultRow("joint_linear_probe")].probabilities, probabilities[:, :5], rtol=0.01)
+
+
+def test_one_tower_has_no_joint_probe_and_the_log_says_so(trained, pictures, caplog):
+    caplog.set_level("INFO", "lptpp")
+    parts = {"test": ImageCache(Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3), 0)}
+    alone = Mixture({"visual": trained.mixture.experts["visual"]})
+    arguments = (alone, parts, "test", NAMES[:4], {"visual": TEMPLATES}, ["joint_linear_probe"])
+    assert list(baseline_rankings(*arguments, Runner(torch.device("cpu")))) == []
+    assert caplog.messages == ["joint_linear_probe: no row, as there are not two experts with frozen backbones."]

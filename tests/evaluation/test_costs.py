@@ -29,6 +29,8 @@ mixture/phase3,1,16
         ("language.zero_shot", 0),
         ("visual.class_means", 0),
         ("visual.linear_probe", 64),
+        ("visual.balanced_probe", 64),
+        ("joint_linear_probe", 264),
         ("visual.phase1", 8 + 16 + 64),
         ("visual.phase2", 8 + 16 + 32 + 64),
         ("average", 8 + 16 + 32 + 64 + 300),
@@ -49,6 +51,7 @@ def test_trainable_parameters_are_those_of_the_row(row: str, expected: int) -> N
         ("mixture", 31),
         ("mixture.prior=uniform", 31),
         ("visual.class_means", None),
+        ("joint_balanced_probe", None),
     ],
 )
 def test_the_training_time_is_that_of_the_phases_behind_the_row(row: str, expected: float, tmp_path: Path) -> None:

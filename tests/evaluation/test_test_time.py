@@ -37,7 +37,7 @@ def accuracy(probabilities: np.ndarray) -> float:
 
 def test_each_option_adds_a_row_that_follows_from_the_views_and_leaves_the_others(run, trained, pictures):
     metrics = api.evaluate(run, ADJUSTED)
-    plain = {name: row for name, row in trained.metrics["rows"].items() if "linear_probe" not in name}
+    plain = {name: row for name, row in trained.metrics["rows"].items() if "_probe" not in name}
     plain.pop("language.zero_shot")
     rows = metrics["rows"]
     added = [name for name in rows if name not in plain]

@@ -63,6 +63,14 @@ SOURCE_NAMES = [
     "cifar10_lt",
     "cifar100_lt",
 ]
+BASELINE_NAMES = (
+    "zero_shot",
+    "class_means",
+    "linear_probe",
+    "balanced_probe",
+    "joint_linear_probe",
+    "joint_balanced_probe",
+)
 READS = ("features", "logits", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 VIEW_NAMES = ("one", "flip", "five_crops")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lptpp.config.choices import (
+    BASELINE_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
     NOT_NEGATIVE,
@@ -224,9 +225,9 @@ class EvaluationSettings:
     )
     batch_size: int = setting(64, "images per forward pass; small is fastest on a CPU, large on a GPU", within=POSITIVE)
     baselines: list[str] = setting(
-        ["zero_shot", "linear_probe"],
-        "extra rows of the table",
-        choices=("zero_shot", "class_means", "linear_probe"),
+        ["zero_shot", "linear_probe", "balanced_probe"],
+        "extra rows of the table (docs/method.md); joint_*: on the features of all towers together",
+        choices=BASELINE_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     views: str = setting(

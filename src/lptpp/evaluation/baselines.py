@@ -1,25 +1,23 @@
-"""Baselines on frozen features: zero-shot CLIP, nearest class mean, linear probe."""
+"""Baselines on frozen features: zero-shot CLIP, nearest class mean, linear probes."""
 
-import warnings
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.evaluate import Ranking, best_classes
-from lptpp.evaluation.table import ResultRow
+from lptpp.evaluation.probes import Features, fit_probes, joint
+from lptpp.evaluation.table import JOINT, PROBES, ResultRow
 from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
-from lptpp.utils.progress import progress_bar
 
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, chosen on the validation split
+log = logging.getLogger("lptpp")
 
 
 def baseline_rankings(
@@ -31,20 +29,27 @@ def baseline_rankings(
     wanted: list[str],
     runner: Runner,
 ) -> Iterator[tuple[ResultRow, Ranking]]:
-    """Yield (row, ranking) of the wanted baselines for every expert with a frozen backbone.
+    """Yield (row, ranking) of the wanted baselines for every expert with a frozen backbone, then for all together.
 
-    Zero-shot needs a text tower, the linear probe at least two classes with training images.
+    Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`.
     """
-    for name, expert in mixture.experts.items():
-        if expert.tune_backbone or not wanted:
-            continue
+    frozen = {name: expert for name, expert in mixture.experts.items() if not expert.tune_backbone}
+    towers: dict[str, Features] = {}
+    for name, expert in frozen.items() if wanted else ():
         features = {s: frozen_features(expert, images[s], runner, f"{name}: {s} features") for s in images}
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
             yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
-        if "linear_probe" in wanted and len(features["train"][1].unique()) > 1:
-            yield ResultRow("linear_probe", name), linear_probe(features, split, len(class_names), name)
+        towers[name] = joint([features])
+        probes = {kind: kind for kind in PROBES if kind in wanted}
+        yield from probe_rankings(towers[name], probes, split, len(class_names), name)
+    together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
+    if together and len(towers) < 2:
+        log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
+    elif together:
+        features_of_all = joint(list(towers.values()))
+        yield from probe_rankings(features_of_all, together, split, len(class_names), "all towers")
 
 
 def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
@@ -55,36 +60,22 @@ def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], te
     return rank(logits.softmax(-1).numpy())
 
 
-def nearest_mean(
-    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, scale: float
-) -> Ranking:
+def nearest_mean(features: Features, split: str, classes: int, scale: float) -> Ranking:
     """Rank classes by softmax(scale · cosine to the mean unit feature of their training images)."""
     train, labels = features["train"]
     means = class_means(train, labels, torch.zeros(classes, train.shape[1]))
     return rank((scale * F.normalize(features[split][0], dim=-1) @ means.T).softmax(-1).numpy())
 
 
-def linear_probe(
-    features: dict[str, tuple[torch.Tensor, torch.Tensor]], split: str, classes: int, expert: str
-) -> Ranking:
-    """Rank classes by logistic regression on unit features; its strength is chosen on the validation split if any."""
-    unit = {name: (F.normalize(x, dim=-1).numpy(), y.numpy()) for name, (x, y) in features.items()}
-    strengths = STRENGTHS if "validation" in unit else (10.0,)
-    fitted = []
-    with progress_bar(f"{expert}: linear probe", len(strengths)) as bar:
-        for strength in strengths:
-            fitted.append(_fit(*unit["train"], strength))
-            bar.advance()
-    best = max(fitted, key=lambda model: model.score(*unit["validation"])) if "validation" in unit else fitted[0]
-    probabilities = np.zeros((len(unit[split][0]), classes), dtype=np.float32)
-    probabilities[:, best.classes_] = best.predict_proba(unit[split][0])
-    return rank(probabilities)
-
-
-def _fit(features: np.ndarray, labels: np.ndarray, strength: float) -> LogisticRegression:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # an unconverged probe is a weaker row, not a failure
-        return LogisticRegression(C=strength, max_iter=300).fit(features, labels)
+def probe_rankings(
+    features: Features, rows: Mapping[str, str], split: str, classes: int, name: str
+) -> Iterator[tuple[ResultRow, Ranking]]:
+    """Yield (row, ranking) of probes on unit features; `rows` are their kinds (`PROBES`) by the kind of the row."""
+    probes = fit_probes(features, list(rows.values()), split, classes, name) if rows else {}
+    for row, kind in rows.items():
+        if kind in probes:
+            found = probes[kind].probabilities(features[split][0].numpy(), classes)
+            yield ResultRow(row, "" if row in JOINT else name), rank(found)
 
 
 def rank(probabilities: np.ndarray) -> Ranking:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lptpp.evaluation.table import BASELINES, MIXTURE, ResultRow
+from lptpp.evaluation.table import BASELINES, JOINT, MIXTURE, ResultRow
 
 SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
 COSTS = {"tuned_parameters": "Trainable", "training_cpu_seconds": "CPU seconds", "images_a_second": "Images/s"}
@@ -25,8 +25,10 @@ def row_costs(folder: Path, metrics: Mapping[str, Any], row: ResultRow) -> dict[
 
 def trainable(parts: Mapping[str, Mapping[str, int]], row: ResultRow) -> int:
     """Return the trainable parameters of a row, given those of a run by owner (experts, scorer) and part."""
+    if row.kind in JOINT:
+        return sum(of.get("classifier", 0) for of in parts.values())
     if row.kind in BASELINES:
-        return parts[row.expert]["classifier"] if row.kind == "linear_probe" else 0
+        return parts[row.expert]["classifier"] if row.kind.endswith("_probe") else 0
     if row.kind == "phase1":
         return sum(count for part, count in parts[row.expert].items() if part != "group prompts")
     if row.kind == "phase2":
@@ -37,7 +39,7 @@ def trainable(parts: Mapping[str, Mapping[str, int]], row: ResultRow) -> int:
 
 def training_seconds(history: Path, row: ResultRow) -> float | None:
     """Return the CPU seconds of the stages a row depends on; None if unknown, as for the baselines."""
-    if row.kind in BASELINES or not history.is_file():
+    if row.kind in (*BASELINES, *JOINT) or not history.is_file():
         return None
     with history.open(encoding="utf-8", newline="") as file:
         seconds = [line.get("cpu_seconds") or None for line in csv.DictReader(file) if _depends(row, line["stage"])]

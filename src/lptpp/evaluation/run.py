@@ -98,7 +98,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
 
 def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[str, ImageCache]:
     """Return the images of the evaluated split, and those that the wanted baselines are fitted on."""
-    fitted = {"linear_probe", "class_means"} & set(settings.evaluation.baselines)
+    fitted = set(settings.evaluation.baselines) - {"zero_shot"}
     needed = ["train", "validation", split] if fitted else [split]
     memory = gb_to_bytes(settings.data.memory_gb)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}

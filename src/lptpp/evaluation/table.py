@@ -17,11 +17,18 @@ BALANCED = {key: name for key, name in ACCURACIES.items() if key != "mean_class"
 COLUMNS = {**ACCURACIES, "calibration_error": "ECE"}
 MISSING = "–"
 
-BASELINES = {"zero_shot": "zero-shot", "class_means": "class means", "linear_probe": "linear probe"}
+BASELINES = {
+    "zero_shot": "zero-shot",
+    "class_means": "class means",
+    "linear_probe": "linear probe",
+    "balanced_probe": "balanced probe",
+}
+PROBES = ("linear_probe", "balanced_probe")
+JOINT = {f"joint_{kind}": f"{BASELINES[kind]}, all towers" for kind in PROBES}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
 COMBINED = {"average": "plain average", "mixture": "LPT++"}
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join(COMBINED)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join({**BASELINES, **PHASES})}))"
+    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *PHASES])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
 )
@@ -35,8 +42,8 @@ class ResultRow:
     `mixture.flip.temperature=2`; `parse` is the inverse. `title` is for people and never parsed.
     """
 
-    kind: str  # of BASELINES, PHASES or COMBINED
-    expert: str = ""  # empty for COMBINED
+    kind: str  # of BASELINES, PHASES, COMBINED or JOINT
+    expert: str = ""  # empty for COMBINED and JOINT
     views: str = "one"
     temperature: str = "1"  # a number, or "fitted"
     prior: str = ""  # "uniform", "training" or the name of a file
@@ -74,8 +81,8 @@ class ResultRow:
         return ", ".join(filter(None, (self._predictor(), *options)))
 
     def _predictor(self) -> str:
-        if self.kind in COMBINED:
-            return COMBINED[self.kind]
+        if not self.expert:
+            return {**COMBINED, **JOINT}[self.kind]
         if self.kind in PHASES:
             return f"{self.expert}, {PHASES[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"
