@@ -10,9 +10,11 @@ from lptpp.console.tables import shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
+from lptpp.evaluation.findings import findings
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
+from lptpp.utils.text import counted
 
 EXAMPLES = 3
 
@@ -20,7 +22,7 @@ EXAMPLES = 3
 def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
     """Print the shot tables (balanced first), parameters, example predictions and the paths of the files."""
     _show_balanced(console, metrics)
-    size = f"{metrics['images']:,} images, seed {metrics['seed']}"
+    size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on the {metrics['split']} split ({size})"
     console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
     if missing := untested(metrics):
@@ -28,6 +30,8 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_parameters(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
+    for sentence in findings(metrics):
+        console.print(sentence)
     _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
@@ -42,7 +46,7 @@ def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
     if not balanced["rows"]:
         console.print(description)
         return
-    size = f"{balanced['images_per_class'] * balanced['classes']:,} images, seed {metrics['seed']}"
+    size = f"{counted(balanced['images_per_class'] * balanced['classes'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on the balanced {split} split ({size})"
     console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description))
 
@@ -94,8 +98,7 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     for row in summary.failed:
         console.print(f"{row['image']}: {row['error']}")
     _show_more(console, summary.unreadable - len(summary.failed))
-    images = "image" if summary.rows == 1 else "images"
-    console.print(f"{summary.rows:,} {images}, {summary.unreadable:,} unreadable. Predictions: {output}")
+    console.print(f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}")
 
 
 def _show_more(console: Console, number: int) -> None:

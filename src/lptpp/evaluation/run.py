@@ -23,6 +23,7 @@ from lptpp.evaluation.files import (
     prediction_rows,
     read_metrics,
 )
+from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.table import ResultRow
 from lptpp.evaluation.tta import Adjustment, adjusted_rankings, adjustment, fit_on_validation, options, rows_of
 from lptpp.inference.model import load
@@ -150,6 +151,7 @@ def summary(settings: Settings, mixture: Mixture, collection: ImageDataset, eval
         "seed": settings.seed,
         **_parameters(mixture),
         "scorer_weights": mean_weights(evaluation, counts, asked.shot_thresholds, list(mixture.experts)),
+        "scorer_weight_ranges": _weight_ranges(evaluation, list(mixture.experts)),
         "backbones": {
             name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
             for name, expert in mixture.experts.items()
@@ -169,6 +171,10 @@ def _parameters(mixture: Mixture) -> dict[str, Any]:
         "tuned_share_percent": 100 * tuned / frozen,
         "tuned_share_without_classifiers_percent": 100 * (tuned - classifiers) / frozen,
     }
+
+
+def _weight_ranges(evaluation: Evaluation, experts: list[str]) -> dict[str, list[float]]:
+    return {} if evaluation.weights is None else weight_ranges(evaluation.weights, experts)
 
 
 def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:

@@ -27,6 +27,7 @@ PROBES = ("linear_probe", "balanced_probe")
 JOINT = {f"joint_{kind}": f"{BASELINES[kind]}, all towers" for kind in PROBES}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
 COMBINED = {"average": "plain average", "mixture": "LPT++"}
+UPPER_BOUNDS = ("oracle",)  # kinds of rows that know the true class: nothing is compared with them
 KEY = re.compile(
     rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *PHASES])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",

@@ -1,4 +1,4 @@
-"""Lists of names in messages."""
+"""Lists of names, and numbers with their nouns, in messages."""
 
 from collections.abc import Iterable
 
@@ -8,3 +8,9 @@ def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
     texts = [str(name) for name in names]
     more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
     return between.join(texts[:most]) + more
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the singular or plural: 1 image, 1,200 images, 2 classes."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"
