@@ -213,7 +213,10 @@ def predict(
     views: Annotated[str, typer.Option(help="Average views of each image: one, flip, five_crops.")] = "one",
     temperature: Annotated[str, typer.Option(help="A number above 0, or fitted (see evaluate).")] = "1",
     prior: Annotated[
-        str | None, typer.Option(help="Expected class frequencies: uniform, training, a .csv or .json file.")
+        str | None,
+        typer.Option(
+            help="Expected class frequencies: uniform, training, estimated (from these images), a .csv or .json file."
+        ),
     ] = None,
     assumed: Annotated[
         str, typer.Option(help="Class frequencies that the scores assume: auto, or as --prior.")

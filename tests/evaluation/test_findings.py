@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from lptpp.evaluation.findings import comparison, constant_scorer, findings, weight_ranges, zero_shot_at_chance
+from lptpp.evaluation.findings import (
+    comparison,
+    constant_scorer,
+    findings,
+    harmful_options,
+    weight_ranges,
+    zero_shot_at_chance,
+)
 
 
 def metrics(**rows: tuple[float | None, float | None, float | None]) -> dict:
@@ -65,3 +72,17 @@ def test_zero_shot_at_chance_is_named(accuracy, named):
     found = metrics(mixture=(50.0, 50.0, 50.0), language__zero_shot=(accuracy, accuracy, None))
     assert bool(list(zero_shot_at_chance(found))) == named
     assert any("at chance level" in sentence for sentence in findings(found)) == named
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "mean_class", "error", "named"),
+    [(49, 39, 6, True), (49, 41, 6, False), (49, 39, 4, False), (51, 39, 6, False)],
+)
+def test_an_option_that_is_worse_in_all_is_named(accuracy, mean_class, error, named):
+    found = metrics(mixture=(50.0, 40.0, None))
+    found["rows"]["mixture"]["calibration_error"] = 5.0
+    row = {"overall": accuracy, "mean_class": mean_class, "calibration_error": error}
+    found["rows"]["mixture.prior=uniform"] = row
+    assert bool(list(harmful_options(found))) == named
+    found["rows"]["visual.phase1.prior=uniform"] = {"overall": 1, "mean_class": 1, "calibration_error": 50}
+    assert len(list(harmful_options(found))) == named

@@ -234,7 +234,9 @@ class EvaluationSettings:
         "one", "views to average at test time, as an extra row (docs/predict.md, as all below)", choices=VIEW_NAMES
     )
     prior: str | None = setting(
-        None, "expected class frequencies, as an extra row: uniform, training, or a .csv or .json file"
+        None,
+        "expected class frequencies, as an extra row: uniform, training, estimated (from the evaluated images, without"
+        " their labels), or a .csv or .json file",
     )
     assumed: str = setting(
         "auto", "class frequencies that the scores assume: auto (from sampler and loss), or as `prior`"

@@ -16,7 +16,7 @@ from lptpp.utils.errors import UserError, did_you_mean
 if TYPE_CHECKING:
     from lptpp.config import BackboneSettings, ExpertSettings, Settings
 
-PRIORS = ("uniform", "training")  # instead of a file
+PRIORS = {"prior": ("uniform", "training", "estimated"), "assumed": ("uniform", "training", "auto")}  # or a file
 
 
 def check(settings: Settings) -> None:
@@ -45,9 +45,9 @@ def check_environment(settings: Settings) -> None:
         _check_weights(f"experts.{name}.backbone.weights", expert.backbone)
     for key in ("prior", "assumed"):
         value = getattr(settings.evaluation, key)
-        if value not in (None, "auto", *PRIORS) and not Path(value).is_file():
+        if value not in (None, *PRIORS[key]) and not Path(value).is_file():
             raise UserError(
-                f"evaluation.{key}={value}: file not found, and not one of {', '.join(PRIORS)}; expected a .csv or"
+                f"evaluation.{key}={value}: file not found, and not one of {', '.join(PRIORS[key])}; expected a .csv or"
                 " .json file of class frequencies."
             )
     tracker = settings.tracker

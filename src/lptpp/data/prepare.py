@@ -54,5 +54,6 @@ def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
 def _require_split(dataset: ImageDataset, split: str, setting: str) -> None:
     if not len(dataset.splits().get(split, ())):
         raise UserError(
-            f"{setting}: the data set has no {split} split; provide one or set data.{split}=0.2 to draw one."
+            f"{setting}: the data set has no {split} split; provide one, or start a new run with"
+            f" data.{split}=0.2, which draws one from the training split."
         )

@@ -17,7 +17,7 @@ Metrics = Mapping[str, Any]  # as in metrics.json
 
 def findings(metrics: Metrics) -> list[str]:
     """Return all sentences that apply."""
-    return [*comparison(metrics), *constant_scorer(metrics), *zero_shot_at_chance(metrics)]
+    return [*comparison(metrics), *constant_scorer(metrics), *zero_shot_at_chance(metrics), *harmful_options(metrics)]
 
 
 def comparison(metrics: Metrics) -> Iterator[str]:
@@ -78,3 +78,22 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
                 f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
                 f" {chance:.1f} %. Its text tower does not know these class names."
             )
+
+
+def harmful_options(metrics: Metrics) -> Iterator[str]:
+    """Yield a sentence for each test-time option that is worse in overall and mean class accuracy and calibration."""
+    result, plain = ResultRow.parse(metrics["result"]), metrics["rows"][metrics["result"]]
+    for key, row in metrics["rows"].items():
+        found = ResultRow.parse(key)
+        if found.plain != result or found == result or not all(_worse(name, row, plain) for name in HARMED):
+            continue
+        already = " The scores were probably balanced already." if found.prior == "uniform" else ""
+        yield f"{found.title} is less accurate and less well calibrated than {result.title}: leave it out.{already}"
+
+
+HARMED = {"overall": -1, "mean_class": -1, "calibration_error": 1}  # the sign of a change for the worse
+
+
+def _worse(name: str, row: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
+    before, after = plain.get(name), row.get(name)
+    return known(before) and known(after) and HARMED[name] * (after - before) > 0

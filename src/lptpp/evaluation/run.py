@@ -24,8 +24,19 @@ from lptpp.evaluation.files import (
     read_metrics,
 )
 from lptpp.evaluation.findings import weight_ranges
+from lptpp.evaluation.prior import ESTIMATED
 from lptpp.evaluation.table import ResultRow
-from lptpp.evaluation.tta import Adjustment, adjusted_rankings, adjustment, fit_on_validation, options, rows_of
+from lptpp.evaluation.tta import (
+    Adjustment,
+    adjusted_rankings,
+    adjustment,
+    batches,
+    fit_on_validation,
+    options,
+    rows_of,
+    warn_about_prior,
+    with_estimate,
+)
 from lptpp.inference.model import load
 from lptpp.inference.runtime import Runner, runner_of
 from lptpp.models.mixture import Mixture
@@ -116,6 +127,11 @@ def _adjusted(
         return fit_on_validation(mixture, ImageCache(collection.validation, 0), runner, Path(settings.run))
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
+    warn_about_prior(settings, whole, collection.counts())
+    if settings.evaluation.prior == ESTIMATED:
+        images = ImageCache(getattr(collection, settings.evaluation.split), 0)
+        found = batches(mixture, images, whole.views, runner, "Estimating class frequencies")
+        whole = with_estimate(whole, (views for views, _ in found), len(images), collection.class_names)
     return rows_of(settings.evaluation, whole, result_row(mixture))
 
 

@@ -38,8 +38,8 @@ def confusion_matrix(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarra
     ax.set_yticks(range(classes), ticks, fontsize=7.5)
     ax.set_xticks(range(classes), ticks, fontsize=7.5, rotation=90)
     ax.set(xlabel="predicted class", ylabel="true class")
-    for axis, labels_of in (("x", ax.get_xticklabels()), ("y", ax.get_yticklabels())):
-        ax.tick_params(axis=axis, length=0)
+    ax.tick_params(length=0)
+    for labels_of in (ax.get_xticklabels(), ax.get_yticklabels()):
         for label, index in zip(labels_of, order, strict=True):
             label.set_color(COLORS[run.classes.shots[index]])
     figure.colorbar(shown, ax=ax, label="images of the true class, %", shrink=0.6, aspect=40)
