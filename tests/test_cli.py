@@ -139,6 +139,20 @@ def test_predict_prints_what_it_wrote(lptpp, run, pictures, tmp_path):
     assert f"4 images, 0 unreadable. Predictions: {tmp_path / 'out.csv'}" in out
 
 
+def test_predict_prints_images_as_a_table_and_writes_no_file(lptpp, run, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = sorted(pictures.glob("test/dog/*.png"))[:2]
+    (tmp_path / "bad.png").touch()
+    status, out, _ = lptpp("predict", run, *images, "bad.png", "--top-k", "2")
+    assert status == 1 and "the file is empty" in out
+    assert all(image.name in out.replace("\n", "") for image in images) and " %" not in out and out.count("%") == 4
+    assert [path.name for path in tmp_path.iterdir()] == ["bad.png"]
+    lptpp("predict", run, images[0].parent)
+    assert (tmp_path / "predictions.csv").is_file()  # a folder
+    status, _, err = lptpp("predict", run, pictures / "test" / "car")
+    assert status == 2 and "use another --output, or replace it with --overwrite" in err
+
+
 def test_predict_reads_paths_from_standard_input_and_shows_uncertain_predictions(
     lptpp, run, pictures, tmp_path, monkeypatch
 ):

@@ -198,9 +198,14 @@ def predict(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .csv, .jsonl or .parquet file.")] = Path(
-        "predictions.csv"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .csv, .jsonl or .parquet file.  [default: none for image files, else predictions.csv]",
+        ),
+    ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", help="Number of classes per image.")] = 5,
     threshold: Annotated[
         float, typer.Option(help="Leave the prediction empty if its probability is lower than this.")
@@ -228,8 +233,8 @@ def predict(
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
 
-    An unreadable image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command
-    to resume.
+    Image files are printed as a table; folders, globs, lists and tables are written to predictions.csv. An unreadable
+    image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command to resume.
 
     **Examples**
 
@@ -241,9 +246,10 @@ def predict(
 
     find /photos -name '*.jpg' | lptpp predict runs/my_images - --views five_crops --prior expected.csv
     """
-    from lptpp.console.result import show_summary
+    from lptpp.console.result import show_predictions, show_summary
+    from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
-    from lptpp.prediction.predict import predict_paths
+    from lptpp.prediction.predict import predict_images, predict_paths
 
     options = PredictOptions(
         top_k=top_k,
@@ -257,9 +263,14 @@ def predict(
         batch_size=batch_size,
         overwrite=overwrite,
     )
-    summary = predict_paths(run, paths, output, options)
-    show_summary(console, summary, output)
-    if summary.unreadable:
+    if output is None and are_single_images(paths):
+        unreadable = show_predictions(console, predict_images(run, paths, options))
+    else:
+        file = output or Path("predictions.csv")
+        summary = predict_paths(run, paths, file, options)
+        show_summary(console, summary, file)
+        unreadable = summary.unreadable
+    if unreadable:
         raise typer.Exit(1)
 
 

@@ -1,10 +1,13 @@
 """What the terminal shows after `fit` and `evaluate`, and after `predict`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from lptpp.console.tables import shot_table
 from lptpp.data.statistics import suggested_thresholds
@@ -87,6 +90,23 @@ def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) 
     if result["many"] is None and result["medium"] is None and thresholds:
         command = f"lptpp evaluate {folder} evaluation.shot_thresholds=[{thresholds[0]},{thresholds[1]}]"
         console.print(f"All tested classes are few-shot. To split them into groups, run: {command}")
+
+
+def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Print the prediction of every image and its next best classes; return the number of unreadable images."""
+    table = Table()
+    for heading in ("Image", "Prediction", "Probability", "Next"):
+        table.add_column(heading, justify="right" if heading == "Probability" else "left", overflow="fold")
+    for row in rows:
+        if row["error"] is not None:
+            table.add_row(Text(row["image"]), Text(row["error"], style="italic"), "", "")
+            continue
+        places = range(1, sum(key.startswith("label_") for key in row) + 1)
+        (best, probability), *rest = [(row[f"label_{k}"], f"{row[f'probability_{k}']:.0%}") for k in places]
+        shown = best if row["prediction"] is not None else f"uncertain, possibly {best}"
+        table.add_row(Text(row["image"]), Text(shown), probability, Text(", ".join(map(" ".join, rest))))
+    console.print(table)
+    return sum(row["error"] is not None for row in rows)
 
 
 def show_summary(console: Console, summary: Summary, output: Path) -> None:

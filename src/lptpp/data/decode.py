@@ -32,6 +32,11 @@ def decode(reference: ImageReference) -> Image.Image:
         return _decoded(image)
 
 
+def of_pillow(image: Image.Image) -> Image.Image:
+    """Return a Pillow image in mode RGB as `decode` returns the file it came from; the image itself stays the same."""
+    return _decoded(image.copy())
+
+
 def try_decode(reference: ImageReference, largest_megapixels: float = LARGEST_MEGAPIXELS) -> Image.Image | str:
     """Return the image in mode RGB, or the reason why it cannot be used. Checks the size before decoding."""
     if isinstance(reference, np.ndarray):

@@ -96,4 +96,4 @@ HARMED = {"overall": -1, "mean_class": -1, "calibration_error": 1}  # the sign o
 
 def _worse(name: str, row: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
     before, after = plain.get(name), row.get(name)
-    return known(before) and known(after) and HARMED[name] * (after - before) > 0
+    return before is not None and after is not None and HARMED[name] * (after - before) > 0

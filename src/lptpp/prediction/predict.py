@@ -1,9 +1,12 @@
 """Predictions for any number of images, batch by batch; an interrupted prediction resumes."""
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
@@ -73,6 +76,18 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
         summary = _write(predictor, store, outputs)
         finish(output, identity, asdict(summary))
     return summary
+
+
+def predict_images(run: Path, paths: Sequence[Path], options: PredictOptions) -> list[dict[str, Any]]:
+    """Return one row for each image file; nothing is written except the embeddings, if asked for.
+
+    Raises:
+        UserError, Interrupted: as `predict_paths`.
+    """
+    with TemporaryDirectory(prefix="lptpp-predict-") as folder:
+        output = Path(folder) / "rows.jsonl"
+        predict_paths(run, paths, output, options)
+        return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
 def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
