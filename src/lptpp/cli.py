@@ -17,7 +17,7 @@ from lptpp.utils.progress import console as progress_console
 
 
 class Commands(TyperGroup):
-    """Keeps Ctrl-C from Click, which ends a command without a message."""
+    """Keeps Ctrl-C and unknown options from Click, which ends without a message and knows nothing of settings."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
@@ -25,6 +25,25 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
+        except Exception as error:
+            if not hasattr(error, "possibilities"):  # of NoSuchOption, which typer does not export
+                raise
+            raise UserError(_unknown_option(error)) from None
+
+
+def _unknown_option(error: Any) -> str:
+    """Return what to write instead of an option that does not exist: a setting of this name, or a similar option."""
+    from lptpp.config import Settings
+    from lptpp.config.validate import settings_named
+
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    takes_settings = any(parameter.name == "overrides" for parameter in parameters)
+    keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
+    similar = list(error.possibilities or ()) if not keys else []
+    hint = " or ".join([*(f"{key}=VALUE" for key in keys), *similar])
+    advice = f"did you mean {hint}?" if hint else "see --help."
+    also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
+    return f"there is no option {error.option_name}: {advice}{also}"
 
 
 app = typer.Typer(
@@ -68,7 +87,13 @@ def options(
 
 
 @app.command()
-def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
+def fit(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    time: Annotated[
+        str | None, typer.Option(help="Fit the number of epochs to this time, such as 20m, 1h30m or 90s.")
+    ] = None,
+) -> None:
     """Train a model and print its accuracy on many-, medium- and few-shot classes.
 
     A folder of images needs one subfolder per class, or train/ and test/ with these; the run folder is then runs/NAME.
@@ -83,6 +108,8 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
 
     lptpp fit cifar100_lt data.root=cifar100 method=lpt seed=1 run=runs/lpt
 
+    lptpp fit my_images/ --time 20m
+
     lptpp fit mine.yaml     (a settings file, for example from `lptpp init`)
     """
     from lptpp.config import load_settings
@@ -91,6 +118,8 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
     from lptpp import api
     from lptpp.console.result import show_result
 
+    if time is not None:
+        settings = api.fit_epochs(settings, time)
     show_result(console, Path(settings.run), api.fit(settings))
 
 

@@ -230,6 +230,12 @@ class EvaluationSettings:
         choices=BASELINE_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
+    keep: str = setting(
+        "last",
+        "which epoch each phase ends with: last, or best (in mean class accuracy on the validation split); set before"
+        " training",
+        choices=("last", "best"),
+    )
     views: str = setting(
         "one", "views to average at test time, as an extra row (docs/predict.md, as all below)", choices=VIEW_NAMES
     )

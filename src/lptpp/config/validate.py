@@ -144,10 +144,14 @@ def held_by(hint: Any) -> Any:
 
 def _nearest(name: str, path: str, hint: Any, schema: Any) -> str:
     """Propose keys of the same name elsewhere, otherwise similar keys in this section."""
-    elsewhere = [key for key in _paths(schema, "") if key.split(".")[-1] == name]
-    if elsewhere:
+    if elsewhere := settings_named(schema, name):
         return f"did you mean {' or '.join(elsewhere)}?"
     return did_you_mean(name, [field.name for field in fields(hint)], f"{path}." if path else "")
+
+
+def settings_named(schema: Any, name: str) -> list[str]:
+    """Return the full keys of the settings with a name, such as phase1.epochs for epochs."""
+    return [key for key in _paths(schema, "") if key.split(".")[-1] == name]
 
 
 def _paths(hint: Any, path: str) -> Iterator[str]:

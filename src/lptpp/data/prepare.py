@@ -47,6 +47,8 @@ def _require_splits(dataset: ImageDataset, settings: Settings) -> None:
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
     if evaluation.each_epoch:
         _require_split(dataset, "validation", "evaluation.each_epoch=true")
+    if evaluation.keep == "best":
+        _require_split(dataset, "validation", "evaluation.keep=best")
     if evaluation.temperature == "fitted":
         _require_split(dataset, "validation", "evaluation.temperature=fitted")
 

@@ -55,7 +55,7 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
         UserError: An override changes what training depended on, or the folder is not a finished run.
     """
     for override in overrides:
-        if not override.startswith(CHANGEABLE):
+        if not override.startswith(CHANGEABLE) or override.startswith("evaluation.keep="):
             keys = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in CHANGEABLE)
             raise UserError(f"{override} cannot change after training: evaluate accepts {keys}.")
     settings = run_settings(run, overrides)

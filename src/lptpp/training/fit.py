@@ -115,7 +115,7 @@ class Training:
         self.runner = runner_on(settings, self.accelerator)
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
-        if settings.evaluation.each_epoch:
+        if settings.evaluation.each_epoch or settings.evaluation.keep == "best":
             self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
 
     def run(self) -> None:
@@ -146,11 +146,12 @@ class Training:
         if position.epoch >= getattr(self.settings, key.settings_key).epochs:
             return
         began = clocks()
-        stage = replace(self._stage(key), began=began)
+        stage = replace(self.stage(key), began=began)
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
-    def _stage(self, key: StageKey) -> Stage:
+    def stage(self, key: StageKey) -> Stage:
+        """Return the work of a stage."""
         if key == SCORER:
             return scorer_phase(self.mixture, self.inputs.scorer_data(), self.settings.phase3)
         make, settings = {1: (shared_phase, self.settings.phase1), 2: (group_phase, self.settings.phase2)}[key.phase]
