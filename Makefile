@@ -6,7 +6,7 @@ DEMO := .venv/demo-installed
 DEV := .venv/dev-installed
 FLOORS := .venv-floors
 INSTALL := -m pip install --quiet $(if $(LOCK),--constraint $(LOCK))
-FLOOR_EXTRAS := demo,parquet,datasets,webdataset,hub,sweep,tensorboard,onnx
+FLOOR_EXTRAS := demo,parquet,datasets,webdataset,heif,hub,sweep,tensorboard,onnx
 FLOOR_TESTS := tests/models tests/backbones tests/config tests/data tests/training/test_loop.py tests/test_losses.py \
 	tests/test_samplers.py
 SHORT := phase1.epochs=1 phase2.epochs=1 phase3.epochs=1 augmentation.cached_views=1 evaluation.baselines=[]
@@ -17,7 +17,7 @@ demo: $(DEMO)  ## train LPT++ on 1,903 emoji, print its shot table and three pre
 	$(BIN)/lptpp fit emoji
 
 test: $(DEV)  ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 check: $(DEV)  ## lint, format, types, order of imports
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ wheel: $(DEV)  ## build dist/, install the wheel in a clean environment outside 
 	PYTHON=$(PYTHON) LOCK=$(abspath $(LOCK)) tests/packaging/try_wheel.sh dist/*.whl $(SHORT)
 
 floors: $(FLOORS)/installed  ## run the core tests and a short training with the lowest versions of all dependencies
-	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest -n auto --dist loadgroup $(FLOOR_TESTS)
+	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest -n auto --dist loadfile $(FLOOR_TESTS)
 	$(FLOORS)/bin/lptpp fit emoji run=$(FLOORS)/emoji $(SHORT)
 	rm -r $(FLOORS)/emoji
 

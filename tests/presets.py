@@ -1,16 +1,39 @@
-"""The presets made quick, for tests that run the commands of the documentation as a reader would."""
+"""The presets made quick and the command line in this process, for tests that run commands as a reader would."""
 
+import logging
 import shutil
+import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
 from omegaconf import OmegaConf
 
+from lptpp import cli
 from lptpp.config.resolve import FOLDER, SPACES
 
 SHIPPED = FOLDER
+END = "\N{END OF TRANSMISSION}"
+RUN_ALL = f"""
+import os, shlex, sys
+from pathlib import Path
+from lptpp.cli import main
+from lptpp.config import resolve
+resolve.FOLDER = Path(sys.argv[1])
+for line in sys.argv[2:]:
+    words = shlex.split(line)
+    first = words.index("lptpp")
+    os.environ.update(word.split("=") for word in words[:first])
+    sys.argv = words[first:]
+    try:
+        main()
+    except SystemExit as ended:
+        if ended.code:
+            raise
+    print(end={END!r})
+"""
 
 
 def quick_presets(folder: Path, changes: Mapping[str, Any]) -> Path:
@@ -26,13 +49,24 @@ def change(preset: Path, changes: Mapping[str, Any]) -> None:
     OmegaConf.save(OmegaConf.merge(OmegaConf.load(preset), changes), preset)
 
 
-def lptpp_with(folder: Path) -> list[str]:
-    """Return the program of a command line that takes its presets from a folder."""
-    lines = [
-        "from pathlib import Path",
-        "from lptpp.config import resolve",
-        f"resolve.FOLDER = Path({str(folder)!r})",
-        "from lptpp.cli import main",
-        "main()",
-    ]
-    return [sys.executable, "-c", "; ".join(lines)]
+def run_lptpp(*arguments: object) -> int:
+    """Run the command line in this process and return its exit status."""
+    handlers = list(logging.getLogger("lptpp").handlers)
+    try:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+            patch.setattr(sys, "argv", ["lptpp", *map(str, arguments)])
+            cli.main()
+    finally:
+        logging.getLogger("lptpp").handlers[:] = handlers
+    return ended.value.code
+
+
+def run_in_a_process(lines: Sequence[str], cwd: Path, presets: Path = SHIPPED) -> tuple[list[str], str]:
+    """Run command lines in order in one new process, which imports PyTorch once; return their outputs and its errors.
+
+    What a command prints as it is imported, such as a warning, is seen here only. All of them must succeed.
+    """
+    command = [sys.executable, "-c", RUN_ALL, str(presets), *lines]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(END)[:-1], done.stderr

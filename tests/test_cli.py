@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from lptpp import cli
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import resolve
 from tests import golden
+from tests.presets import run_lptpp
 
 COMMANDS = [
     "fit", "presets", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
@@ -28,20 +29,16 @@ COMMANDS = [
 
 
 @pytest.fixture
-def lptpp(monkeypatch, capsys) -> Iterator:
+def lptpp(monkeypatch, capsys) -> Callable[..., tuple[int, str, str]]:
     """Run a command line in this process: its exit status, standard output and standard error."""
     monkeypatch.setenv("COLUMNS", "120")
-    handlers = list(logging.getLogger("lptpp").handlers)
 
     def run(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["lptpp", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            cli.main()
+        status = run_lptpp(*arguments)
         captured = capsys.readouterr()
-        return ended.value.code, captured.out, captured.err
+        return status, captured.out, captured.err
 
-    yield run
-    logging.getLogger("lptpp").handlers[:] = handlers
+    return run
 
 
 @pytest.fixture
@@ -75,6 +72,8 @@ def test_presets_are_listed_and_copied(lptpp, tmp_path):
     status, out, _ = lptpp("presets")
     assert status == 0
     assert {"emoji", "folder", "lptpp"} <= {line.split()[0] for line in out.splitlines() if line.startswith("  ")}
+    assert lptpp("presets", "lpt_places")[:2] == (0, f"{resolve.preset_header('lpt_places')}\n")
+    assert "did you mean lpt_places" in lptpp("presets", "lpt_place")[2]
     assert lptpp("init", "folder", tmp_path / "mine.yaml")[:2] == (0, f"Wrote {tmp_path / 'mine.yaml'}.\n")
     status, _, err = lptpp("init", "folder", tmp_path / "mine.yaml")
     assert status == 2
@@ -105,7 +104,7 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
         assert text in out
     assert f"Report: {folder / 'report.html'}" in out
     files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv", "history.jsonl"}
-    files |= {"groups.csv", "report.html"}
+    files |= {"groups.csv", "group_sets.csv", "report.html"}
     assert files | {"per_class.csv", "predictions.csv", "confusion.csv"} == {path.name for path in folder.iterdir()}
     assert "visual/phase2 epoch 1 of 1: loss" in (folder / "log.txt").read_text()
     assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings
@@ -285,6 +284,8 @@ def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path):
         process.kill()
     assert process.returncode == 130
     assert err.count("Stopping after this step") == 1
+    lines = [line for line in err.splitlines() if " epoch " in line]
+    assert len(lines) == len(set(lines))
     assert f"'run={folder}'" in shlex.join(command)
     assert err.endswith(f"Stopped and saved. To resume: lptpp {shlex.join(command)}\n")
     saved = latest_checkpoint(folder / "checkpoint").manifest
@@ -295,23 +296,23 @@ def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path):
     assert [row["epoch"] for row in history] == [*map(str, range(1, 9)), "1", "2"]
 
 
-def test_a_second_ctrl_c_stops_at_once_and_says_so(config, tmp_path):
-    command = ["fit", str(config), f"run={tmp_path / 'run'}", "method=lpt", "phase1.epochs=500"]
-    program = "import lptpp.training.recorder as r, lptpp.training.loop, time; from lptpp.cli import main; "
-    program += "step = r.RunRecorder.step; r.RunRecorder.step = lambda *a: (time.sleep(0.5), step(*a)); main()"
-    process = subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True)
+def test_a_second_ctrl_c_stops_at_once_and_says_so(lptpp, config, tmp_path):
+    class Pressed(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if " epoch 1 of " in record.getMessage():
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                pytest.fail("it goes on")
+
+    logging.getLogger("lptpp").addHandler(pressed := Pressed())
     try:
-        wait_for_checkpoint(tmp_path / "run", process)
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.1)
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        status, _, err = lptpp("fit", config, f"run={tmp_path / 'run'}", "method=lpt", "evaluation.baselines=[]")
     finally:
-        process.kill()
-    assert process.returncode == 130
+        logging.getLogger("lptpp").removeHandler(pressed)
+    assert status == 130
     assert err.splitlines()[-1].startswith("Stopped at once")
-    lines = [line for line in err.splitlines() if " epoch " in line]
-    assert len(lines) == len(set(lines))
+    manifest = latest_checkpoint(tmp_path / "run" / "checkpoint").manifest
+    assert (manifest["finished"], manifest["position"]["stage"]) == (False, "visual/phase1")
 
 
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:

@@ -78,12 +78,19 @@ SETTINGS = {
         phase1.dual.sampler=effective_number phase1.dual.loss.name=focal phase1.dual.weight=0.5
         phase2.main.sampler=effective_number phase2.main.loss.name=ldam
         phase2.dual.sampler=square_root phase2.dual.loss.name=class_balanced
-        phase3.sampler=square_root phase3.reads=logits
+        phase3.sampler=square_root phase3.reads=confidences
         evaluation.views=flip evaluation.prior=training evaluation.temperature=2
     """,
     "lpt": f"""
         method=lpt {PLAIN_TOWER} phase2.key_weight=0.2
         phase1.main.loss.name=class_balanced phase1.main.loss.options.beta=0.9
+    """,
+    "lpt_as_published": f"""
+        method=lpt {PLAIN_TOWER} augmentation.smallest_crop=0.08
+        experts.visual.backbone.resize=squash experts.visual.backbone.crop_share=0.875
+        phase1.dropout=0.1 phase1.warmup_rate=0.01 phase1.main.sampler=class_aware
+        phase1.dual.weight=0.5 phase1.dual.loss.options.positive_focus=0.5 phase1.dual.loss.options.negative_focus=8
+        phase2.dropout=0.1 phase2.warmup_rate=0.01 phase2.main.sampler=class_aware
     """,
     "linear_probe": """
         method=linear_probe phase1.main.loss.name=logit_adjustment phase1.main.loss.options.tau=1.2

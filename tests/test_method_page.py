@@ -4,7 +4,7 @@ import re
 
 import lptpp.training.loop as loop
 from lptpp.models import block, encoder
-from lptpp.training import dual_sampling, phases
+from lptpp.training import dual_sampling, phases, scorer_phase
 from tests.docs.pages import ROOT
 
 PAGE = (ROOT / "docs" / "method.md").read_text(encoding="utf-8")
@@ -14,7 +14,7 @@ NAMES = {
     "ExpertTask": dual_sampling,
     "shared_phase": phases,
     "group_phase": phases,
-    "scorer_phase": phases,
+    "scorer_phase": scorer_phase,
     "dual_weight": dual_sampling,
     "add_gradients": loop,
 }

@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lptpp.config import resolve
-from tests.presets import change, lptpp_with, quick_presets
+from tests.presets import change, quick_presets, run_lptpp
 from tests.towers import experts_on
 
 ROOT = Path(__file__).parent.parent
@@ -47,26 +48,20 @@ def draw(path: Path, seed: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def folder(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a reader: tiny presets, a run of the demo, own images."""
+def folder(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a reader, who works in it: tiny presets, a run of the demo, own images."""
     folder = tmp_path_factory.mktemp("reader")
-    quick_presets(folder / "presets", tiny(cards))
+    presets = quick_presets(folder / "presets", tiny(cards))
     for number in range(12):
         draw(folder / "my_images" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
     draw(folder / "new_images" / "a.png", 20)
     draw(folder / "cat.png", 21)
-    change(folder / "presets" / "emoji.yaml", {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
-    run("lptpp fit emoji", folder)
-    return folder
-
-
-def run(command: str, folder: Path) -> str:
-    program, *arguments = shlex.split(command)
-    assert program == "lptpp"
-    command = [*lptpp_with(folder / "presets"), *arguments]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
-    return done.stdout
+    change(presets / "emoji.yaml", {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(resolve, "FOLDER", presets)
+        assert run_lptpp("fit", "emoji") == 0
+        yield folder
 
 
 def test_the_two_commands_are_targets_of_the_makefile():
@@ -75,17 +70,16 @@ def test_the_two_commands_are_targets_of_the_makefile():
         subprocess.run([*command.split(), "--dry-run"], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_each_command_for_own_images_runs(folder: Path):
-    lines = commands("lptpp")
+def test_each_command_for_own_images_runs(folder: Path, capsys: pytest.CaptureFixture[str]):
+    lines = commands("lptpp ")
     assert len(lines) >= 4
     for line in lines:
-        assert run(line, folder).strip(), f"{line} prints nothing"
+        assert run_lptpp(*shlex.split(line)[1:]) == 0, f"{line}\n{capsys.readouterr().err}"
+        assert capsys.readouterr().out.strip(), f"{line} prints nothing"
     assert (folder / "predictions.csv").is_file()
 
 
-def test_the_python_example_runs(folder: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.chdir(folder)
-    monkeypatch.setattr(resolve, "FOLDER", folder / "presets")
+def test_the_python_example_runs(folder: Path):
     (code,) = blocks("python")
     names: dict = {}
     exec(compile(code, "README.md", "exec"), names)

@@ -7,7 +7,7 @@ from lptpp.training.dual_sampling import dual_weight
 from lptpp.utils.errors import UserError
 
 COUNTS = np.array([600, 0, 120, 25, 3, 1, 0])
-DRAWING = [kind for kind in SAMPLERS if kind != "instance_balanced"]
+DRAWING = [kind for kind in SAMPLERS if kind not in ("instance_balanced", "class_aware")]  # each draw by itself
 
 
 def shuffled_labels(counts: np.ndarray = COUNTS) -> np.ndarray:
@@ -25,6 +25,7 @@ def many_draws(kind: str, epochs: int = 100) -> np.ndarray:
     [
         ("instance_balanced", lambda n: n),
         ("class_balanced", lambda n: 1),
+        ("class_aware", lambda n: 1),
         ("square_root", lambda n: n**0.5),
         ("effective_number", lambda n: sum(0.9999**i for i in range(n))),
     ],
@@ -56,7 +57,7 @@ def test_the_lowest_draw_passes_over_an_empty_first_class(kind):
     assert Sampler(np.array([1, 2]), 3, kind).order(LowestDraws()).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("kind", DRAWING)
+@pytest.mark.parametrize("kind", [*DRAWING, "class_aware"])
 def test_the_images_of_a_class_are_drawn_equally_often(kind):
     labels = shuffled_labels()
     times = np.bincount(many_draws(kind), minlength=len(labels))
@@ -76,6 +77,29 @@ def test_instance_balanced_takes_each_image_once():
     sampler = Sampler(shuffled_labels(), len(COUNTS), "instance_balanced")
     order = sampler.order(np.random.default_rng(0))
     assert (np.sort(order) == np.arange(COUNTS.sum())).all()
+
+
+@pytest.mark.parametrize("counts", [COUNTS, np.array([5, 4]), np.array([0, 1]), np.ones(30, dtype=int)], ids=str)
+def test_class_aware_takes_four_images_of_every_class_in_turn(counts):
+    labels = shuffled_labels(counts)
+    order = Sampler(labels, len(counts), "class_aware").order(np.random.default_rng(3)).tolist()
+    drawn = [labels[image] for image in order]
+    groups = [drawn[start : start + 4] for start in range(0, len(drawn), 4)]
+    assert all(len(set(group)) == 1 for group in groups)
+    firsts, present = [group[0] for group in groups], int((counts > 0).sum())
+    for start in range(0, len(firsts), present):  # a round: every class once
+        assert len(set(firsts[start : start + present])) == len(firsts[start : start + present])
+    for label in set(drawn):  # the images of a class: all of them before one comes again
+        own = [image for image in order if labels[image] == label]
+        for start in range(0, len(own), counts[label]):
+            assert len(set(own[start : start + counts[label]])) == len(own[start : start + counts[label]])
+
+
+def test_class_aware_draws_rounds_and_images_in_another_order_each_time():
+    labels = np.repeat(np.arange(6), 40)
+    drawn = Sampler(labels, 6, "class_aware").order(np.random.default_rng(0)).reshape(10, 6, 4)  # rounds of six classes
+    assert len({tuple(one) for one in labels[drawn[:, :, 0]]}) == 10
+    assert not (np.sort(drawn.ravel()[labels[drawn.ravel()] == 0]) == drawn.ravel()[labels[drawn.ravel()] == 0]).all()
 
 
 @pytest.mark.parametrize("kind", SAMPLERS)

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.accuracy.inference import images_a_second
+from benchmarks.accuracy.stems import remembered_maps
 from benchmarks.machine import stamp
 from lptpp.config import Settings, load_settings
 from lptpp.console.tables import measure_cells
@@ -97,7 +98,8 @@ def main() -> None:
     content = yaml.safe_load(PLANS.read_text(encoding="utf-8"))
     plan = AccuracyPlan(arguments.data, **content[arguments.data])
     if not arguments.table_only:
-        train(plan, arguments.fits or list(plan.fits), arguments.seeds, arguments.out, arguments.root)
+        with remembered_maps():
+            train(plan, arguments.fits or list(plan.fits), arguments.seeds, arguments.out, arguments.root)
     if arguments.time:
         time_inference(plan, arguments.out)
     rows = list(table_rows(plan, arguments.out))

@@ -3,7 +3,8 @@
     python -m benchmarks.accuracy.ablation cifar100_lt --root FOLDER      (train/ and test/ with a folder per class)
 
 Variants of phase 1 are separate runs; those of phase 2 start from the same phase-1 model; those of phase 3 use the same
-expert outputs. ablation.yaml lists the variants. Finished runs are not trained again.
+expert outputs. ablation.yaml lists the variants. Finished runs are not trained again. The control rows below a variant
+of phase 2 replace the groups of each image: phase 2 is credited with what own groups gain over none.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from benchmarks.accuracy.scorers import read_class_loss, scorer_rows
 from benchmarks.machine import stamp
 from lptpp.config import Settings, load_settings
 from lptpp.evaluation.table import COLUMNS as MEASURES
+from lptpp.evaluation.table import CONTROLS, MISSING, ResultRow
 from lptpp.training.fit import fit
 
 PLANS = Path(__file__).with_name("ablation.yaml")
@@ -44,7 +46,7 @@ class Ablation:
         """Train the variants of phase 1."""
         for title, overrides in self.plan["phase1"].items():
             settings = self.settings(f"phase1-{slug(title)}", [*self.plan["one_expert"], *NO_GROUPS, *overrides])
-            yield self._row("phase 1", title, settings)
+            yield from self._rows("phase 1", title, settings)
 
     def phase2(self) -> Iterator[dict[str, Any]]:
         """Train the variants of phase 2 on the phase-1 model of the first variant above."""
@@ -53,7 +55,7 @@ class Ablation:
             common = [*self.plan["one_expert"], *self.plan["phase2_common"]]
             settings = self.settings(f"phase2-{slug(title)}", [*common, *overrides])
             branch(base, settings)
-            yield self._row("phase 2", title, settings)
+            yield from self._rows("phase 2", title, settings)
 
     def phase3(self) -> Iterator[dict[str, Any]]:
         """Train two experts, then scorers on their outputs."""
@@ -62,12 +64,19 @@ class Ablation:
         for row in scorer_rows(Path(settings.run), self.plan["phase3"]["learning_rates"]):
             yield {"phase": "phase 3", **row}
 
-    def _row(self, phase: str, title: str, settings: Settings) -> dict[str, Any]:
-        """Train a run with one expert; return the metrics of its last phase."""
+    def _rows(self, phase: str, title: str, settings: Settings) -> Iterator[dict[str, Any]]:
+        """Train a run with one expert; yield the metrics and the use of groups of its last phase, then control rows."""
         metrics = fit(settings).metrics
-        found = metrics["rows"][metrics["result"]]
         loss = read_class_loss(Path(settings.run) / "predictions.csv")
-        return {"phase": phase, "row": title, **{key: found[key] for key in MEASURES}, "class_loss": loss}
+        result = _measures(metrics["rows"][metrics["result"]]) | {"class_loss": loss}
+        yield {"phase": phase, "row": title, **result, "groups": metrics["groups"]}
+        for key, found in metrics["rows"].items():
+            if (control := CONTROLS.get(ResultRow.parse(key).kind)) is not None:
+                yield {"phase": phase, "row": f"{title}, {control}", **_measures(found), "class_loss": None}
+
+
+def _measures(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: found[key] for key in MEASURES}
 
 
 NO_GROUPS = ["experts.visual.group_prompts=0"]
@@ -82,7 +91,7 @@ def show(rows: list[dict[str, Any]], console: Console) -> None:
     """Print the table."""
     table = Table("Phase", "Variant", *(key.replace("_", " ") for key in COLUMNS))
     for row in rows:
-        shown = (f"{row[key]:.{3 if key == 'class_loss' else 1}f}" for key in COLUMNS)
+        shown = (MISSING if row[key] is None else f"{row[key]:.{3 if key == 'class_loss' else 1}f}" for key in COLUMNS)
         table.add_row(row["phase"], row["row"], *shown)
     console.print(table)
 

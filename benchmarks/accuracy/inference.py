@@ -37,9 +37,9 @@ def row_function(model: Model, row: str) -> Callable[[], object]:
         name: torch.randn(IMAGES, 3, *expert.backbone.preprocessing.size) for name, expert in mixture.experts.items()
     }
     kind, name = ResultRow.parse(row).kind, ResultRow.parse(row).expert
-    if kind == "phase1":
+    if kind in ("phase1", "phase2_none"):
         return lambda: mixture.experts[name].phase1(views[name])
-    if kind == "phase2":
+    if kind in ("phase2", "phase2_random", "phase2_mean"):
         return lambda: mixture.experts[name](views[name])
     if kind in BASELINES:  # on frozen features
         return lambda: AdaptedEncoder(mixture.experts[name].encoder.tower).query_feature(views[name])

@@ -25,11 +25,12 @@ from lptpp.data.split import stratified_split
 from lptpp.evaluation.metrics import shot_accuracy
 from lptpp.inference.model import load
 from lptpp.inference.pipeline import Pipeline
+from lptpp.models.controls import MixingControls
 from lptpp.models.mixture import Mixture
 from lptpp.models.scorer import MIXES, Scorer
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, train
-from lptpp.training.phases import ScorerData, scorer_orders, scorer_phase
+from lptpp.training.scorer_phase import ScorerData, scorer_draws, scorer_phase
 
 VIEWS = 2  # per training image, if augmented
 SMALLEST = 1e-6  # lower bound of probabilities
@@ -65,6 +66,7 @@ class ScorerOnly:
         torch.manual_seed(0)
         widths = [one.shape[1] for one in outputs.features]
         self.scorer = Scorer(widths, settings.hidden, outputs.scores.shape[2], settings.reads)
+        self.controls = MixingControls(len(widths), outputs.scores.shape[2])
         self.mix = MIXES[settings.mixes]
 
 
@@ -147,8 +149,8 @@ def _predictor(
     )  # the same for all, independent of the number of outputs
     epochs = max(1, round(draws / len(given.labels)))
     settings = replace(settings, epochs=epochs, warmup_epochs=settings.warmup_epochs * epochs / settings.epochs)
-    orders = scorer_orders(given.labels.numpy(), settings, 0)
-    stage = scorer_phase(mixture, ScorerData(given.features, given.scores, given.labels, orders), settings)
+    draws = scorer_draws(given.labels.numpy(), replace(settings, views=0), 0)
+    stage = scorer_phase(mixture, ScorerData(given.features, given.scores, given.labels, draws), settings, 0)
     train(stage, training.accelerator, NoRecorder(), 0, Position(stage.key), None)
     with torch.no_grad():
         weights = mixture.scorer(batches.features, batches.scores)

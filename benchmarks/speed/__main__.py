@@ -23,7 +23,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.machine import stamp
-from benchmarks.speed import gpu, loop, sampler, steps, whole_fit
+from benchmarks.speed import gpu, loop, photos, sampler, steps, whole_fit
 from benchmarks.speed.goals import Finding, show
 from benchmarks.speed.timing import PEAK_MEMORY, Measurement
 from benchmarks.speed.workload import Workload, bundled, vit_base
@@ -106,6 +106,7 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
             measure_workload(workload, effort, options.quick, results)
     results.findings += list(gpu.without_gpu()) if len(devices) == 1 and devices[0].type == "cpu" else []
     results.findings += sampler.findings(*SAMPLES)
+    results.findings += photos.findings(QUICK.rounds)
     with tempfile.TemporaryDirectory() as scratch:
         results.findings += whole_fit.findings(options.quick, options.demo, Path(scratch))
     return {

@@ -37,6 +37,7 @@ GOALS = {
     "memory same": Goal("phase-2 peak memory, against the published form at the same precision", 0.6, True),
     "memory default": Goal("phase-2 peak memory at the default precision, against the published (float32)", 0.6, True),
     "loop": Goal("training loop with images and augmentation, speed relative to bare steps on tensors", 0.9, False),
+    "photos": Goal("an epoch of views of 12-megapixel photos after the first, time relative to small images", 1, True),
     "phase3": Goal("phase 3, share of the training time", 5, True, "%"),
     "demo": Goal("make demo after installation", 3, True, "min"),
     "gpu inference": Goal("ViT-B/16 bf16 inference, share of the card's measured bf16 matmul rate", 50, False, "%"),

@@ -124,15 +124,25 @@ def fit(
 
 
 @app.command()
-def presets() -> None:
-    """List the settings that ship with the package.
+def presets(
+    preset: Annotated[str | None, typer.Argument(help="Print the header of this preset.", show_default=False)] = None,
+) -> None:
+    """List the settings that ship with the package, or print the header of one preset.
 
-    **Example**
+    The header tells what the preset is for, the hardware, the time and the score to expect, and who published which of
+    its values.
+
+    **Examples**
 
     lptpp presets
-    """
-    from lptpp.config.resolve import presets, spaces
 
+    lptpp presets lpt_places
+    """
+    from lptpp.config.resolve import preset_header, presets, spaces
+
+    if preset is not None:
+        console.print(preset_header(preset), markup=False, soft_wrap=True)
+        return
     found, searched = presets(), spaces()
     width = max(map(len, found | searched))
     console.print("Presets, for fit, data, sweep and init:")
@@ -258,6 +268,9 @@ def predict(
     batch_size: Annotated[
         int | None, typer.Option(help="Images per forward pass.  [default: as in the settings of the run]")
     ] = None,
+    largest_megapixels: Annotated[
+        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace predictions of other images.")] = False,
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
@@ -290,6 +303,7 @@ def predict(
         column=column,
         embeddings=embeddings,
         batch_size=batch_size,
+        largest_megapixels=largest_megapixels,
         overwrite=overwrite,
     )
     if output is None and are_single_images(paths):
@@ -312,6 +326,9 @@ def page(
         bool | None,
         typer.Option(help="Show similar training images.  [default: up to 20,000 training images]"),
     ] = None,
+    largest_megapixels: Annotated[
+        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+    ] = None,
 ) -> None:
     """Open a local web page: drop images and see the prediction of each expert and the scorer weights.
 
@@ -326,7 +343,7 @@ def page(
     """
     from lptpp.app.serve import serve
 
-    serve(run, port, similar, console.print, open_browser)
+    serve(run, port, similar, console.print, open_browser, largest_megapixels)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from lptpp.config.choices import SAMPLER_NAMES
 from lptpp.utils.errors import UserError, did_you_mean
 
 BETA = 0.9999
+TOGETHER = 4  # images of a class that class_aware draws one after the other, as in LPT
 CHUNK = 2**20  # draws made at once, to bound memory
 
 
@@ -21,6 +22,7 @@ Weighting = Callable[[np.ndarray], np.ndarray]
 SAMPLERS: dict[str, Weighting] = {
     "instance_balanced": lambda counts: counts,
     "class_balanced": lambda counts: (counts > 0).astype(np.float64),
+    "class_aware": lambda counts: (counts > 0).astype(np.float64),
     "square_root": np.sqrt,
     "effective_number": effective_number,
 }
@@ -54,6 +56,9 @@ def class_shares(counts: np.ndarray, kind: str) -> np.ndarray:
 class Sampler:
     """Draws the images of an epoch: instance_balanced draws each once, the others a class, then one of its images.
 
+    class_aware goes through all classes in random order, again and again, and takes `TOGETHER` images of each; it goes
+    through the images of a class in the same way.
+
     labels: (N,) class index of each image; classes: C; kind: a name in `SAMPLERS`.
 
     Raises:
@@ -75,9 +80,28 @@ class Sampler:
         """Return the image index of each of the N draws of an epoch, (N,)."""
         if self.kind == "instance_balanced":
             return generator.permutation(self.images)
+        if self.kind == "class_aware":
+            return self._class_aware(generator)
         order = np.empty_like(self.images)
         for start in range(0, len(order), CHUNK):
             part = order[start : start + CHUNK]
             drawn = np.searchsorted(self.cumulative, generator.random(len(part)), side="right")
             part[:] = self.images[self.offsets[drawn] + generator.integers(self.counts[drawn])]
         return order
+
+    def _class_aware(self, generator: np.random.Generator) -> np.ndarray:
+        present = np.flatnonzero(self.counts)
+        classes = np.repeat(rounds(present, -(-len(self.images) // TOGETHER), generator), TOGETHER)[: len(self.images)]
+        order = np.empty_like(self.images)
+        places = np.argsort(classes, kind="stable")  # of the draws of each class in turn
+        ends = np.cumsum(np.bincount(classes, minlength=len(self.counts)))
+        for one, drawn in zip(present, np.split(places, ends[present[:-1]]), strict=True):
+            own = self.images[self.offsets[one] : self.offsets[one] + self.counts[one]]
+            order[drawn] = rounds(own, len(drawn), generator)
+        return order
+
+
+def rounds(items: np.ndarray, length: int, generator: np.random.Generator) -> np.ndarray:
+    """Return `length` of the items (n,): all in random order, then all in another one, and so on."""
+    times = -(-length // len(items))
+    return generator.permuted(np.tile(items, (times, 1)), axis=1).ravel()[:length]

@@ -33,7 +33,7 @@ def test_the_preprocessing_is_the_cards(kind: str) -> None:
         card["interpolation"],
     )
     assert found.crop_share == 1
-    assert not found.squash
+    assert found.resize == "crop"
 
 
 @pytest.mark.parametrize("kind", BUNDLED)

@@ -69,7 +69,7 @@ def test_a_local_file_gets_the_preprocessing_shared_by_published_weights(
     monkeypatch.setattr(language, "get_pretrained_cfg", lambda name, tag: published[tag])
     preprocessing = load_backbone("language", TINY, str(tmp_path / "tiny.safetensors")).preprocessing
     assert preprocessing.std == (0.5, 0.5, 0.5)
-    assert (preprocessing.interpolation, preprocessing.squash) == ("bilinear", True)
+    assert (preprocessing.interpolation, preprocessing.resize) == ("bilinear", "squash")
     assert preprocessing.mean == open_clip.OPENAI_DATASET_MEAN  # the two differ: open_clip's own default stays
 
 

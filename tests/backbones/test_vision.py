@@ -72,7 +72,7 @@ def test_a_tag_says_how_a_local_file_wants_its_images(
     preprocessing = load_backbone("vision", name, path).preprocessing
     assert preprocessing.mean[0] == mean
     assert (preprocessing.size, preprocessing.interpolation) == ((224, 224), "bicubic")
-    assert (preprocessing.crop_share, preprocessing.squash) == (0.9, False)
+    assert (preprocessing.crop_share, preprocessing.resize) == (0.9, "crop")
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The ablation: its settings are valid, its variants of phases 2 and 3 share their models."""
 
+import io
 import math
 from pathlib import Path
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from rich.console import Console
 
 from benchmarks.accuracy import ablation
 from benchmarks.accuracy.branch import branch
 from benchmarks.accuracy.scorers import class_loss, read_class_loss, scorer_rows
+from lptpp.evaluation.files import read_metrics
+from lptpp.evaluation.table import MISSING
 from lptpp.inference.model import load
 from lptpp.losses import build_loss
 from lptpp.training.dual_sampling import streams
@@ -45,6 +49,38 @@ def test_a_branch_keeps_the_phase_1_model_and_trains_the_rest(settings_of, tmp_p
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
     assert not torch.equal(after["experts.visual.heads.1.weight"], after["experts.visual.heads.0.weight"])
     assert list(metrics["rows"])[-2:] == ["visual.phase1", "visual.phase2"]
+
+
+def test_variants_of_phase_2_are_followed_by_their_control_rows(config, tmp_path):
+    quick = ["data.validation=0.3", "evaluation.split=validation", "evaluation.baselines=[]", "phase1.epochs=1"]
+    plan = {
+        "config": str(config),
+        "common": [*quick, "phase2.epochs=1"],
+        "one_expert": ["use_experts=[visual]"],
+        "phase1": {"as configured": []},
+        "phase2_common": PLANS["cifar100_lt"]["phase2_common"],
+        "phase2": {"1 group": [], "2 groups": ["experts.visual.top_k=2"]},
+    }
+    made = ablation.Ablation(plan, tmp_path, None)
+    rows = [*made.phase1(), *made.phase2()]
+    assert [row["row"] for row in rows] == ["as configured"] + [
+        f"{variant}{control}"
+        for variant in ("1 group", "2 groups")
+        for control in ("", ", random groups", ", no groups")
+    ]
+    metrics = read_metrics(tmp_path / "phase2-2_groups")
+    assert [row["mean_class"] for row in rows[-3:]] == [
+        metrics["rows"][f"visual.{kind}"]["mean_class"] for kind in ("phase2", "phase2_random", "phase2_none")
+    ]
+    assert rows[-3]["groups"] == metrics["groups"] and set(metrics["groups"]["visual"]["gain_over"]) == {
+        "random",
+        "none",
+    }
+    console = Console(file=io.StringIO(), width=200)
+    ablation.show(rows, console)
+    lines = console.file.getvalue().splitlines()
+    shown = [line.split("│")[-2].strip() for line in lines if "2 groups" in line]
+    assert shown == [f"{rows[-3]['class_loss']:.3f}", MISSING, MISSING]  # the class loss is that of the result
 
 
 def test_scorers_are_evaluated_on_the_validation_split(settings_of, tmp_path):

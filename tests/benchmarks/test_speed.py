@@ -10,6 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmarks.machine import stamp
 from benchmarks.speed import __main__ as speed
+from benchmarks.speed import photos
 from benchmarks.speed.goals import GOALS, Finding
 from benchmarks.speed.gpu import findings as gpu_findings
 from benchmarks.speed.gpu import operations
@@ -48,6 +49,8 @@ def test_quick_measures_and_writes_every_goal(
 ) -> None:
     monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, images=8))
     monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
+    monkeypatch.setattr(photos, "PHOTO", (800, 600))
+    monkeypatch.setattr(photos, "NUMBER", 2)
     run, out = write_log(tmp_path, LOG), tmp_path / "speed.json"
     speed.main(["--quick", "--device", "cpu", "--demo", str(run), "--json", str(out)])
     printed, report = capsys.readouterr().out, json.loads(out.read_text())

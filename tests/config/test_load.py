@@ -1,4 +1,6 @@
 import sys
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,13 @@ def refused(path: Path, *overrides: str) -> str:
     return message
 
 
+@pytest.fixture(scope="module")
+def sentence(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], str]:
+    """Return what key=value settings over an empty file are refused with; several tests look at the same ones."""
+    path = written(tmp_path_factory.mktemp("empty"))
+    return cache(lambda overrides: refused(path, *overrides.split()))
+
+
 WRONG_KEYS = [
     ("phse1: {epochs: 3}", "phse1", ["phase1", "phase2"]),
     ("phase1: {epoch: 3}", "phase1.epoch", ["phase1.epochs"]),
@@ -43,9 +52,9 @@ WRONG_KEYS = [
 
 
 @pytest.mark.parametrize("text, key, proposals", WRONG_KEYS, ids=[key for _, key, _ in WRONG_KEYS])
-def test_a_wrong_key_is_named_with_its_path_and_the_nearest_right_ones(text, key, proposals, tmp_path):
+def test_a_wrong_key_is_named_with_its_path_and_the_nearest_right_ones(text, key, proposals, sentence, tmp_path):
     path = written(tmp_path, text)
-    for message, source in ((refused(path), path), (refused(written(tmp_path), f"{key}=3"), "command line")):
+    for message, source in ((refused(path), path), (sentence(f"{key}=3"), "command line")):
         assert message.startswith(f"{source}: ")
         assert f" {key}: " in message
         assert all(proposal in message for proposal in proposals)
@@ -77,8 +86,8 @@ WRONG_TYPES = [  # override, key
 
 
 @pytest.mark.parametrize("override, key", WRONG_TYPES)
-def test_a_value_of_another_type_is_refused_by_its_key(override, key, tmp_path):
-    message = refused(written(tmp_path), override)
+def test_a_value_of_another_type_is_refused_by_its_key(override, key, sentence):
+    message = sentence(override)
     assert message.startswith((f"command line: {key} ", f"command line: {key}="))
 
 
@@ -169,8 +178,8 @@ OUT_OF_RANGE = [
 
 
 @pytest.mark.parametrize("override", OUT_OF_RANGE)
-def test_a_value_out_of_range_is_refused_by_its_key(override, tmp_path):
-    assert override.split("=")[0] in refused(written(tmp_path), override).split(" ")[0]
+def test_a_value_out_of_range_is_refused_by_its_key(override, sentence):
+    assert override.split("=")[0] in sentence(override).split(" ")[0]
 
 
 @pytest.mark.parametrize("override", ["phase1", "=5", "", "phase1.epochs"])
@@ -340,11 +349,11 @@ def test_a_library_that_is_not_installed_is_named_at_once(tmp_path, monkeypatch)
         assert f'"lptpp[{name}]"' in refused(written(tmp_path), f"tracker={name}")
 
 
-def test_the_sentences_for_wrong_settings(tmp_path):
+def test_the_sentences_for_wrong_settings(sentence):
     """Keep what a user reads in one file: tests/golden/settings_errors.txt."""
     overrides = [f"{key}=3" for _, key, _ in WRONG_KEYS]
     overrides += [override for override, _ in WRONG_TYPES] + OUT_OF_RANGE
     overrides += ["phase1", "evaluation.prior=gone.csv", "experts.visual.backbone.weights=gone.safetensors"]
     overrides += ["use_experts=[visul]", "method=lpt experts.language.num_groups=3", "experts.visul.scale=3"]
-    lines = [f"{override}\n  {refused(written(tmp_path), *override.split())}" for override in overrides]
+    lines = [f"{override}\n  {sentence(override)}" for override in overrides]
     golden.check("settings_errors", "\n".join(lines) + "\n")

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import open_clip
@@ -10,8 +11,9 @@ from open_clip.pretrained import list_pretrained_tags_by_model
 from lptpp.backbones.base import BUNDLED
 from lptpp.config import load_settings, saved_settings, to_dictionary, to_yaml
 from lptpp.config.methods import METHODS
-from lptpp.config.resolve import FOLDER, SPACES, presets, spaces, write_copy
+from lptpp.config.resolve import FOLDER, SPACES, header, preset_header, presets, spaces, write_copy
 from lptpp.models.encoder import AdaptedEncoder
+from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
 from tests import golden
 
@@ -33,12 +35,14 @@ NAMES = {
     "places_lt",
     "inat2018",
     "vit_base",
+    "lpt_base",
+    "lpt_cifar100",
+    "lpt_inat",
+    "lpt_places",
+    "lptpp_inat",
+    "lptpp_places",
 }
-
-
-def header(path: Path) -> str:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return "\n".join(line for line in lines[: next(i for i, line in enumerate(lines) if not line.startswith("#"))])
+PUBLISHED = sorted(name for name in NAMES if name.startswith("lpt"))
 
 
 def test_every_promised_setting_is_shipped():
@@ -47,7 +51,7 @@ def test_every_promised_setting_is_shipped():
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_it_opens_with_its_command_hardware_time_and_score(path: Path):
-    text = header(path)
+    text = "\n".join(header(path))
     assert f"lptpp fit {path.stem}" in text
     for word in ("Hardware:", "Time:", "Expected score:"):
         assert word in text
@@ -55,8 +59,15 @@ def test_it_opens_with_its_command_hardware_time_and_score(path: Path):
     assert len(presets()[path.stem]) < 120
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path, method",
+    [
+        (path, method)
+        for path in SHIPPED
+        for method in (METHODS if "experts" in OmegaConf.load(path) else [load_settings(path).method])
+    ],
+    ids=lambda value: getattr(value, "stem", value),
+)
 def test_it_parses_with_every_method_and_survives_a_round_trip(path: Path, method: str, tmp_path: Path):
     settings = load_settings(path, [f"method={method}"])
     saved = tmp_path / "saved.yaml"
@@ -78,30 +89,73 @@ def test_its_backbones_and_pretrained_weights_exist_by_these_names(path: Path):
             assert backbone.weights in list_pretrained_tags_by_model(backbone.name)
 
 
-@pytest.mark.parametrize("name", ["imagenet_lt", "places_lt", "inat2018"])
-def test_the_large_benchmarks_carry_the_published_values_but_shorter_group_prompts(name: str):
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_the_published_presets_carry_the_published_values(name: str):
     settings = load_settings(name)
+    assert settings.method == name.split("_")[0]
+    assert list(settings.experts) == (["visual"] if settings.method == "lpt" else ["visual", "language"])
     for expert in settings.experts.values():
-        assert (expert.num_groups, expert.top_k, expert.group_prompts, expert.shared_prompts) == (20, 2, 8, 10)
+        assert (expert.num_groups, expert.top_k, expert.group_prompts, expert.shared_prompts) == (20, 2, 10, 10)
         assert (expert.group_blocks, expert.scale) == (6, 20.0)
+        assert expert.adapter_width == (0 if settings.method == "lpt" else 4)
+        assert (expert.backbone.resize, expert.backbone.crop_share) == ("squash", 224 / 256)
+    assert settings.experts["visual"].backbone.name == "vit_base_patch16_224.augreg_in21k"
     for phase in (settings.phase1, settings.phase2):
         assert (phase.optimizer, phase.learning_rate, phase.weight_decay, phase.warmup_epochs) == ("sgd", 0.02, 0.01, 1)
-    main, dual = settings.phase2.main, settings.phase2.dual
-    assert (main.sampler, main.loss.options) == ("class_balanced", {"positive_focus": 0.0, "negative_focus": 4.0})
-    assert (dual.sampler, dual.loss.options) == ("instance_balanced", {"positive_focus": 0.5, "negative_focus": 8.0})
-    assert (main.loss.name, dual.loss.name, dual.weight) == ("a_gcl", "a_gcl", 0.5)
+        assert phase.dropout == 0.1
+        assert phase.warmup_rate < phase.learning_rate / 50
+        main, dual = phase.main, phase.dual
+        rest = {"margin": 0.1, "noise": 0.5, "smoothing": 0.1}
+        assert (main.sampler, dual.sampler) == ("class_aware", "instance_balanced")
+        assert main.loss.options == {"positive_focus": 0.0, "negative_focus": 4.0} | rest
+        assert dual.loss.options == {"positive_focus": 0.5, "negative_focus": 8.0} | rest
+        assert (main.loss.name, dual.loss.name, dual.weight) == ("a_gcl", "a_gcl", 0.5)
+    assert settings.evaluation.shot_thresholds == [21, 100]
+    assert settings.augmentation.smallest_crop == 0.08
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_no_preset_trains_a_phase_with_balancing_loss_and_balanced_batches_alone(path: Path):
+    settings = load_settings(path)
+    for phase in (settings.phase1, settings.phase2):
+        twice = phase.main.loss.name != "cross_entropy" and phase.main.sampler.startswith("class_")
+        assert not twice or phase.dual.weight > 0
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_its_header_is_printed_with_those_of_the_presets_it_extends(path: Path):
+    extended = [path.stem]
+    while parent := OmegaConf.load(FOLDER / f"{extended[-1]}.yaml").get("extends"):
+        extended.append(Path(parent).stem)
+    text = preset_header(path.stem)
+    assert re.findall("^Extends (.*):$", text, flags=re.MULTILINE) == extended[1:]
+    for line in (line for name in extended for line in header(FOLDER / f"{name}.yaml")):
+        assert f"\n{line[2:]}\n" in f"\n{text}\n"
 
 
 @pytest.mark.parametrize("name", ["visual", "language"])
-def test_an_expert_on_vit_base_tunes_about_a_hundredth_of_its_backbone(name: str):
-    settings = load_settings("vit_base").experts[name]
+@pytest.mark.parametrize("preset, length, percent", [("vit_base", 8, "1.08"), ("lpt_base", 10, "1.30")])
+def test_an_expert_on_vit_base_tunes_as_much_of_its_backbone_as_the_header_says(preset, length, percent, name):
+    settings = load_settings(preset, ["method=lptpp"]).experts[name]
     with torch.device("meta"):
         tower = timm.create_model("vit_base_patch16_224", pretrained=False, num_classes=0)
         encoder = AdaptedEncoder(tower, **{part: getattr(settings, part) for part in PARTS})
     frozen = sum(parameter.numel() for parameter in tower.parameters())
     tuned = sum(parameter.numel() for parameter in encoder.parameters()) - frozen
-    assert tuned == 92_160 + 20 * 768 + 20 * 6 * 8 * 768 + 12 * (2 * 4 * 768 + 4 + 768)
-    assert 0.01 < tuned / frozen < 0.012
+    assert tuned == 92_160 + 20 * 768 + 20 * 6 * length * 768 + 12 * (2 * 4 * 768 + 4 + 768)
+    assert f"{100 * tuned / frozen:.2f}" == percent
+    assert f"{percent} %" in preset_header(preset)
+
+
+def test_the_published_settings_train_on_tiny_towers(pictures, cards, tmp_path):
+    tiny = [f"run={tmp_path}", "method=lptpp", f"data.root={pictures}", "workers=0", "phase3.epochs=1"]
+    tiny += ["phase1.epochs=1", "phase2.epochs=1"]
+    for name, tower in (("visual", "vision_random"), ("language", "clip_random")):
+        backbone = f"experts.{name}.backbone"
+        tiny += [f"{backbone}.name={tower}", f"{backbone}.weights={cards}/{tower}.safetensors"]
+        tiny += [f"experts.{name}.group_blocks=2"]
+    rows = [f"{name}.{phase}" for name in ("visual", "language") for phase in ("phase1", "phase2")]
+    assert list(fit(load_settings("lpt_base", tiny)).metrics["rows"]) == [*rows, "average", "mixture"]
 
 
 def test_a_preset_is_found_by_its_name_and_a_file_of_this_name_wins(tmp_path, monkeypatch):
@@ -184,7 +238,7 @@ def test_a_copy_has_the_settings_of_the_preset_and_a_run_folder_of_its_own(name,
     path = tmp_path / "new" / "mine.yaml"
     write_copy(name, path)
     copied, preset = to_dictionary(load_settings(path)), to_dictionary(load_settings(name))
-    if name != "vit_base":  # it names no run folder
+    if name not in ("vit_base", "lpt_base"):  # they name no run folder
         assert copied["run"] == "runs/mine"
     assert copied | {"run": ""} == preset | {"run": ""}
     assert f"lptpp fit {path}" in path.read_text()
@@ -212,6 +266,8 @@ def test_a_copy_overwrites_nothing_and_its_preset_exists(tmp_path):
         write_copy("folder", path)
     with pytest.raises(UserError, match="did you mean folder"):
         write_copy("foldr", tmp_path / "new.yaml")
+    with pytest.raises(UserError, match="did you mean folder"):
+        preset_header("foldr")
     with pytest.raises(UserError, match=r"expected the name of a \.yaml file"):
         write_copy("folder", tmp_path / "mine.yml.txt")
     write_copy(f"{SPACES}/lptpp", tmp_path / "space.yaml")

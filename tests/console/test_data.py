@@ -38,7 +38,7 @@ def test_a_data_set_without_problems(show: Callable[..., tuple[bool, str]], pict
     good, text = show()
     assert good
     golden.check("data_command", readable(text, pictures, tmp_path))
-    files = "distribution.png, summary.json, classes.csv, images.csv, duplicates.csv"
+    files = "distribution.png, summary.json, classes.csv, images.csv, duplicates.csv, seen.png"
     assert text.endswith(f" {tmp_path}/report: {files}\n")
 
 
@@ -48,7 +48,7 @@ def test_existing_files_are_reported_as_replaced(show: Callable[..., tuple[bool,
     three = "distribution.png, summary.json, classes.csv"
     text = show()[1]
     *_, new, replaced = text.splitlines()
-    assert new.endswith(f" {tmp_path}/report: images.csv, duplicates.csv")
+    assert new.endswith(f" {tmp_path}/report: images.csv, duplicates.csv, seen.png")
     assert replaced.endswith(f" {tmp_path}/report: {three}")
 
 

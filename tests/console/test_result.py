@@ -10,6 +10,7 @@ from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_metrics
 from lptpp.prediction.predict import Summary
+from lptpp.report.group_use import CREDIT
 from tests import golden
 from tests.report.made import make_run
 
@@ -65,6 +66,15 @@ def test_a_balanced_part_without_images_is_an_explanation(tmp_path: Path) -> Non
     text = shown(tmp_path / "run", [30] * 3, balanced=balanced)
     assert text.startswith(describe_balanced(balanced, "test"))
     assert "balanced test split" not in shown(tmp_path / "other", [30] * 3, balanced=None)
+
+
+def test_unused_groups_and_the_gain_of_own_groups_are_printed(tmp_path: Path) -> None:
+    use = {"num_groups": 20, "top_k": 2, "used_groups": 6, "gain_over": {}}
+    gain = {"overall": {"points": 2.0, "interval": [0.5, 3.5]}, "few": None}
+    text = shown(tmp_path / "run", [9, 3], groups={"visual": use, "language": use | {"gain_over": {"none": gain}}})
+    assert text.count("uses 6 of its 20 prompt groups") == 2
+    assert f"{CREDIT} language: +2.0 points over no groups" in text
+    assert CREDIT not in shown(tmp_path / "other", [9, 3], groups={"visual": use | {"used_groups": 10}})
 
 
 def test_what_fit_prints(tmp_path: Path) -> None:

@@ -7,9 +7,10 @@ from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data import augment
-from lptpp.data.augment import Augmentation, adjust_colors, random_boxes
+from lptpp.data.augment import NUMBERS, PLACE, Augmentation, adjust_colors, random_boxes, squashed_boxes
 from lptpp.data.transforms import evaluation_transform
 from lptpp.utils.errors import UserError
+from lptpp.utils.random import uniforms
 from tests.drawn import noise, smooth
 
 PLAIN = Preprocessing((32, 32), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "bilinear")
@@ -109,3 +110,36 @@ def test_refusals() -> None:
         Augmentation(PLAIN, smallest_crop=0.5, flip=True, color=-1.0)
     with pytest.raises(UserError, match="did you mean bicubic"):
         Augmentation(replace(PLAIN, interpolation="bicubi"), smallest_crop=0.5, flip=True, color=0.0)
+
+
+MODES = ("crop", "squash", "pad")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (300, 200), (50, 50)])
+def test_crops_of_each_mode_equal_random_crops_of_the_resized_image(mode: str, shape: tuple[int, int]) -> None:
+    """By hand: squash or pad the whole image to a large square, and crop that as usual."""
+    wanted = PLAIN.resizing(mode)
+    image, side = smooth(*shape), max(shape)
+    down, across = side - shape[0], side - shape[1]
+    square = {
+        "crop": lambda: image,
+        "squash": lambda: v2.functional.resize(image, [side, side], antialias=True),
+        "pad": lambda: v2.functional.pad(image, [across // 2, down // 2, across - across // 2, down - down // 2]),
+    }[mode]()
+    keys = [3, 4, 5, 6]
+    found = Augmentation(wanted, 0.4, True, 0.0)([image] * 4, keys)
+    by_hand = Augmentation(PLAIN, 0.4, True, 0.0)([square] * 4, keys)
+    assert (found - by_hand).abs().mean() < (0.02 if mode == "squash" else 1e-6)  # boxes are rounded to pixels
+    if mode == "pad":
+        assert wanted.mean == (0.0, 0.0, 0.0)  # so that the color of the padding is black here
+
+
+def test_boxes_in_squashed_images_stay_inside_and_keep_their_share() -> None:
+    shapes = np.repeat([[7, 90], [400, 30], [64, 64], [1, 2]], 500, 0)
+    numbers = uniforms(np.arange(2000), NUMBERS)
+    boxes = squashed_boxes(shapes, 0.5, numbers[:, PLACE], numbers[:, PLACE.stop :])
+    assert (boxes[:, 2:] >= 1).all() and (boxes[:, :2] >= 0).all()
+    assert (boxes[:, :2] + boxes[:, 2:] <= shapes).all()
+    share = (boxes[:, 2:] / shapes).prod(axis=1)
+    assert share[500:1500].min() > 0.45 and share[500:1500].max() <= 1

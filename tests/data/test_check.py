@@ -7,6 +7,7 @@ import pytest
 from lptpp.data import check
 from lptpp.data.check import check_images, map_in_threads
 from lptpp.data.dataset import Split
+from lptpp.data.decode import Decoding
 from lptpp.utils.errors import UserError
 from tests.data.test_cache import files
 
@@ -92,7 +93,7 @@ def test_check_skips_unreadable_images(tmp_path: Path) -> None:
 def test_check_applies_the_size_limit(tmp_path: Path) -> None:
     big = files(tmp_path, [1], size=300)
     with pytest.raises(UserError, match=r"has 0\.1 megapixels, more than 0\.05"):
-        check_images({"train": big}, largest_megapixels=0.05)
+        check_images({"train": big}, decoding=Decoding(largest_megapixels=0.05))
 
 
 def test_check_refuses_a_split_without_readable_images(tmp_path: Path) -> None:

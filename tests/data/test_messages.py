@@ -16,7 +16,7 @@ from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.check import check_images
 from lptpp.data.dataset import ImageDataset, MissingImage, Split
-from lptpp.data.decode import try_decode
+from lptpp.data.decode import Decoding, try_decode
 from lptpp.data.prepare import check_dataset
 from lptpp.data.sources import read_source
 from lptpp.data.sources.labels import clean_label, infer_class_names
@@ -163,5 +163,6 @@ def test_reasons_of_unreadable_images(tmp_path: Path) -> None:
     Image.new("L", (1000, 600)).save(tmp_path / "large.png")
     references = [tmp_path / "large.png", tmp_path / "gone.png", Path(write(tmp_path / "empty.png"))]
     references.append(Path(write(tmp_path / "text.png", "text")))
-    reasons = [try_decode(one, 0.5) for one in [*references, MissingImage("row 1"), np.zeros((2, 2))]]
+    limit = Decoding(largest_megapixels=0.5)
+    reasons = [try_decode(one, limit) for one in [*references, MissingImage("row 1"), np.zeros((2, 2))]]
     golden.check("data_errors_reasons", "".join(f"{reason}\n" for reason in reasons))

@@ -51,13 +51,68 @@ def test_rectangular_sizes_keep_the_aspect_ratio(size: tuple[int, int]) -> None:
     assert (across / down).item() == pytest.approx((size[0] - 1) / (size[1] - 1), rel=0.05)
 
 
+@pytest.mark.parametrize("size", [(40, 40), (300, 500), (500, 100)])
+def test_squash_with_a_crop_resizes_both_sides_and_then_crops_the_center(size: tuple[int, int]) -> None:
+    chosen = replace(PLAIN, size=(224, 224)).evaluated_by("squash", 0.875)
+    by_hand = v2.Compose([v2.Resize((256, 256), antialias=True), v2.CenterCrop(224)])
+    torch.testing.assert_close(evaluation_transform(chosen)(noise(*size)), by_hand(noise(*size)) / 255)
+
+
+@pytest.mark.parametrize("own_resize", ["crop", "squash"])
+@pytest.mark.parametrize("resize", ["squash", "pad", None])
+@pytest.mark.parametrize("share", [0.8, None])
+def test_a_resize_replaces_that_of_the_backbone_in_evaluation_and_null_keeps_it(own_resize, resize, share) -> None:
+    own = replace(PLAIN, resize=own_resize, crop_share=0.9)
+    expected = replace(own, resize=resize or own_resize, crop_share=share or 0.9)
+    assert own.evaluated_by(resize, share) == expected
+
+
 def test_squash_keeps_the_whole_image() -> None:
-    result = evaluation_transform(replace(PLAIN, squash=True))(smooth(64, 128))
+    result = evaluation_transform(replace(PLAIN, resize="squash"))(smooth(64, 128))
     assert result.shape == (3, 32, 32)
     assert result[0, 0, 0] < 0.03
     assert result[0, 0, -1] > 0.97
     cropped = evaluation_transform(PLAIN)(smooth(64, 128))
     assert cropped[0, 0, 0] > 0.2
+
+
+def stripes(height: int, width: int) -> torch.Tensor:
+    """Return a white image with a black frame of one eighth of each side."""
+    image = torch.full((3, height, width), 255, dtype=torch.uint8)
+    for side, edge in ((1, height // 8), (2, width // 8)):
+        image.narrow(side, 0, edge)[:] = 0
+        image.narrow(side, image.shape[side] - edge, edge)[:] = 0
+    return image
+
+
+@pytest.mark.parametrize("size", [(64, 128), (128, 64), (96, 96), (40, 200), (16, 24)])
+def test_pad_shows_the_whole_image_on_the_mean_color(size: tuple[int, int]) -> None:
+    gray = replace(PLAIN, mean=(0.5, 0.25, 0.75), crop_share=0.9).resizing("pad")
+    result = evaluation_transform(gray)(stripes(*size)) * torch.tensor(gray.std)[:, None, None]
+    result += torch.tensor(gray.mean)[:, None, None]  # denormalized
+    high, wide = (round(side * 32 / max(size)) for side in size)
+    top, left = (32 - high) // 2, (32 - wide) // 2
+    by_hand = torch.tensor([128, 64, 191.0])[:, None, None].repeat(1, 32, 32) / 255
+    resized = v2.functional.resize(stripes(*size), [high, wide], InterpolationMode.BILINEAR, antialias=True)
+    by_hand[:, top : top + high, left : left + wide] = resized / 255
+    torch.testing.assert_close(result, by_hand)
+
+
+def test_normalized_padding_is_nearly_zero() -> None:
+    wanted = Preprocessing((32, 32), (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic").resizing("pad")
+    assert evaluation_transform(wanted)(stripes(8, 32))[:, :8].abs().max() < 0.01
+
+
+def test_a_chosen_mode_shows_the_whole_image_and_null_is_the_backbone() -> None:
+    own = replace(PLAIN, crop_share=0.875, resize="squash")
+    assert own.resizing(None) is own
+    assert (own.resizing("squash").crop_share, own.resizing("pad").crop_share, own.resizing("crop").crop_share) == (
+        1.0,
+        1.0,
+        0.875,
+    )
+    for mode in ("crop", "squash", "pad"):
+        assert (own.resizing(mode).resize, own.resizing(mode).crops) == (mode, mode)
 
 
 def test_a_batch_equals_its_images_one_by_one() -> None:

@@ -33,6 +33,8 @@ mixture/phase3,1,16
         ("joint_linear_probe", 264),
         ("visual.phase1", 8 + 16 + 64),
         ("visual.phase2", 8 + 16 + 32 + 64),
+        ("visual.phase2_random", 8 + 16 + 32 + 64),
+        ("visual.phase2_none", 8 + 16 + 64),
         ("average", 8 + 16 + 32 + 64 + 300),
         ("mixture", 8 + 16 + 32 + 64 + 300 + 1000),
         ("mixture.flip", 8 + 16 + 32 + 64 + 300 + 1000),
@@ -47,6 +49,8 @@ def test_trainable_parameters_are_those_of_the_row(row: str, expected: int) -> N
     [
         ("visual.phase1", 3),
         ("visual.phase2", 7),
+        ("visual.phase2_mean", 7),
+        ("visual.phase2_none", 7),
         ("average", 15),
         ("mixture", 31),
         ("mixture.prior=uniform", 31),

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lptpp.evaluation.intervals import few_tested, interval, untested, widest
+from lptpp.evaluation.intervals import few_tested, interval, paired_interval, untested, widest
 
 CASES = [(0, 1), (1, 1), (0, 5), (3, 5), (5, 5), (250, 576), (9999, 10000)]
 
@@ -20,6 +20,26 @@ def test_the_interval_of_half_right_is_the_widest() -> None:
         assert widest(images) >= max(high - low for low, high in ends) / 2 - 1e-9
     low, high = interval(50.0, 400)
     assert widest(400) == pytest.approx((high - low) / 2)
+
+
+@pytest.mark.parametrize("only_first, only_second, both, neither", [(0, 0, 1, 0), (7, 2, 50, 41), (0, 9, 0, 1)])
+def test_the_paired_interval_is_the_formula_of_bonett_and_price(
+    only_first: int, only_second: int, both: int, neither: int
+) -> None:
+    pairs = [(1, 0)] * only_first + [(0, 1)] * only_second + [(1, 1)] * both + [(0, 0)] * neither
+    first, second = np.array(pairs, dtype=bool).T
+    n = len(pairs)
+    p1, p2 = (only_first + 1) / (n + 2), (only_second + 1) / (n + 2)
+    half = 1.959964 * ((p1 + p2 - (p1 - p2) ** 2) / (n + 2)) ** 0.5
+    assert paired_interval(first, second) == pytest.approx((100 * (p1 - p2 - half), 100 * (p1 - p2 + half)), abs=1e-4)
+    assert paired_interval(second, first) == pytest.approx(tuple(-end for end in paired_interval(first, second)[::-1]))
+
+
+def test_the_paired_interval_contains_the_true_difference_in_95_percent_of_samples() -> None:
+    random, images, draws = np.random.default_rng(0), 200, 2000
+    outcomes = random.choice(4, (draws, images), p=[0.08, 0.03, 0.6, 0.29])  # first, second, both, neither right
+    ends = [paired_interval((one == 0) | (one == 2), (one == 1) | (one == 2)) for one in outcomes]
+    assert np.mean([low <= 5 <= high for low, high in ends]) == pytest.approx(0.95, abs=0.015)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,9 @@ from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 ROWS = {
     "visual.phase1": (ResultRow("phase1", "visual"), "visual, phase 1"),
     "my-expert_2.phase2": (ResultRow("phase2", "my-expert_2"), "my-expert_2, phase 2"),
+    "visual.phase2_random": (ResultRow("phase2_random", "visual"), "visual, random groups"),
+    "visual.phase2_none": (ResultRow("phase2_none", "visual"), "visual, no groups"),
+    "my-expert_2.phase2_mean": (ResultRow("phase2_mean", "my-expert_2"), "my-expert_2, mean of groups"),
     "language.zero_shot": (ResultRow("zero_shot", "language"), "zero-shot, language"),
     "visual.class_means": (ResultRow("class_means", "visual"), "class means, visual"),
     "visual.linear_probe": (ResultRow("linear_probe", "visual"), "linear probe, visual"),
@@ -34,7 +37,9 @@ def test_a_key_is_parsed_to_the_row_it_was_made_from(key: str) -> None:
     assert (str(row), row.title) == (key, title)
 
 
-@pytest.mark.parametrize("key", ["", "LPT++", "visual, phase 1", "visual", "visual.phase3", "mixture.flap", "phase1"])
+@pytest.mark.parametrize(
+    "key", ["", "LPT++", "visual, phase 1", "visual", "visual.phase3", "visual.phase2_own", "mixture.flap", "phase1"]
+)
 def test_anything_else_is_not_a_row(key: str) -> None:
     with pytest.raises(ValueError, match="row"):
         ResultRow.parse(key)

@@ -1,9 +1,6 @@
 """The commands and the code of docs/export.md run, in order, in a folder like that of a reader."""
 
 import re
-import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,15 +11,19 @@ import lptpp
 from lptpp.training.fit import fit
 from tests.docs.pages import ROOT, blocks, commands
 from tests.export.made import make_images
+from tests.presets import run_in_a_process
+from tests.towers import VISION, write_card
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
 def reader(settings_of, tmp_path_factory) -> Path:
-    """A run of one expert, which is faster to export, and an image."""
+    """A run of one expert with one block, which is faster to export, and an image."""
     folder = tmp_path_factory.mktemp("reader")
-    quick = ["method=lpt", "phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
+    card = write_card(folder, VISION | {"architecture": VISION["architecture"] | {"depth": 1}})
+    quick = [f"experts.visual.backbone.weights={card}", "experts.visual.group_blocks=1", "method=lpt"]
+    quick += ["phase1.epochs=1", "phase2.epochs=1", "evaluation.baselines=[]"]
     fit(settings_of(folder / "runs" / "emoji", *quick))
     Image.fromarray(make_images(1)[0]).save(folder / "cat.png")
     return folder
@@ -32,12 +33,11 @@ def reader(settings_of, tmp_path_factory) -> Path:
 def exported(reader) -> Path:
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert len(lines) == 4
-    for line in lines:
-        command = [Path(sys.executable).parent / "lptpp", *shlex.split(line)[1:]]
-        done = subprocess.run(command, cwd=reader, capture_output=True, text=True, timeout=300)
-        assert (done.returncode, done.stderr) == (0, ""), line  # no warning either
+    outputs, errors = run_in_a_process(lines, reader)
+    assert errors == ""  # no warning either
+    for line, output in zip(lines, outputs, strict=True):
         if "--output" in line:
-            assert f"Written to {line.split('--output ')[1].split()[0]}\n" in done.stdout
+            assert f"Written to {line.split('--output ')[1].split()[0]}\n" in output
     return reader
 
 

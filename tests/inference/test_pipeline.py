@@ -11,6 +11,7 @@ from PIL import Image
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
+from lptpp.data.decode import Decoding
 from lptpp.inference.pipeline import Pipeline, chunks, read_ahead
 from lptpp.inference.runtime import Runner
 from lptpp.utils.errors import UserError
@@ -45,7 +46,7 @@ def test_a_readable_image_gives_the_views_of_each_expert(pipeline, folder):
 
 def test_an_unreadable_image_gives_the_reason(pipeline, folder):
     names = ["large.png", "empty.png", "text.png", "folder.png", "gone.png", "nul\0.png"]
-    reasons = [pipeline.read(folder / name, largest_megapixels=0.001) for name in names]
+    reasons = [pipeline.read(folder / name, Decoding(largest_megapixels=0.001)) for name in names]
     assert all(isinstance(reason, str) for reason in reasons)
     assert isinstance(pipeline.read(folder / ("x" * 5000)), str)  # longer than a name can be
     lines = [f"{name}: {reason}" for name, reason in zip(names, reasons, strict=True)]

@@ -161,6 +161,21 @@ def test_equals_concatenate_and_discard(name: str, given: str, adapters: bool) -
         torch.testing.assert_close(encoder.query_feature(images), expected[0], atol=tolerance, rtol=tolerance)
 
 
+@pytest.mark.parametrize("chosen", [[[4, 1], [0, 3], [2, 0]], [[0, 1, 2, 3, 4]] * 3], ids=["chosen", "all"])
+@pytest.mark.parametrize("name", ["plain", "no class token", "hybrid"])
+@torch.no_grad()
+def test_another_selection_equals_prompts_built_by_hand(name: str, chosen: list[list[int]]) -> None:
+    encoder, images = make_encoder(name, "both", True, torch.float64), make_images(torch.float64, name)
+    found = encoder(images, lambda similarity: torch.tensor(chosen))
+    for index, entries in enumerate(chosen):
+        prompts = torch.stack([encoder.groups.tokens[entry] for entry in entries]).mean(0)
+        _, expected = literal_pass(encoder, images[index], prompts)
+        torch.testing.assert_close(found.feature[index], expected, atol=1e-10, rtol=0)
+    assert found.groups.tolist() == chosen
+    assert torch.equal(found.query_feature, encoder(images).query_feature)
+    assert (found.feature - encoder(images).feature).abs().max() > 1e-4
+
+
 @pytest.mark.parametrize("name", TOWERS)
 @torch.no_grad()
 def test_every_part_counts_in_the_comparison_above(name: str) -> None:

@@ -227,3 +227,22 @@ def test_tuned_parts_count_the_finished_expert() -> None:
     assert make_expert(PROBE).tuned_parts() == {"classifier": CLASSES * WIDTH}
     tuned = make_expert(PROBE, tune_backbone=True).tuned_parts()
     assert tuned["backbone"] == sum(weight.numel() for weight in tiny_backbone().tower.state_dict().values())
+
+
+@pytest.mark.parametrize("sizes, phase", [(LPT, 1), (LPT, 2), (PROBE, 1)], ids=["phase1", "phase2", "probe"])
+def test_dropout_changes_the_cosines_of_the_trained_classifier_alone(sizes: dict[str, int], phase: int) -> None:
+    expert = make_expert(sizes)
+    call = expert.phase1 if phase == 1 else expert.forward
+    with torch.no_grad():
+        plain, dropped = call(make_images()), call(make_images(), 0.5)
+    assert not torch.allclose(dropped.cosines, plain.cosines, atol=1e-3)
+    assert torch.equal(dropped.feature, plain.feature)
+    assert torch.equal(dropped.match, plain.match)
+    assert (phase == 1) == (not torch.equal(dropped.phase1_cosines, plain.phase1_cosines))
+
+
+def test_inference_has_no_dropout() -> None:
+    expert = make_expert(LPT).train()
+    with torch.no_grad():
+        assert torch.equal(expert(make_images()).cosines, expert(make_images()).cosines)
+        assert torch.equal(expert.phase1(make_images()).cosines, expert.phase1(make_images()).cosines)

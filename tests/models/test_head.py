@@ -1,6 +1,8 @@
 import math
 
+import pytest
 import torch
+import torch.nn.functional as F
 
 from lptpp.models.head import CosineHead, class_means
 
@@ -22,6 +24,30 @@ def test_the_classifier_gives_cosines_whatever_the_lengths() -> None:
         for c in range(4):
             expected = cosine(features[b].tolist(), head.weight[c].tolist())
             assert abs(float(cosines[b, c]) - expected) < 1e-12
+
+
+@torch.no_grad()
+def test_dropout_is_the_cosine_of_the_feature_without_the_dropped_entries() -> None:
+    torch.manual_seed(0)
+    head, features = CosineHead(4, 4000).double(), torch.randn(3, 4000, dtype=torch.float64)
+    torch.manual_seed(7)
+    found = head(features, 0.1)
+    torch.manual_seed(7)
+    mask = F.dropout(torch.ones_like(features), 0.1)  # the same draws
+    assert sorted(set(mask.flatten().tolist())) == [0, 1 / 0.9]
+    assert float(mask.mean()) == pytest.approx(1, abs=0.01)  # the expected feature is the feature
+    for b in range(3):
+        kept = [f / 0.9 if m else 0.0 for f, m in zip(features[b].tolist(), mask[b].tolist(), strict=True)]
+        for c in range(4):
+            assert abs(float(found[b, c]) - cosine(kept, head.weight[c].tolist())) < 1e-12
+
+
+@torch.no_grad()
+def test_without_dropout_no_random_number_is_drawn() -> None:
+    head, features = CosineHead(4, 6), torch.randn(3, 6)
+    before = torch.get_rng_state()
+    assert torch.equal(head(features), head(features, 0.0))
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_starts_from_the_directions_of_vectors() -> None:

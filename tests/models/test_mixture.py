@@ -13,16 +13,16 @@ from lptpp.models.mixture import Mixture
 from lptpp.models.scorer import Scorer
 
 CLASSES, IMAGES = 5, 4
-EXPERTS = {  # name: (width, image size, scale, sizes)
-    "small": (12, 16, 20.0, {"shared_prompts": 2}),
-    "middle": (24, 24, 30.0, {"shared_prompts": 2, "group_prompts": 2, "num_groups": 4, "group_blocks": 1}),
-    "wide": (36, 32, 5.0, {"adapter_width": 3}),
+EXPERTS = {  # name: (blocks, width, image size, scale, sizes)
+    "small": (2, 12, 16, 20.0, {"shared_prompts": 2}),
+    "middle": (2, 24, 24, 30.0, {"shared_prompts": 2, "group_prompts": 2, "num_groups": 4, "group_blocks": 1}),
+    "wide": (1, 36, 32, 5.0, {"adapter_width": 3}),
 }
 
 
 def make_expert(name: str) -> Expert:
-    width, size, scale, sizes = EXPERTS[name]
-    tower = VisionTransformer(img_size=size, patch_size=8, embed_dim=width, depth=2, num_heads=3, num_classes=0)
+    depth, width, size, scale, sizes = EXPERTS[name]
+    tower = VisionTransformer(img_size=size, patch_size=8, embed_dim=width, depth=depth, num_heads=3, num_classes=0)
     for block in tower.blocks:
         block.attn.qkv.weight.data *= 10  # images must differ in their features
         block.attn.proj.weight.data *= 10
@@ -136,7 +136,7 @@ def test_the_tuned_state_holds_no_tower() -> None:
     assert not any("tower" in name for name in state)
     whole = {name for name in mixture.state_dict() if ".encoder.tower." not in name}
     assert set(state) == whole
-    assert {name.split(".")[0] for name in state} == {"experts", "scorer"}
+    assert {name.split(".")[0] for name in state} == {"experts", "scorer", "controls"}
     assert set(make_mixture("small").tuned_state()) == {
         "experts.small.encoder.shared.tokens",
         "experts.small.heads.0.weight",
@@ -160,13 +160,15 @@ def test_tuned_parts_count_every_parameter_of_the_tuned_state() -> None:
     parts = mixture.tuned_parts()
     assert parts["small"] == {"shared prompts": 2 * 2 * 12, "classifier": CLASSES * 12}
     assert parts["middle"]["group prompts"] == 4 * 24 + 4 * 1 * 2 * 24
-    assert parts["wide"]["adapters"] == 2 * (2 * 36 * 3 + 36 + 3)
+    assert parts["wide"]["adapters"] == 2 * 36 * 3 + 36 + 3
     widths = 12 + 24 + 36
     assert parts["scorer"] == {"scorer": widths * 8 + 8 + 8 * 3 + 3}
     assert "scorer" not in make_mixture("small").tuned_parts()
     counted = sum(sum(part.values()) for part in parts.values())
     phase1_head = CLASSES * 24  # the expert with group prompts keeps the phase-1 classifier beside its own
-    assert counted + phase1_head == sum(tensor.numel() for tensor in mixture.tuned_state().values())
+    buffers = ("controls.", "scorer.mean", "scorer.deviation")  # fitted, not trained
+    state = {name: tensor for name, tensor in mixture.tuned_state().items() if not name.startswith(buffers)}
+    assert counted + phase1_head == sum(tensor.numel() for tensor in state.values())
 
 
 def test_backbone_parameters_are_those_of_the_towers() -> None:

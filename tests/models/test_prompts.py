@@ -68,6 +68,18 @@ def test_gradients_equal_those_of_the_loop(top_k: int) -> None:
         torch.testing.assert_close(found, expected, atol=1e-12, rtol=0)
 
 
+def test_another_selection_replaces_the_best_matches() -> None:
+    groups, queries, chosen = make_groups(top_k=2), make_queries(), [[6, 0, 2], [1, 2, 3], [3, 2, 1], [5, 4, 6]]
+    prompts, match, entries = groups(queries, lambda similarity: torch.tensor(chosen))
+    for image, (query, three) in enumerate(zip(queries, chosen, strict=True)):
+        mean = (groups.tokens[three[0]] + groups.tokens[three[1]] + groups.tokens[three[2]]) / 3
+        torch.testing.assert_close(prompts[image], mean, atol=1e-12, rtol=0)
+        cosines = chosen_by_loop(groups, query)[1]
+        torch.testing.assert_close(match[image], sum(cosines[entry] for entry in three), atol=1e-12, rtol=0)
+    assert entries.tolist() == chosen
+    torch.testing.assert_close(groups(queries, groups.best), groups(queries), atol=0, rtol=0)
+
+
 def test_only_what_was_chosen_gets_gradients() -> None:
     groups, queries = make_groups(top_k=2), make_queries(2)
     used = {entry for query in queries for entry in chosen_by_loop(groups, query)[0]}

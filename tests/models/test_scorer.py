@@ -24,6 +24,7 @@ def scorer(reads: str, trained: bool = True) -> Scorer:
     made = Scorer(WIDTHS, hidden=7, classes=CLASSES, reads=reads)
     if trained:
         nn.init.normal_(made.last.weight)
+        made.standardize(*outputs(seed=4))
     return made
 
 
@@ -33,10 +34,8 @@ def literal_input(features: list[torch.Tensor], probabilities: torch.Tensor, rea
         for feature in features:
             one = feature[image].double().numpy()
             read.append(one / math.sqrt((one**2).sum()))
-    if reads in ("logits", "both"):
-        for expert in range(2):
-            logits = np.log(probabilities[image, expert].double().numpy())
-            read.append((logits - logits.mean()) / np.sqrt(logits.var() + 1e-5))
+    if reads in ("confidences", "both"):
+        read += [probabilities[image, expert].double().numpy() for expert in range(2)]
     return np.concatenate(read)
 
 
@@ -46,8 +45,9 @@ def test_the_weights_are_those_of_a_loop(reads):
     made = scorer(reads)
     found = made(features, probabilities)
     hidden_weight, last_weight = (layer.weight.detach().double().numpy() for layer in (made.hidden, made.last))
+    learned = np.stack([literal_input(*outputs(seed=4), reads, image) for image in range(IMAGES)])
     for image in range(IMAGES):
-        read = literal_input(features, probabilities, reads, image)
+        read = (literal_input(features, probabilities, reads, image) - learned.mean(0)) / learned.std(0)
         hidden = np.maximum(hidden_weight @ read + made.hidden.bias.detach().numpy(), 0)
         powers = np.exp(last_weight @ hidden)
         assert found[image].tolist() == pytest.approx(powers / powers.sum(), rel=1e-4)
@@ -58,13 +58,29 @@ def test_untrained_it_weighs_all_alike(reads):
     assert torch.equal(scorer(reads, trained=False)(*outputs()), torch.full((IMAGES, 2), 0.5))
 
 
-@pytest.mark.parametrize(("reads", "moves"), [("features", (True, False)), ("logits", (False, True))])
+@pytest.mark.parametrize(("reads", "moves"), [("features", (True, False)), ("confidences", (False, True))])
 def test_it_looks_only_at_what_it_reads(reads, moves):
     (features, probabilities), (others, other_probabilities) = outputs(), outputs(3)
     made = scorer(reads)
     before = made(features, probabilities)
     assert (not torch.allclose(made(others, probabilities), before)) == moves[0]
     assert (not torch.allclose(made(features, other_probabilities), before)) == moves[1]
+
+
+def test_it_sees_how_sure_an_expert_is():
+    """A layer norm of the logits would remove it: sharper scores of the same order must change the weights."""
+    features, probabilities = outputs()
+    made = scorer("confidences")
+    sharper = (3 * probabilities.log()).softmax(-1)
+    assert torch.equal(sharper.argsort(-1), probabilities.argsort(-1))
+    assert not torch.allclose(made(features, sharper), made(features, probabilities), atol=1e-2)
+
+
+def test_an_input_that_never_varied_is_not_blown_up():
+    features, probabilities = outputs()
+    made = scorer("confidences")
+    made.standardize(features, torch.full_like(probabilities, 0.2))
+    assert made.deviation.min() == pytest.approx(1e-3)
 
 
 def test_it_looks_at_directions_of_features_alone():

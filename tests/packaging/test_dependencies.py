@@ -44,7 +44,7 @@ def distributions() -> dict[str, set[str]]:
 
 def distribution(module: str, declared: dict) -> str:
     """Return the declared distribution that installs a module; fail where none does."""
-    found = distributions().get(module.split(".")[0], set())
+    found = distributions().get(module.split(".")[0], {canonicalize_name(module)})  # not installed: assume its name
     assert found & set(declared), f"{module} comes with {found or 'no installed distribution'}: not declared"
     return (found & set(declared)).pop()
 

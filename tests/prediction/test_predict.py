@@ -23,7 +23,7 @@ def messy(pictures, tmp_path) -> Path:
     folder.mkdir()
     shutil.copy(pictures / "test" / "apple" / "0.png", folder / "a.png")
     (folder / "b.jpg").write_bytes(b"no picture")
-    Image.new("1", (6000, 5000)).save(folder / "c.png")
+    Image.new("1", (10_000, 6_000)).save(folder / "c.png")
     (folder / "notes.md").touch()
     return folder
 
@@ -42,7 +42,7 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
     assert [row["error"] for row in found] == [
         "",
         "cannot be read: not an image format supported by Pillow",
-        "has 30.0 megapixels, more than 25",
+        "has 60.0 megapixels, more than 50 (raise data.largest_megapixels; predict and app: --largest-megapixels)",
     ]
     assert [row["image"] for row in summary.predicted + summary.failed] == [row["image"] for row in found]
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"out.csv", "out.csv.json"}

@@ -9,8 +9,9 @@ from omegaconf import OmegaConf
 from lptpp.config import load_settings, to_yaml
 from lptpp.data.dataset import Split
 from lptpp.evaluation.evaluate import Evaluation, Ranking
-from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, mean_weights, prediction_rows
+from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, group_set_rows, mean_weights, prediction_rows
 from lptpp.evaluation.findings import weight_ranges
+from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.utils.io import write_csv, write_json
 
@@ -45,8 +46,9 @@ def make_run(
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
         write_csv(folder / "groups.csv", group_rows(evaluation, names))
+        write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
     write_csv(folder / "history.csv", made_history(evaluation, experts, epochs))
-    write_json(folder / "metrics.json", made_metrics(evaluation, counts, names, experts, method))
+    write_json(folder / "metrics.json", made_metrics(evaluation, counts, names, settings.experts, method))
     return folder
 
 
@@ -80,9 +82,7 @@ def made_history(evaluation: Evaluation, experts: Sequence[str], epochs: int) ->
     return [{"stage": s, "epoch": e, "loss": 3 / e, "learning_rate": 0.1, "seconds": 1.5} for s, e in numbered]
 
 
-def made_metrics(
-    evaluation: Evaluation, counts: np.ndarray, names: Sequence[str], experts: Sequence[str], method: str
-) -> dict:
+def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str], experts: dict, method: str) -> dict:
     tested = set(evaluation.labels.tolist())
     return {
         "rows": evaluation.metrics(counts, THRESHOLDS),
@@ -102,7 +102,8 @@ def made_metrics(
         "backbone_parameters": 100_000,
         "tuned_share_percent": 1.0,
         "tuned_share_without_classifiers_percent": 0.8,
-        "scorer_weights": mean_weights(evaluation, counts, THRESHOLDS, experts),
+        "scorer_weights": mean_weights(evaluation, counts, THRESHOLDS, list(experts)),
         "scorer_weight_ranges": weight_ranges(evaluation.weights, list(experts)),
+        "groups": group_metrics(evaluation, experts, counts, THRESHOLDS),
         "backbones": {name: {"name": "vision_lite2", "fingerprint": "abcdef0123456789"} for name in experts},
     }

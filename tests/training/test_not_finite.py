@@ -6,7 +6,7 @@ import pytest
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.training.dual_sampling import ExpertTask
 from lptpp.training.fit import fit
-from lptpp.training.phases import ScorerTask
+from lptpp.training.scorer_phase import ScorerTask
 from lptpp.utils.errors import UserError
 
 

@@ -28,6 +28,15 @@ def test_the_rate_warms_up_in_a_line_and_then_falls_as_a_cosine(warmup, steps, b
     assert found == pytest.approx(literal_rates(warmup, steps, 0.02 * batch_size / 256))
 
 
+@pytest.mark.parametrize("warmup, steps, batch_size", [(5, 40, 128), (0.5, 7, 256), (0, 7, 256), (3, 30, 512)])
+def test_a_flat_warm_up_has_one_small_rate_and_then_falls_as_a_cosine(warmup, steps, batch_size):
+    flat = Optimization("sgd", 0.02, 0.01, warmup, steps, batch_size, warmup_rate=0.0004)
+    falling = literal_rates(warmup, steps, 0.02 * batch_size / 256)
+    for step in range(steps):
+        expected = 0.0004 * batch_size / 256 if step < warmup else falling[step]
+        assert flat.rate(step) == pytest.approx(expected)
+
+
 def test_the_rate_peaks_right_after_the_warm_up_and_is_never_zero_before_the_end():
     rates = [optimization(batch_size=256).rate(step) for step in range(40)]
     assert max(rates) == rates[5] == pytest.approx(0.02)

@@ -18,7 +18,7 @@ from lptpp.models.expert import ExpertOutput
 from lptpp.models.scorer import MIXES, Scorer
 from lptpp.training.dual_sampling import ExpertTask, TrainingData, epoch_draws, image_batches, samplers_of, streams
 from lptpp.training.loop import Batch, add_gradients
-from lptpp.training.phases import ScorerTask
+from lptpp.training.scorer_phase import ScorerTask
 
 COUNTS = [60, 20, 7, 1]
 EPOCHS = 4

@@ -123,10 +123,11 @@ def killed_before_its_manifest(root, step, tensors, manifest):
     raise KeyboardInterrupt
 
 
-def test_a_finished_run_is_not_trained_again(trained, settings_of, tmp_path, monkeypatch):
+def test_a_finished_run_is_not_trained_again(trained, settings_of, tmp_path):
     folder = Path(shutil.copytree(trained.folder, tmp_path / "again"))
-    monkeypatch.setattr(RunRecorder, "step", lambda *_: pytest.fail("it trains"))
-    assert fit(settings_of(folder)).metrics["rows"] == trained.metrics["rows"]
+    found = fit(settings_of(folder))
+    assert not found.trained
+    assert found.metrics["rows"] == trained.metrics["rows"]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -175,3 +176,21 @@ def test_a_run_without_parts_to_evaluate_is_refused_before_it_trains(pictures, s
         with pytest.raises(UserError, match=rf"evaluation\.split={part}: .*data\.{part}=0\.2"):
             fit(settings_of(tmp_path, f"evaluation.split={part}", *overrides))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_dropout_and_class_aware_batches_go_on_to_the_same_weights(settings_of, tmp_path, monkeypatch, trained):
+    chosen = ["method=lpt", BARE, "phase1.main.sampler=class_aware", "phase2.main.sampler=class_aware"]
+    chosen += ["phase1.dropout=0.3", "phase2.dropout=0.3", "phase1.warmup_rate=0.001"]
+    unbroken, broken, without = tmp_path / "unbroken", tmp_path / "broken", tmp_path / "without"
+    fit(settings_of(unbroken, *chosen))
+    with monkeypatch.context() as patch:
+        stop_at(patch, epoch=1, batch=1)
+        for _ in range(2):  # in phase 1, then in phase 2
+            with pytest.raises(Interrupted):
+                fit(settings_of(broken, *chosen))
+    fit(settings_of(broken, *chosen))
+    assert_same_run(broken, unbroken)
+    fit(settings_of(without, *chosen, "phase2.dropout=0"))
+    changed = {name for name, tensor in tuned(without).items() if not torch.equal(tensor, tuned(unbroken)[name])}
+    assert {name.split(".")[2] for name in changed} == {"encoder", "heads"}
+    assert all("groups" in name or "heads.1" in name for name in changed)

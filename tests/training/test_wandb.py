@@ -3,11 +3,13 @@
 import json
 import struct
 import sys
+import time
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import wandb
+from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 from lptpp.training.fit import fit
@@ -45,7 +47,23 @@ def payloads(data: bytes) -> list[bytes]:
 def records(folder: Path) -> list[wandb_internal_pb2.Record]:
     files = sorted(folder.glob("wandb/offline-run-*/*.wandb"))
     assert len(files) == 2  # one for each time the run was started
-    return [wandb_internal_pb2.Record.FromString(data) for path in files for data in payloads(path.read_bytes())]
+    return [record for path in files for record in complete(path)]
+
+
+def complete(path: Path) -> list[wandb_internal_pb2.Record]:
+    """Return the records of a file once the last one is there: another process still writes when the run has ended."""
+    deadline = time.monotonic() + 60
+    while not (found := readable(path)) or not found[-1].HasField("exit"):
+        assert time.monotonic() < deadline, [record.WhichOneof("record_type") for record in found]
+        time.sleep(0.05)
+    return found
+
+
+def readable(path: Path) -> list[wandb_internal_pb2.Record]:
+    try:
+        return [wandb_internal_pb2.Record.FromString(data) for data in payloads(path.read_bytes())]
+    except DecodeError:  # the last one is not whole yet
+        return []
 
 
 def points(folder: Path) -> list[tuple[int, str, float]]:

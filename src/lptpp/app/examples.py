@@ -49,7 +49,7 @@ class Examples:
         """Return a readable image of a class, or None."""
         assert self.split is not None
         for index in self.indices[self.names.index(name)]:
-            image = try_decode(self.split.images[index], self.model.settings.data.largest_megapixels)
+            image = try_decode(self.split.images[index], self.model.decoding)
             if not isinstance(image, str):
                 image.thumbnail((LONGEST, LONGEST))
                 return ImageInput(Path(self.split.name(index)).name, self.split.images[index], name), image

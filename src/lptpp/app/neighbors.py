@@ -72,10 +72,10 @@ def neighbors_of(model: Model, collection: ImageDataset, folder: Path) -> Neighb
 def _compute(model: Model, split: Split) -> FeatureTable:
     """Return the features of the readable images, and their places in the split."""
     with check_progress(len(split)) as advance:
-        good, faults = check_images({"train": split}, "skip", model.settings.data.largest_megapixels, advance)
+        good, faults = check_images({"train": split}, "skip", model.decoding, advance)
     bad = {name for name, _ in faults}
     places = [place for place in range(len(split)) if split.name(place) not in bad]
-    images = ImageCache(good["train"], 0)
+    images = ImageCache(good["train"], 0, model.decoding)
     with torch.no_grad():
         predictions = model.pipeline().predictions(images, "Computing training features")
         features = [torch.cat([*found.features.values()], 1) for found, _ in predictions]

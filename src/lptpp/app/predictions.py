@@ -11,14 +11,13 @@ import torch
 
 from lptpp.app.neighbors import Neighbors, SimilarImage
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import try_decode
+from lptpp.data.decode import Decoding, try_decode
 from lptpp.data.statistics import shots
 from lptpp.inference.model import Model
 from lptpp.inference.pipeline import BatchPrediction
 from lptpp.report.thumbnails import thumbnail
 
 TOP_K, EXPERT_TOP_K = 5, 3  # classes shown for the mixture and for each expert
-LARGEST_RATIO = 100  # of the sides: resizing a longer image to the input size takes gigabytes
 
 
 class ImageInput(NamedTuple):
@@ -73,19 +72,18 @@ class RejectedImage:
 class ImagePredictor:
     """Classify images one by one; with `neighbors`, also find similar training images."""
 
-    def __init__(self, model: Model, neighbors: Neighbors | None = None) -> None:
+    def __init__(self, model: Model, neighbors: Neighbors | None = None, decoding: Decoding | None = None) -> None:
         self.model = model
+        self.decoding = decoding or model.decoding
         self.neighbors = neighbors
         self.shots = shots(model.counts, model.settings.evaluation.shot_thresholds)  # (C,)
         self.pipeline = model.pipeline()
 
     def predict(self, given: ImageInput) -> ImagePrediction | RejectedImage:
         """Classify an image; an unreadable or too large one is rejected with the reason."""
-        image = try_decode(given.image, self.model.settings.data.largest_megapixels)
+        image = try_decode(given.image, self.decoding)
         if isinstance(image, str):
             return RejectedImage(given.name, f"{image}.")
-        if max(image.size) > LARGEST_RATIO * min(image.size):
-            return RejectedImage(given.name, f"has an aspect ratio above {LARGEST_RATIO}.")
         outputs = self.pipeline.forward([self.pipeline.view(image)])
         return ImagePrediction(
             given.name,

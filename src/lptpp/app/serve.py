@@ -16,6 +16,7 @@ from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio, style
 from lptpp.app.predictions import ImagePredictor
 from lptpp.data.dataset import ImageDataset
+from lptpp.data.decode import check_megapixels
 from lptpp.data.prepare import load_dataset
 from lptpp.inference.model import Model, load
 from lptpp.utils.errors import UserError
@@ -27,18 +28,27 @@ MOST_TRAINING_IMAGES = 20_000  # above, similar images require --similar
 POLICY = "default-src 'self' data: blob: 'unsafe-inline' 'unsafe-eval'; frame-ancestors 'self'"
 
 
-def serve(run: Path, port: int, similar: bool | None, show: Callable[[str], None], open_browser: bool = False) -> None:
+def serve(
+    run: Path,
+    port: int,
+    similar: bool | None,
+    show: Callable[[str], None],
+    open_browser: bool = False,
+    largest_megapixels: float | None = None,
+) -> None:
     """Serve the page on 127.0.0.1 until Ctrl-C; `show` prints the address.
 
-    `similar` switches similar training images on or off; None: on up to 20,000 training images.
+    `similar` switches similar training images on or off; None: on up to 20,000 training images. `largest_megapixels`
+    is the limit on uploaded images; None: that of the run.
 
     Raises:
         UserError: the run cannot be loaded, the port is in use, or the extra `app` is not installed.
     """
+    check_megapixels(largest_megapixels)
     with _listening(port) as listening, tempfile.TemporaryDirectory(prefix="lptpp-app-") as uploads:
         os.environ["GRADIO_TEMP_DIR"] = uploads
         gradio()
-        page = _page(run, similar)
+        page = _page(run, similar, largest_megapixels)
         address = f"http://{HOST}:{listening.getsockname()[1]}"
         show(f"Serving on {address} (press Ctrl-C to stop)")
         if open_browser:
@@ -61,10 +71,11 @@ def _listening(port: int) -> socket.socket:
     return listening
 
 
-def _page(run: Path, similar: bool | None) -> Any:
+def _page(run: Path, similar: bool | None, largest_megapixels: float | None) -> Any:
     model = load(run)
     collection = _collection(model)
-    predictor = ImagePredictor(model, _neighbors(model, collection, run, similar))
+    decoding = model.decoding.up_to(largest_megapixels)
+    predictor = ImagePredictor(model, _neighbors(model, collection, run, similar), decoding)
     predictor.warm_up()
     return build_page(predictor, run.resolve().name, None if collection is None else Examples(model, collection))
 

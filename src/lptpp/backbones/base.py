@@ -27,11 +27,29 @@ class Preprocessing:
     std: tuple[float, float, float]
     interpolation: str
     crop_share: float = 1.0  # side of the center crop over side of the resized image (timm's crop_pct)
-    squash: bool = False  # resize to `size` without keeping the aspect ratio; else shorter side, then center crop
+    resize: str = "crop"  # `data.resize`: shorter side and center crop, squash, or pad
+    crops: str = "crop"  # the same for random crops in training
 
     def at(self, size: tuple[int, int]) -> "Preprocessing":
         """Return the same preprocessing at another input size."""
         return replace(self, size=size)
+
+    def evaluated_by(self, resize: str | None, crop_share: float | None) -> "Preprocessing":
+        """Return the same preprocessing with another resize and crop in evaluation; None keeps its own."""
+        return replace(
+            self,
+            resize=self.resize if resize is None else resize,
+            crop_share=self.crop_share if crop_share is None else crop_share,
+        )
+
+    def resizing(self, mode: str | None) -> "Preprocessing":
+        """Return the same preprocessing with another mode of resizing, in training too; None keeps the backbone's own.
+
+        Squash and pad then show the whole image.
+        """
+        if mode is None:
+            return self
+        return replace(self, resize=mode, crops=mode, crop_share=self.crop_share if mode == "crop" else 1.0)
 
 
 class TextTower:

@@ -26,10 +26,15 @@ CARD = "card"  # metadata key
 def load_bundled(name: str) -> Backbone:
     """Return a bundled tower."""
     with as_file(files("lptpp.backbones.bundled")) as folder:
-        path = folder / f"{name}.safetensors"
-        card = read_card(path)
-        assert card is not None
-        return load_card(path, card)
+        return load_card(folder / f"{name}.safetensors", bundled_card(name))
+
+
+def bundled_card(name: str) -> dict[str, Any]:
+    """Return the card of a bundled tower."""
+    with as_file(files("lptpp.backbones.bundled")) as folder:
+        card = read_card(folder / f"{name}.safetensors")
+    assert card is not None
+    return card
 
 
 def read_card(path: Path) -> dict[str, Any] | None:
@@ -53,9 +58,7 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
     weights = {key: value.float() for key, value in read_weights(path).items()}
     try:
         parts = build_parts(card)
-        preprocessing = Preprocessing(
-            tuple(card["size"]), tuple(card["mean"]), tuple(card["std"]), card["interpolation"], card["crop_share"]
-        )
+        preprocessing = card_preprocessing(card)
         tokenizer = _tokenizer(card) if "text" in card else None
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise UserError(
@@ -64,6 +67,13 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
     load_strictly(parts, weights, str(path))
     text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
     return Backbone(card["name"], parts["tower"], preprocessing, text)
+
+
+def card_preprocessing(card: dict[str, Any]) -> Preprocessing:
+    """Return the preprocessing that a card describes."""
+    return Preprocessing(
+        tuple(card["size"]), tuple(card["mean"]), tuple(card["std"]), card["interpolation"], card["crop_share"]
+    )
 
 
 def build_parts(card: dict[str, Any]) -> nn.ModuleDict:

@@ -11,6 +11,8 @@ from lptpp.backbones.convert import check_convertible, image_tower
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
+PUBLISHED = ("mean", "std", "interpolation", "resize_mode")  # preprocessing of a pretrained tag
+
 
 def load_language(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
     """Return both towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
@@ -33,6 +35,23 @@ def load_language(name: str, weights: str | None = None, image_size: int | None 
     with downloading(f"the tokenizer of {name}"):
         tokenizer = open_clip.get_tokenizer(name)
     return from_clip(name, model, tokenizer).resized(image_size)
+
+
+def language_preprocessing(name: str, weights: str | None = None) -> Preprocessing:
+    """Return the preprocessing of `load_language`, without loading weights.
+
+    Raises:
+        UserError: the name or tag is unknown.
+    """
+    if name not in open_clip.list_models():
+        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, open_clip.list_models())}")
+    if weights is not None and weights.endswith(".safetensors"):
+        published = _published_preprocessing(name)
+    else:
+        _check_tag(name, weights)
+        published = get_pretrained_cfg(name, weights)
+    settings = _empty(name, device="meta").visual.preprocess_cfg
+    return _preprocessing(settings | {key: published[key] for key in PUBLISHED if key in published})
 
 
 def from_clip(name: str, model: Any, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
@@ -70,8 +89,7 @@ def _check_tag(name: str, tag: str | None) -> None:
 def _published_preprocessing(name: str) -> dict[str, Any]:
     """Return the preprocessing that all published weights of a model share: a local file does not specify its own."""
     published = [get_pretrained_cfg(name, tag) for tag in list_pretrained_tags_by_model(name)]
-    keys = ("mean", "std", "interpolation", "resize_mode")
-    values = {key: {one[key] for one in published if key in one} for key in keys}
+    values = {key: {one[key] for one in published if key in one} for key in PUBLISHED}
     return {key: next(iter(agreed)) for key, agreed in values.items() if len(agreed) == 1}
 
 
@@ -86,7 +104,7 @@ def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
         mean=tuple(settings["mean"]),
         std=tuple(settings["std"]),
         interpolation=settings["interpolation"],
-        squash=settings.get("resize_mode") == "squash",
+        resize="squash" if settings.get("resize_mode") == "squash" else "crop",
     )
 
 

@@ -26,6 +26,18 @@ def load_vision(name: str, weights: str | None = None, image_size: int | None = 
     return Backbone(name, tower, _preprocessing(tower)).resized(image_size)
 
 
+def vision_preprocessing(name: str, weights: str | None = None) -> Preprocessing:
+    """Return the preprocessing of `load_vision`, without loading weights.
+
+    Raises:
+        UserError: the name is unknown or has no pretrained tag.
+    """
+    architecture, tag = split_model_name_tag(name)
+    _check_name(name, architecture, tag, from_file=weights is not None)
+    with torch.device("meta"):
+        return _preprocessing(timm.create_model(name, num_classes=0))
+
+
 def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None:
     if not timm.is_model(architecture):
         usable = timm.list_models(module="vision_transformer", pretrained=True)  # with their tags
@@ -71,5 +83,5 @@ def _preprocessing(tower: VisionTransformer) -> Preprocessing:
         std=tuple(settings["std"]),
         interpolation=settings["interpolation"],
         crop_share=settings["crop_pct"],
-        squash=settings["crop_mode"] == "squash",
+        resize="squash" if settings["crop_mode"] == "squash" else "crop",
     )

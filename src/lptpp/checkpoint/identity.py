@@ -14,7 +14,7 @@ from lptpp.utils.text import listed
 
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 # settings that may change between the start of a run and a later command
-FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb")
+FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb", "data.largest_megapixels")
 FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
 

@@ -50,7 +50,8 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
     "focal": {"focus": NOT_NEGATIVE},
     "class_balanced": {"beta": Range(0, 1, below=True)},
 }
-SAMPLER_NAMES = ["instance_balanced", "class_balanced", "square_root", "effective_number"]
+RESIZE_MODES = ("crop", "squash", "pad")
+SAMPLER_NAMES = ["instance_balanced", "class_balanced", "class_aware", "square_root", "effective_number"]
 SOURCE_NAMES = [
     "emoji",
     "folder",
@@ -71,9 +72,10 @@ BASELINE_NAMES = (
     "joint_linear_probe",
     "joint_balanced_probe",
 )
-READS = ("features", "logits", "both")  # inputs of the scorer
+READS = ("features", "confidences", "both")  # inputs of the scorer
 MIX_NAMES = ("probabilities", "logits")  # what its weights average
 VIEW_NAMES = ("one", "flip", "five_crops")
+CONTROL_NAMES = ("own", "random", "none", "mean", "mixing")  # group prompts of control rows
 RESERVED = frozenset(  # attributes of torch.nn.ModuleDict: no module in it, such as an expert, may have these names
     """
     T_destination add_module apply bfloat16 buffers call_super_init children clear compile cpu cuda double dump_patches

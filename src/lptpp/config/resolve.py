@@ -3,6 +3,7 @@
 import os
 import re
 from difflib import get_close_matches
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -68,15 +69,32 @@ def settings_of_images(folder: str | Path) -> DictConfig:
     return OmegaConf.create(added)
 
 
+def preset_header(name: str) -> str:
+    """Return the header of a preset, and below it those of the presets that it extends.
+
+    Raises:
+        UserError: there is no such preset.
+    """
+    path = _shipped(name)
+    content: Any = OmegaConf.load(path)
+    parent = content.get("extends")
+    text = "\n".join(line[2:] for line in header(path))
+    return text if parent is None else f"{text}\n\nExtends {Path(parent).stem}:\n\n{preset_header(parent)}"
+
+
+def header(path: Path) -> list[str]:
+    """Return the comment lines that a settings file starts with."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return list(takewhile(lambda line: line.startswith("#"), lines))
+
+
 def write_copy(name: str, output: Path) -> None:
     """Write a commented copy of a preset for the user to edit, with the settings that it inherits as comments.
 
     Raises:
         UserError: there is no such preset, or `output` exists.
     """
-    source = _preset(name, FOLDER)
-    if not source.is_file():
-        raise UserError(f"There is no preset {name}: {did_you_mean(name, presets())}")
+    source = _shipped(name)
     if output.suffix not in (".yaml", ".yml"):
         raise UserError(f"{output}: expected the name of a .yaml file.")
     if output.exists():
@@ -118,6 +136,14 @@ def _refuse_folder(path: Path, known: dict[str, str]) -> None:
     if near and not get_close_matches(path.name, known, n=1):
         (name, *_) = (one for one in folders if one.lower() == near[0])
         raise UserError(f"There is no folder {path}: did you mean {path.parent / name}?")
+
+
+def _shipped(name: str) -> Path:
+    """Return the file of a preset or of a search space; raises `UserError` if there is none."""
+    path = _preset(name, FOLDER)
+    if not path.is_file():
+        raise UserError(f"There is no preset {name}: {did_you_mean(name, presets())}")
+    return path
 
 
 def _preset(name: str | Path, folder: Path) -> Path:

@@ -9,10 +9,12 @@ from typing import Any
 
 from lptpp.config.choices import (
     BASELINE_NAMES,
+    CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
     NOT_NEGATIVE,
     READS,
+    RESIZE_MODES,
     SAMPLER_NAMES,
     SHARE,
     SOURCE_NAMES,
@@ -24,6 +26,7 @@ from lptpp.config.validate import check
 
 POSITIVE = Range(1)
 SPLIT_SHARE = Range(0, 0.9)
+DROPPED = Range(0, 1, below=True)
 OPTIMIZERS = ("sgd", "adamw")
 
 
@@ -84,7 +87,21 @@ class DataSettings:
         "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
         choices=("stop", "skip"),
     )
-    largest_megapixels: float = setting(25.0, "an image with more megapixels counts as unreadable", within=Range(0.001))
+    resize: str | None = setting(
+        None,
+        "how an image becomes a square: crop (cut off the ends of the longer side), squash, or pad with the mean color;"
+        " null: as the backbone was trained",
+        choices=RESIZE_MODES,
+    )
+    largest_megapixels: float = setting(
+        50.0, "an image of which more megapixels have to be decoded counts as unreadable", within=Range(0.001)
+    )
+    white_level: float | None = setting(
+        None,
+        "value of white in images of more than 8 bits, such as 4095; null: as the file states, else guessed, with a"
+        " warning",
+        within=Range(0.001),
+    )
     memory_gb: float = setting(2.0, "memory for caching decoded images, in gigabytes", within=NOT_NEGATIVE)
 
 
@@ -114,6 +131,16 @@ class BackboneSettings:
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
+    resize: str | None = setting(
+        None,
+        "as data.resize, in evaluation alone and before the center crop of `crop_share`; null: the backbone's own",
+        choices=RESIZE_MODES,
+    )
+    crop_share: float | None = setting(
+        None,
+        "image size over the size before the center crop, such as 0.875 for 224 of 256; null: the backbone's own",
+        within=Range(0.1, 1),
+    )
 
 
 @dataclass
@@ -128,6 +155,9 @@ class ExpertSettings:
     num_groups: int = setting(20, "number of groups m", within=POSITIVE)
     top_k: int = setting(2, "groups that each image uses", within=POSITIVE)
     group_blocks: int = setting(6, "number K of last blocks with group prompts", within=POSITIVE)
+    keys: str = setting(
+        "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
+    )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
     templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001))
@@ -172,7 +202,13 @@ class PhaseSettings:
     )
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(
-        1.0, "epochs of linear warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+        1.0, "epochs of warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
+    )
+    warmup_rate: float | None = setting(
+        None, "constant learning rate of the warm-up, for a batch of 256; null: a linear rise", within=NOT_NEGATIVE
+    )
+    dropout: float = setting(
+        0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
     )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
@@ -195,13 +231,23 @@ class ScorerSettings:
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
     warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=NOT_NEGATIVE)
     sampler: str = setting("class_balanced", "how outputs are drawn", choices=SAMPLER_NAMES)
-    hidden: int = setting(256, "width of the hidden layer", within=POSITIVE)
+    hidden: int = setting(64, "width of the hidden layer", within=POSITIVE)
     views: int = setting(
         4, "augmented views of each training image; 0: the image as in evaluation", within=NOT_NEGATIVE
     )
     held_back: float = setting(
         0.0,
         "fraction of each training class that only the scorer is trained on, never its last image",
+        within=SPLIT_SHARE,
+    )
+    folds: int = setting(
+        0,
+        "train the scorer on cross-fitted outputs: those of experts trained on all folds but the image's own; 0: off",
+        within=NOT_NEGATIVE,
+    )
+    check: float = setting(
+        0.0,
+        "fraction of the scorer's images of each class that select the epoch; 0: keep the last epoch",
         within=SPLIT_SHARE,
     )
     reads: str = setting("features", "inputs of the scorer", choices=READS)
@@ -228,6 +274,12 @@ class EvaluationSettings:
         ["zero_shot", "linear_probe", "balanced_probe"],
         "extra rows of the table (docs/method.md); joint_*: on the features of all towers together",
         choices=BASELINE_NAMES,
+    )
+    controls: list[str] = setting(
+        [],
+        "rows that replace the group prompts of each image: random groups, none, the mean of all; own: the phase-2 row,"
+        " always there; mixing: mixtures without a scorer",
+        choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
     keep: str = setting(

@@ -30,6 +30,7 @@ def check(settings: Settings) -> None:
         for stream in ("main", "dual"):
             loss = getattr(getattr(settings, phase), stream).loss
             check_loss(loss.name, loss.options, f"{phase}.{stream}.loss")
+    _check_folds(settings)
     _check_temperature(settings.evaluation.temperature)
     thresholds = settings.evaluation.shot_thresholds
     if len(thresholds) != 2 or not 0 < thresholds[0] <= thresholds[1]:
@@ -104,6 +105,19 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
             raise UserError(f"{key}.templates: {template!r} has no {{}}; add {{}} where the class name belongs.")
     if expert.tune_backbone and expert.group_prompts:
         raise UserError(f"{key}.tune_backbone=true needs group_prompts=0: phase 2 requires a frozen phase-1 model.")
+
+
+def _check_folds(settings: Settings) -> None:
+    scorer = settings.phase3
+    if scorer.folds == 1:
+        raise UserError("phase3.folds=1: expected 2 or more, or 0 for no cross-fitting.")
+    if scorer.folds and scorer.held_back:
+        raise UserError("phase3.folds and phase3.held_back exclude each other: set one of them to 0.")
+    tuned = [name for name, expert in settings.experts.items() if expert.tune_backbone]
+    if scorer.folds and tuned:
+        raise UserError(
+            f"phase3.folds={scorer.folds} needs frozen backbones: experts.{tuned[0]}.tune_backbone is true."
+        )
 
 
 def _check_temperature(value: str) -> None:

@@ -18,6 +18,8 @@ from lptpp.data.inspect import (
     image_rows,
     inspect_data,
 )
+from lptpp.data.prepare import decoding, preprocessings
+from lptpp.data.seen import median_size, sentences, strip
 from lptpp.data.statistics import shots
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
@@ -40,9 +42,10 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
     _show_intervals(console, inspection)
     if inspection.records:
         _show_sizes(console, inspection)
+        _show_input(console, settings, inspection)
         _show_duplicates(console, inspection)
         _show_unreadable(console, inspection.unreadable, settings.data.on_error == "skip")
-    _write_and_show(console, inspection, folder)
+    _write_and_show(console, settings, inspection, folder)
     return not inspection.unreadable or settings.data.on_error == "skip"
 
 
@@ -96,6 +99,12 @@ def _show_sizes(console: Console, inspection: Inspection) -> None:
             console.print(f"{kind.capitalize()} image: {size}, {image['image']}")
 
 
+def _show_input(console: Console, settings: Settings, inspection: Inspection) -> None:
+    median = median_size((one.width, one.height) for one in inspection.records if not one.problem)
+    if median is not None:
+        console.print(*sentences(preprocessings(settings), median))
+
+
 def _show_duplicates(console: Console, inspection: Inspection) -> None:
     groups, names = inspection.groups, inspection.dataset.class_names
     _show_across(console, "splits (test accuracy may be overestimated)", groups, lambda record: record.split)
@@ -129,9 +138,9 @@ def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -
         console.print(f"Unreadable images: {len(faults):,}; fix or remove them, or set data.on_error=skip.")
 
 
-def _write_and_show(console: Console, inspection: Inspection, folder: Path) -> None:
+def _write_and_show(console: Console, settings: Settings, inspection: Inspection, folder: Path) -> None:
     before = {path.name for path in folder.glob("*")}
-    written = write_inspection(inspection, folder)
+    written = [*write_inspection(inspection, folder), *_write_seen(settings, inspection, folder / "seen.png")]
     for what, names in (("Wrote to", set(written) - before), ("Replaced in", before & set(written))):
         if names:
             console.print(f"{what} {folder}: {', '.join(name for name in written if name in names)}")
@@ -148,6 +157,17 @@ def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
     write_csv(folder / "images.csv", image_rows(inspection))
     write_csv(folder / "duplicates.csv", duplicate_rows(inspection), DUPLICATES)
     return ["distribution.png", "summary.json", "classes.csv", "images.csv", "duplicates.csv"]
+
+
+def _write_seen(settings: Settings, inspection: Inspection, path: Path) -> list[str]:
+    """Write a few training images as the model sees them, if images were opened; return the file name."""
+    if not inspection.records:
+        return []
+    picture = strip(inspection.dataset.train.images, preprocessings(settings), decoding(settings))
+    if picture is None:
+        return []
+    picture.save(path)
+    return [path.name]
 
 
 def _draw(inspection: Inspection, path: Path) -> None:

@@ -17,6 +17,7 @@ from lptpp.evaluation.findings import findings
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
+from lptpp.report.group_use import credits, unused
 from lptpp.utils.text import counted
 
 EXAMPLES = 3
@@ -33,6 +34,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_parameters(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
+    _show_groups(console, metrics["groups"])
     for sentence in findings(metrics):
         console.print(sentence)
     _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
@@ -70,6 +72,11 @@ def _show_weights(console: Console, weights: dict[str, dict[str, float | None]])
         if None not in of_shot.values()
     ]
     console.print(f"Mean scorer weights: {'; '.join(shown)}")
+
+
+def _show_groups(console: Console, groups: dict[str, Any]) -> None:
+    for sentence in filter(None, (credits(groups), *unused(groups))):
+        console.print(sentence)
 
 
 def _show_examples(console: Console, path: Path, result: ResultRow) -> None:

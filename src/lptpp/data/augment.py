@@ -8,7 +8,7 @@ import torch
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
-from lptpp.data.transforms import KERNELS, interpolation_mode, resample, resize_and_crop
+from lptpp.data.transforms import KERNELS, interpolation_mode, mean_color, padded, resample, resize_and_crop
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import uniforms
 
@@ -24,7 +24,8 @@ class Augmentation:
 
     `smallest_crop` is the smallest share of the area that a random crop keeps (1 = center crop as in evaluation);
     `flip` mirrors half of the images; `color` is the strength of the brightness, contrast and saturation jitter
-    (0 = none).
+    (0 = none). `preprocessing.crops` is the mode of resizing: crops are taken from the image as it is, from the image
+    squashed to a square, or from the image padded to a square.
 
     Raises:
         UserError: `smallest_crop` is not in (0, 1], `color` is negative, or the interpolation is unknown.
@@ -38,6 +39,7 @@ class Augmentation:
         self.preprocessing = preprocessing
         self.mode = interpolation_mode(preprocessing)
         self.center = v2.Compose(resize_and_crop(preprocessing))
+        self.color_of_padding = mean_color(preprocessing)
         self.smallest_crop, self.flip, self.color = smallest_crop, flip, color
 
     def __call__(self, images: Sequence[torch.Tensor], keys: Sequence[int]) -> torch.Tensor:
@@ -57,13 +59,21 @@ class Augmentation:
         """Return float32 crops (B, 3, height, width) with values from 0 to 255."""
         if self.smallest_crop == 1:
             return torch.stack([self.center(image) for image in images]).float()
+        if self.preprocessing.crops == "pad":
+            images = [padded(image, (max(image.shape[1:]),) * 2, self.color_of_padding) for image in images]
         shapes = np.array([image.shape[1:] for image in images])  # (B, 2)
-        boxes = torch.from_numpy(random_boxes(shapes, self.smallest_crop, numbers[:, PLACE], numbers[:, PLACE.stop :]))
+        boxes = torch.from_numpy(self._boxes(shapes, numbers))
         crops = torch.empty(len(images), 3, *self.preprocessing.size)
         for shape in np.unique(shapes, axis=0):
             alike = np.flatnonzero((shapes == shape).all(1)).tolist()
             crops[alike] = self._resized_crops([images[i] for i in alike], boxes[alike])
         return crops
+
+    def _boxes(self, shapes: np.ndarray, numbers: np.ndarray) -> np.ndarray:
+        places, sizes = numbers[:, PLACE], numbers[:, PLACE.stop :]
+        if self.preprocessing.crops == "squash":
+            return squashed_boxes(shapes, self.smallest_crop, places, sizes)
+        return random_boxes(shapes, self.smallest_crop, places, sizes)
 
     def _resized_crops(self, images: list[torch.Tensor], boxes: torch.Tensor) -> torch.Tensor:
         """Return the crops of images of one size."""
@@ -94,6 +104,16 @@ def random_boxes(shapes: np.ndarray, smallest: float, place: np.ndarray, sizes: 
     room = shapes - chosen
     corner = np.where(found, np.floor(place * (room + 1)), room // 2)
     return np.concatenate([corner, chosen], axis=1).astype(np.int64)
+
+
+def squashed_boxes(shapes: np.ndarray, smallest: float, place: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Return the boxes (B, 4) of `random_boxes` in the squares that images of `shapes` (B, 2) are squashed to."""
+    squares = np.repeat(shapes.max(axis=1, keepdims=True), 2, axis=1)  # (B, 2)
+    boxes = random_boxes(squares, smallest, place, sizes)
+    shrink = shapes / squares
+    corner = np.minimum(np.round(boxes[:, :2] * shrink), shapes - 1)
+    size = np.clip(np.round(boxes[:, 2:] * shrink), 1, shapes - corner)
+    return np.concatenate([corner, size], axis=1).astype(np.int64)
 
 
 def _largest(shapes: np.ndarray) -> np.ndarray:

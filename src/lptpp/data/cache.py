@@ -1,12 +1,13 @@
-"""Decoded images, kept in memory up to a limit."""
+"""Decoded images, kept in memory up to a limit, at the size that the run needs."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import torch
 
 from lptpp.data.dataset import Split
-from lptpp.data.decode import decode, decode_failure, pixels
+from lptpp.data.decode import UNLIMITED, Decoding, decode, decode_failure, pixels
 from lptpp.utils.errors import UserError
 
 CHUNK = 64  # images decoded at once by `fill`
@@ -20,13 +21,18 @@ class ImageCache:
     `fill` first.
     """
 
-    def __init__(self, split: Split, memory_bytes: int) -> None:
+    def __init__(self, split: Split, memory_bytes: int, decoding: Decoding = UNLIMITED) -> None:
         self.split = split
+        self.decoding = decoding
         self._cached: dict[int, torch.Tensor] = {}
         self._free = memory_bytes
 
     def __len__(self) -> int:
         return len(self.split)
+
+    def subset(self, indices: np.ndarray) -> "ImageCache":
+        """Return the images at `indices` (int), decoded in the same way; none is kept in memory."""
+        return ImageCache(self.split.subset(indices), 0, self.decoding)
 
     def load(self, i: int) -> torch.Tensor:
         """Return image `i` as uint8 (3, H, W), not to be modified.
@@ -53,7 +59,7 @@ class ImageCache:
 
     def _decode(self, i: int) -> torch.Tensor:
         try:
-            return pixels(decode(self.split.images[i]))
+            return pixels(decode(self.split.images[i], self.decoding))
         except Exception as error:
             reason = decode_failure(self.split.images[i], error)
             raise UserError(f"{self.split.name(i)} cannot be read ({reason}): fix or remove it.") from error

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from lptpp.data.dataset import Split
-from lptpp.data.decode import LARGEST_MEGAPIXELS, unreadable_reason
+from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
@@ -39,7 +39,7 @@ def map_in_threads(
 def check_images(
     splits: dict[str, Split],
     on_error: str = "stop",
-    largest_megapixels: float = LARGEST_MEGAPIXELS,
+    decoding: Decoding = LIMITED,
     progress: Progress | None = None,
 ) -> tuple[dict[str, Split], list[Unreadable]]:
     """Decode every image of every split; return the splits without unreadable images, and the unreadable images.
@@ -52,7 +52,7 @@ def check_images(
     """
     images = [image for split in splits.values() for image in split.images]
     names = [split.name(i) for split in splits.values() for i in range(len(split))]
-    reasons = list(map_in_threads(partial(unreadable_reason, largest_megapixels=largest_megapixels), images, progress))
+    reasons = list(map_in_threads(partial(unreadable_reason, how=decoding), images, progress))
     unreadable = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
     if unreadable and on_error == "stop":
         raise UserError(_message(unreadable))

@@ -1,59 +1,104 @@
 """Decoding: from an image file to 8-bit RGB pixels.
 
 - Only the first frame of an animation is used.
+- An image much larger than the run needs is shrunk (`lptpp.data.sizes`); a large JPEG is decoded at 1/2, 1/4 or 1/8.
 - The EXIF orientation is applied; if the EXIF data are damaged, the image stays as stored.
 - Transparency (RGBA, LA, PA, a transparent palette entry or gray level) is composited on white.
-- 16-bit gray (I;16, I;16B, I) is divided by 257, so that 65,535 is white.
-- Floating-point gray (F) is read as 0 to 1 if no value is above 1, else as 0 to 255; values outside are clipped.
+- Gray levels of more than 8 bits and floating-point values are scaled by `lptpp.data.levels`.
 - Palette, gray, bilevel, CMYK, YCbCr, LAB and HSV images are converted by Pillow.
-- An array is used as is and must be uint8 RGB.
+- An array must be uint8 RGB.
 """
 
 import contextlib
-import io
-import threading
-from pathlib import Path
+import math
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lptpp.data.dataset import ImageReference, StoredImage
+from lptpp.data.dataset import ImageReference
+from lptpp.data.formats import open_image, too_much_text, without_texts
+from lptpp.data.levels import eight_bits, has_levels
+from lptpp.data.sizes import FULL, Enough
+from lptpp.utils.errors import UserError
 
-LARGEST_MEGAPIXELS = 25
-_opening = threading.Lock()
+LARGEST_MEGAPIXELS = 50
+LARGEST_RATIO = 100  # of the sides: resizing a longer image until it covers the input takes gigabytes
+REDUCING_GAP = 2  # a JPEG is decoded at twice the wanted size or more, so that its blocks leave no trace
 
 
-def decode(reference: ImageReference) -> Image.Image:
-    """Return the image in mode RGB; raises what Pillow raises for a broken file."""
+@dataclass(frozen=True)
+class Decoding:
+    """How the images of a run are decoded.
+
+    `enough` is the size that the run needs, `largest_megapixels` the limit on what is decoded, `white` the value of
+    white in images of more than 8 bits (None: see `lptpp.data.levels`).
+    """
+
+    enough: Enough = FULL
+    largest_megapixels: float = LARGEST_MEGAPIXELS
+    white: float | None = None
+
+    def up_to(self, largest_megapixels: float | None) -> "Decoding":
+        """Return the same with another limit; None keeps it."""
+        return self if largest_megapixels is None else replace(self, largest_megapixels=largest_megapixels)
+
+
+LIMITED = Decoding()
+UNLIMITED = Decoding(largest_megapixels=math.inf)
+
+
+def check_megapixels(largest: float | None) -> None:
+    """Raise `UserError` for a limit that is not above 0; None is no limit of its own."""
+    if largest is not None and not largest > 0:
+        raise UserError(f"largest_megapixels={largest:g}: expected a number above 0.")
+
+
+class RefusedImage(Exception):
+    """An image that is not decoded because of its size; the message follows its name."""
+
+
+def decode(reference: ImageReference, how: Decoding = UNLIMITED) -> Image.Image:
+    """Return the image in mode RGB.
+
+    Raises `RefusedImage`, `UserError` if an extra is missing, and what Pillow raises for a broken file.
+    """
     if isinstance(reference, np.ndarray):
-        return Image.fromarray(reference)
-    with _open(reference) as image:
-        return _decoded(image)
-
-
-def of_pillow(image: Image.Image) -> Image.Image:
-    """Return a Pillow image in mode RGB as `decode` returns the file it came from; the image itself stays the same."""
-    return _decoded(image.copy())
-
-
-def try_decode(reference: ImageReference, largest_megapixels: float = LARGEST_MEGAPIXELS) -> Image.Image | str:
-    """Return the image in mode RGB, or the reason why it cannot be used. Checks the size before decoding."""
-    if isinstance(reference, np.ndarray):
-        return _array_problem(reference) or Image.fromarray(reference)
+        _check_ratio(reference.shape[1], reference.shape[0])
+        return _shrunk(Image.fromarray(reference), how.enough)
+    data, name = reference.read_bytes(), str(reference)
     try:
-        with _open(reference) as image:
-            megapixels = image.width * image.height / 1e6
-            if megapixels > largest_megapixels:
-                return f"has {megapixels:.1f} megapixels, more than {largest_megapixels:g}"
-            return _decoded(image)
+        return _decoded(data, name, how)
+    except ValueError as error:
+        if not too_much_text(error):
+            raise
+        return _decoded(without_texts(data), name, how)
+
+
+def of_pillow(image: Image.Image, white: float | None = None) -> Image.Image:
+    """Return a Pillow image in mode RGB, turned and converted as a file would be; the image itself stays the same."""
+    copied = image.copy()
+    with contextlib.suppress(Exception):  # damaged EXIF data do not affect the pixels
+        ImageOps.exif_transpose(copied, in_place=True)
+    return _rgb(copied, "The image", white)
+
+
+def try_decode(reference: ImageReference, how: Decoding = LIMITED) -> Image.Image | str:
+    """Return the image in mode RGB, or the reason why it cannot be used. Checks the size before decoding."""
+    if isinstance(reference, np.ndarray) and (problem := _array_problem(reference)):
+        return problem
+    try:
+        return decode(reference, how)
+    except RefusedImage as refused:
+        return str(refused)
     except Exception as error:  # Pillow's readers raise nearly anything for a broken file
         return f"cannot be read: {decode_failure(reference, error)}"
 
 
-def unreadable_reason(reference: ImageReference, largest_megapixels: float = LARGEST_MEGAPIXELS) -> str | None:
+def unreadable_reason(reference: ImageReference, how: Decoding = LIMITED) -> str | None:
     """Return why an image cannot be used, None if it can."""
-    decoded = try_decode(reference, largest_megapixels)
+    decoded = try_decode(reference, how)
     return decoded if isinstance(decoded, str) else None
 
 
@@ -66,47 +111,83 @@ def decode_failure(reference: ImageReference, error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
+def image_size(reference: ImageReference) -> tuple[int, int] | None:
+    """Return width and height without decoding, after the EXIF orientation; None for an unreadable file."""
+    if isinstance(reference, np.ndarray):
+        return reference.shape[1], reference.shape[0]
+    try:
+        with open_image(reference.read_bytes()) as image:
+            turned = image.format != "TIFF" and image.getexif().get(0x0112) in (
+                5,
+                6,
+                7,
+                8,
+            )  # Pillow turns a TIFF itself
+            return image.size[::-1] if turned else image.size
+    except Exception:  # the reason is found when the image is decoded
+        return None
+
+
 def pixels(image: Image.Image) -> torch.Tensor:
     """Return an RGB image as uint8 (3, H, W)."""
     return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
 
 
-def _open(file: Path | StoredImage) -> Image.Image:
-    """Open a file without Pillow's process-wide size limit; `try_decode` has its own."""
-    data = io.BytesIO(file.read_bytes())
-    with _opening:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-        try:
-            return Image.open(data)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
+def _decoded(data: bytes, name: str, how: Decoding) -> Image.Image:
+    with open_image(data) as image:
+        _check_ratio(*image.size)
+        shrinks = how.enough.shrinks(*image.size)
+        counted = _drafted(image, how.enough) if shrinks else _pixels(image)
+        if counted > how.largest_megapixels * 1e6:
+            raise RefusedImage(_too_large(counted / 1e6, how.largest_megapixels))
+        image.load()
+        with contextlib.suppress(Exception):  # damaged EXIF data do not affect the pixels
+            ImageOps.exif_transpose(image, in_place=True)
+        return _resized(_rgb(image, name, how.white), how.enough) if shrinks else _rgb(image, name, how.white)
 
 
-def _decoded(image: Image.Image) -> Image.Image:
-    image.load()
-    with contextlib.suppress(Exception):  # damaged EXIF data do not affect the pixels
-        ImageOps.exif_transpose(image, in_place=True)
-    return _rgb(image)
+def _drafted(image: Image.Image, enough: Enough) -> int:
+    """Let a JPEG be decoded at 1/2, 1/4 or 1/8 of its size if that is enough; return the pixels to decode.
+
+    A progressive JPEG is counted in full: its coefficients are held in memory.
+    """
+    full = _pixels(image)
+    width, height = enough.size(*image.size)
+    image.draft(None, (REDUCING_GAP * width, REDUCING_GAP * height))
+    return full if image.info.get("progressive") else _pixels(image)
 
 
-def _rgb(image: Image.Image) -> Image.Image:
-    if image.mode == "F":
-        return _eight_bits(_float_levels(np.asarray(image)))
-    if image.mode.startswith("I"):
-        return _eight_bits(np.asarray(image) / 257)
+def _shrunk(image: Image.Image, enough: Enough) -> Image.Image:
+    return _resized(image, enough) if enough.shrinks(*image.size) else image
+
+
+def _resized(image: Image.Image, enough: Enough) -> Image.Image:
+    return image.resize(enough.size(*image.size), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
+
+
+def _pixels(image: Image.Image) -> int:
+    return image.width * image.height
+
+
+def _check_ratio(width: int, height: int) -> None:
+    if max(width, height) > LARGEST_RATIO * min(width, height):
+        raise RefusedImage(f"is {width:,} × {height:,} pixels, an aspect ratio above {LARGEST_RATIO}")
+
+
+def _too_large(megapixels: float, largest: float) -> str:
+    return (
+        f"has {megapixels:.1f} megapixels, more than {largest:g} (raise data.largest_megapixels; predict and app:"
+        " --largest-megapixels)"
+    )
+
+
+def _rgb(image: Image.Image, name: str, white: float | None = None) -> Image.Image:
+    if has_levels(image):
+        return eight_bits(image, name, white)
     if image.has_transparency_data:
         foreground = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, "white"), foreground).convert("RGB")
     return image.convert("RGB")
-
-
-def _float_levels(values: np.ndarray) -> np.ndarray:
-    values = np.nan_to_num(values)
-    return values * 255 if values.max() <= 1 else values
-
-
-def _eight_bits(levels: np.ndarray) -> Image.Image:
-    return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8)).convert("RGB")
 
 
 def _array_problem(array: np.ndarray) -> str | None:

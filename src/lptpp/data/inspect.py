@@ -11,8 +11,8 @@ from PIL import Image
 from lptpp.config import Settings
 from lptpp.data.check import Progress, check_progress, map_in_threads
 from lptpp.data.dataset import ImageDataset, ImageReference
-from lptpp.data.decode import LARGEST_MEGAPIXELS, try_decode
-from lptpp.data.prepare import load_dataset
+from lptpp.data.decode import LIMITED, Decoding, image_size, try_decode
+from lptpp.data.prepare import decoding, load_dataset
 from lptpp.data.statistics import shots, summary
 
 SHOWN = 3  # smallest and largest images in the summary
@@ -73,12 +73,12 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
     records: list[ImageRecord] = []
     if open_images:
         with check_progress(sum(len(split) for split in dataset.splits().values())) as advance:
-            records = inspect_images(dataset, settings.data.largest_megapixels, advance)
+            records = inspect_images(dataset, decoding(settings), advance)
     return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records))
 
 
 def inspect_images(
-    dataset: ImageDataset, largest_megapixels: float = LARGEST_MEGAPIXELS, progress: Progress | None = None
+    dataset: ImageDataset, how: Decoding = LIMITED, progress: Progress | None = None
 ) -> list[ImageRecord]:
     """Decode every image, split by split, and return their records; `progress` is called after each."""
     where = [
@@ -86,7 +86,7 @@ def inspect_images(
         for name, split in dataset.splits().items()
         for i, label in enumerate(split.labels)
     ]
-    inspect = partial(_size_and_digest, largest_megapixels=largest_megapixels)
+    inspect = partial(_size_and_digest, how=how)
     results = map_in_threads(inspect, [image for *_, image in where], progress)
     return [
         ImageRecord(image, split, label, problem=result)
@@ -153,12 +153,15 @@ def duplicate_rows(inspection: Inspection) -> Iterator[dict[str, Any]]:
             yield dict(zip(DUPLICATES, (number, record.image, record.split, name, *across), strict=True))
 
 
-def _size_and_digest(image: ImageReference, largest_megapixels: float) -> tuple[int, int, bytes] | str:
-    decoded = try_decode(image, largest_megapixels)
-    return decoded if isinstance(decoded, str) else (decoded.width, decoded.height, _digest(decoded))
+def _size_and_digest(image: ImageReference, how: Decoding) -> tuple[int, int, bytes] | str:
+    decoded = try_decode(image, how)
+    if isinstance(decoded, str):
+        return decoded
+    size = image_size(image) or decoded.size
+    return (*size, _digest(decoded, size))
 
 
-def _digest(image: Image.Image) -> bytes:
-    digest = hashlib.blake2b(repr(image.size).encode(), digest_size=16)
+def _digest(image: Image.Image, size: tuple[int, int]) -> bytes:
+    digest = hashlib.blake2b(repr(size).encode(), digest_size=16)
     digest.update(image.tobytes())
     return digest.digest()

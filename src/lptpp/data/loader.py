@@ -78,6 +78,24 @@ class ViewDataset:
         return views, torch.from_numpy(self.labels[list(indices)]), torch.tensor(indices)
 
 
+class SomeViews(ViewDataset):
+    """The views of some images of another data set: those at `kept` (m,)."""
+
+    def __init__(self, views: ViewDataset, kept: np.ndarray) -> None:
+        super().__init__(views.images.subset(kept), views.labels[kept], views.transforms)
+        self.views = views
+        self.kept = kept
+
+    def of(self, samples: Sequence[Sample]) -> ViewBatch:
+        """Return views by name, labels (B,) and indices (B,), which count the kept images."""
+        seen, labels, _ = self.views.of([(int(self.kept[index]), random_key) for index, random_key in samples])
+        return seen, labels, torch.tensor([index for index, _ in samples])
+
+    def fill(self) -> None:
+        """Decode images of the other data set."""
+        self.views.fill()
+
+
 def batches(views: ViewDataset, samples: Sequence[Sample], batch_size: int, workers: int, first: int = 0) -> DataLoader:
     """Return an iterable of `ViewBatch` in the order of `samples`, from batch `first` on; the last may be smaller.
 

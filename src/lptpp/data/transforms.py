@@ -1,4 +1,8 @@
-"""Resizing, cropping and normalization: from uint8 images (3, H, W) of any size to a backbone's float32 input."""
+"""Resizing, cropping and normalization: from uint8 images (3, H, W) of any size to a backbone's float32 input.
+
+`Preprocessing.resize` is one of three modes: `crop` resizes the image until it covers the input and crops its center,
+`squash` ignores the aspect ratio, `pad` shows the whole image on a ground of the mean color.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -36,8 +40,18 @@ def resize_and_crop(preprocessing: Preprocessing) -> list[Any]:
     height, width = preprocessing.size
     resized = (math.floor(height / preprocessing.crop_share), math.floor(width / preprocessing.crop_share))
     mode = interpolation_mode(preprocessing)
-    resize = v2.Resize(resized, mode, antialias=True) if preprocessing.squash else ResizeToCover(resized, mode)
+    resize = {
+        "crop": lambda: ResizeToCover(resized, mode),
+        "squash": lambda: v2.Resize(resized, mode, antialias=True),
+        "pad": lambda: ResizeAndPad(resized, mode, mean_color(preprocessing)),
+    }[preprocessing.resize]()
     return [resize, v2.CenterCrop(preprocessing.size)]
+
+
+def mean_color(preprocessing: Preprocessing) -> tuple[int, int, int]:
+    """Return the mean of the backbone's training images as RGB levels: normalized, it is nearly 0."""
+    red, green, blue = (round(255 * mean) for mean in preprocessing.mean)
+    return red, green, blue
 
 
 def interpolation_mode(preprocessing: Preprocessing) -> InterpolationMode:
@@ -64,6 +78,32 @@ class ResizeToCover(torch.nn.Module):
         else:
             size = [int(width * high / wide), width]
         return v2.functional.resize(image, size, self.interpolation, antialias=True)
+
+
+class ResizeAndPad(torch.nn.Module):
+    """Resize to the largest size that fits in (height, width), keeping the aspect ratio, on a ground of one color."""
+
+    def __init__(self, size: tuple[int, int], interpolation: InterpolationMode, color: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.size = size
+        self.interpolation = interpolation
+        self.color = color
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        """Return the resized and padded image, uint8 (3, H, W) -> (3, height, width)."""
+        (high, wide), (height, width) = image.shape[-2:], self.size
+        scale = min(height / high, width / wide)
+        size = [max(1, round(high * scale)), max(1, round(wide * scale))]
+        return padded(v2.functional.resize(image, size, self.interpolation, antialias=True), self.size, self.color)
+
+
+def padded(image: torch.Tensor, size: tuple[int, int], color: tuple[int, int, int]) -> torch.Tensor:
+    """Return an image (3, H, W) in the middle of a ground (3, height, width) of one RGB color."""
+    (high, wide), (height, width) = image.shape[-2:], size
+    ground = torch.tensor(color, dtype=image.dtype)[:, None, None].repeat(1, height, width)
+    top, left = (height - high) // 2, (width - wide) // 2
+    ground[:, top : top + high, left : left + wide] = image
+    return ground
 
 
 def resample(images: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:

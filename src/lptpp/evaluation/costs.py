@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lptpp.evaluation.table import BASELINES, JOINT, MIXTURE, ResultRow
+from lptpp.evaluation.table import BASELINES, CONTROLS, JOINT, MIXTURE, ResultRow
 
 SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
+PHASE2 = ("phase2", *CONTROLS)
 COSTS = {"tuned_parameters": "Trainable", "training_cpu_seconds": "CPU seconds", "images_a_second": "Images/s"}
 
 
@@ -29,9 +30,9 @@ def trainable(parts: Mapping[str, Mapping[str, int]], row: ResultRow) -> int:
         return sum(of.get("classifier", 0) for of in parts.values())
     if row.kind in BASELINES:
         return parts[row.expert]["classifier"] if row.kind.endswith("_probe") else 0
-    if row.kind == "phase1":
+    if row.kind in ("phase1", "phase2_none"):
         return sum(count for part, count in parts[row.expert].items() if part != "group prompts")
-    if row.kind == "phase2":
+    if row.kind in PHASE2:
         return sum(parts[row.expert].values())
     owners = [owner for owner in parts if owner != "scorer" or row.plain == MIXTURE]
     return sum(sum(parts[owner].values()) for owner in owners)
@@ -48,5 +49,5 @@ def training_seconds(history: Path, row: ResultRow) -> float | None:
 
 def _depends(row: ResultRow, stage: str) -> bool:
     if row.expert:
-        return stage in [f"{row.expert}/{phase}" for phase in ("phase1", "phase2")[: 1 + (row.kind == "phase2")]]
+        return stage in [f"{row.expert}/{phase}" for phase in ("phase1", "phase2")[: 1 + (row.kind in PHASE2)]]
     return stage != "mixture/phase3" or row.plain == MIXTURE

@@ -1,6 +1,6 @@
 """The predictions of every row of the shot table on one split, in one pass over its images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ from lptpp.evaluation.metrics import shot_accuracy
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.inference.pipeline import Pipeline, selected_groups
 from lptpp.inference.runtime import Runner
+from lptpp.models.controls import oracle
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
 
@@ -48,10 +49,13 @@ class Evaluation:
 
 
 @torch.no_grad()
-def evaluate(mixture: Mixture, images: ImageCache, runner: Runner) -> Evaluation:
-    """Predict every image once, by each expert after each phase, the plain average and the mixture."""
+def evaluate(mixture: Mixture, images: ImageCache, runner: Runner, controls: Collection[str] = ()) -> Evaluation:
+    """Predict every image once, by each expert after each phase, the plain average and the mixture.
+
+    `controls` adds control rows, as `evaluation.controls` in the settings.
+    """
     batches = Pipeline(mixture, runner).expert_outputs(images, "Evaluating")
-    parts = [_of_batch(mixture, expert_outputs, labels) for expert_outputs, labels, _ in batches]
+    parts = [_of_batch(mixture, expert_outputs, labels, controls) for expert_outputs, labels, _ in batches]
     labels, weights, truth = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "weights", "truth")
     )
@@ -60,8 +64,12 @@ def evaluate(mixture: Mixture, images: ImageCache, runner: Runner) -> Evaluation
     return Evaluation(labels, rankings, result_row(mixture), weights, truth, groups)
 
 
-def _of_batch(mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput], labels: torch.Tensor) -> Evaluation:
+def _of_batch(
+    mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput], labels: torch.Tensor, controls: Collection[str]
+) -> Evaluation:
     rows, weights = row_probabilities(mixture, expert_outputs)
+    if "mixing" in controls:
+        rows |= mixing_controls(mixture, expert_outputs, labels)
     result = result_row(mixture)
     truth = rows[result].cpu().gather(1, labels[:, None])[:, 0]
     groups = {name: found.cpu().numpy() for name, found in selected_groups(expert_outputs).items()}
@@ -94,6 +102,18 @@ def row_probabilities(
         rows[AVERAGE] = mixture.mix(confidences, equal)
         rows[MIXTURE] = mixed.probabilities
     return rows, mixed.weights
+
+
+def mixing_controls(
+    mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput], labels: torch.Tensor
+) -> dict[ResultRow, torch.Tensor]:
+    """Return the probabilities (B, C) of mixtures without a scorer, for images with labels (B,)."""
+    if mixture.controls is None:
+        return {}
+    confidences = mixture.confidences(expert_outputs)  # (B, E, C)
+    found = mixture.controls.rows(confidences, mixture.mix)
+    found["oracle"] = oracle(confidences, labels.to(confidences.device))
+    return {ResultRow(kind): rows for kind, rows in found.items()}
 
 
 def best_classes(probabilities: torch.Tensor) -> Ranking:

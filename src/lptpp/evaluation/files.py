@@ -11,6 +11,7 @@ import numpy as np
 from lptpp.data.dataset import Split
 from lptpp.data.statistics import SHOTS, shots
 from lptpp.evaluation.evaluate import Evaluation
+from lptpp.evaluation.groups import group_sets
 from lptpp.evaluation.metrics import class_accuracy, confusion
 from lptpp.evaluation.table import ResultRow
 from lptpp.utils.errors import UserError
@@ -135,6 +136,13 @@ def group_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[C
         found, images = np.unique(pairs, axis=0, return_counts=True)
         for (label, group), count in zip(found.tolist(), images.tolist(), strict=True):
             yield {"expert": expert, "class": class_names[label], "group": group + 1, "images": count}
+
+
+def group_set_rows(evaluation: Evaluation) -> Iterator[CsvRow]:
+    """Yield the images of every expert and distinct set of groups, such as "3 17", most used first."""
+    for expert, groups in evaluation.groups.items():
+        for chosen, images in zip(*group_sets(groups), strict=True):
+            yield {"expert": expert, "groups": " ".join(str(group + 1) for group in chosen), "images": int(images)}
 
 
 def mean_weights(

@@ -1,7 +1,8 @@
 """Confidence intervals of accuracies, and classes without test images.
 
 Intervals are those of Wilson ("Probable inference, the law of succession, and statistical inference", 1927). Unlike
-p ± z·√(p(1 − p)/n), they stay within 0 and 100 % and hold for few images.
+p ± z·√(p(1 − p)/n), they stay within 0 and 100 % and hold for few images. The difference of two rows on the same
+images has the adjusted Wald interval of Bonett and Price (Journal of Educational and Behavioral Statistics 37, 2012).
 """
 
 import math
@@ -22,6 +23,18 @@ def interval(accuracy: float, images: int) -> tuple[float, float]:
     correct = round(accuracy / 100 * images)
     found = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
     return 100 * float(found.low), 100 * float(found.high)
+
+
+def paired_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+    """Return the 95 % interval, in points, of the accuracy of one row minus that of another on the same n > 0 images.
+
+    first, second: (n,) whether each row is right. Only images on which one of the two is right count:
+    p₁ = (n₁ + 1)/(n + 2), p₂ = (n₂ + 1)/(n + 2), p₁ − p₂ ± z·√((p₁ + p₂ − (p₁ − p₂)²)/(n + 2)).
+    """
+    images = len(first) + 2
+    p1, p2 = ((np.count_nonzero(one & ~other) + 1) / images for one, other in ((first, second), (second, first)))
+    half = norm.ppf((1 + CONFIDENCE) / 2) * math.sqrt((p1 + p2 - (p1 - p2) ** 2) / images)
+    return 100 * float(p1 - p2 - half), 100 * float(p1 - p2 + half)
 
 
 def widest(images: int) -> float:

@@ -1,4 +1,4 @@
-"""Evaluate a run and write metrics.json, per_class.csv, predictions.csv, confusion.csv and groups.csv."""
+"""Evaluate a run and write metrics.json and its tables, the CSV files of docs/report.md."""
 
 import logging
 from collections.abc import Sequence
@@ -10,20 +10,23 @@ import numpy as np
 from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, decoding, load_dataset
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
 from lptpp.evaluation.evaluate import Evaluation, evaluate, result_row
 from lptpp.evaluation.files import (
     METRICS,
     class_rows,
     confusion_rows,
     group_rows,
+    group_set_rows,
     mean_weights,
     prediction_rows,
     read_metrics,
 )
 from lptpp.evaluation.findings import weight_ranges
+from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.prior import ESTIMATED
 from lptpp.evaluation.table import ResultRow
 from lptpp.evaluation.tta import (
@@ -45,7 +48,7 @@ from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
-CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=")
+CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
@@ -82,7 +85,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     folder, split = Path(settings.run), settings.evaluation.split
     images = _images(settings, collection, split)
     adjusted = _adjusted(settings, mixture, collection, runner)
-    evaluation = evaluate(mixture, images[split], runner)
+    evaluation = evaluate(mixture, images[split], runner, settings.evaluation.controls)
     baselines = baseline_rankings(
         mixture,
         images,
@@ -92,7 +95,8 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
         settings.evaluation.baselines,
         runner,
     )
-    evaluation.rankings = dict(baselines) | evaluation.rankings
+    controls = control_rankings(mixture, images[split], _control_rows(settings, mixture), settings.seed, runner)
+    evaluation.rankings = dict(baselines) | with_controls(evaluation.rankings, controls)
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
     names, counts, thresholds = collection.class_names, collection.counts(), settings.evaluation.shot_thresholds
     metrics = summary(settings, mixture, collection, evaluation)
@@ -104,6 +108,7 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
         write_csv(folder / "groups.csv", group_rows(evaluation, names))
+        write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
     return metrics
 
@@ -114,7 +119,16 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
     needed = ["train", "validation", split] if fitted else [split]
     memory = gb_to_bytes(settings.data.memory_gb)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
-    return {name: ImageCache(part, memory) for name, part in found.items() if part is not None and len(part)}
+    how = decoding(settings)
+    return {name: ImageCache(part, memory, how) for name, part in found.items() if part is not None and len(part)}
+
+
+def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
+    """Return the control rows of the settings; warn if no expert has group prompts to replace."""
+    asked = [name for name in settings.evaluation.controls if name != "mixing"]
+    if asked and all(expert.encoder.groups is None for expert in mixture.experts.values()):
+        log.warning("evaluation.controls=%s adds no rows: no expert has group prompts.", ", ".join(asked))
+    return control_rows(mixture, asked)
 
 
 def _adjusted(
@@ -124,12 +138,13 @@ def _adjusted(
 
     def fitted() -> float:
         assert collection.validation is not None, "lptpp.data.prepare.check_dataset requires it"
-        return fit_on_validation(mixture, ImageCache(collection.validation, 0), runner, Path(settings.run))
+        images = ImageCache(collection.validation, 0, decoding(settings))
+        return fit_on_validation(mixture, images, runner, Path(settings.run))
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
     warn_about_prior(settings, whole, collection.counts())
     if settings.evaluation.prior == ESTIMATED:
-        images = ImageCache(getattr(collection, settings.evaluation.split), 0)
+        images = ImageCache(getattr(collection, settings.evaluation.split), 0, decoding(settings))
         found = batches(mixture, images, whole.views, runner, "Estimating class frequencies")
         whole = with_estimate(whole, (views for views, _ in found), len(images), collection.class_names)
     return rows_of(settings.evaluation, whole, result_row(mixture))
@@ -142,7 +157,12 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     except UserError:
         return None
     asked = settings.evaluation
-    wanted = {"split": asked.split, "shot_thresholds": list(asked.shot_thresholds), "test_time": options(asked)}
+    wanted = {
+        "split": asked.split,
+        "shot_thresholds": list(asked.shot_thresholds),
+        "test_time": options(asked),
+        "controls": list(asked.controls),
+    }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())
     return metrics if same else None
@@ -163,11 +183,13 @@ def summary(settings: Settings, mixture: Mixture, collection: ImageDataset, eval
         "training_images": int(counts.sum()),
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
+        "controls": list(asked.controls),
         "method": settings.method,
         "seed": settings.seed,
         **_parameters(mixture),
         "scorer_weights": mean_weights(evaluation, counts, asked.shot_thresholds, list(mixture.experts)),
         "scorer_weight_ranges": _weight_ranges(evaluation, list(mixture.experts)),
+        "groups": group_metrics(evaluation, settings.experts, counts, asked.shot_thresholds),
         "backbones": {
             name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
             for name, expert in mixture.experts.items()

@@ -26,10 +26,20 @@ BASELINES = {
 PROBES = ("linear_probe", "balanced_probe")
 JOINT = {f"joint_{kind}": f"{BASELINES[kind]}, all towers" for kind in PROBES}
 PHASES = {"phase1": "phase 1", "phase2": "phase 2"}
-COMBINED = {"average": "plain average", "mixture": "LPT++"}
+MIXING = {  # control rows of the scorer
+    "average_probabilities": "average of probabilities",
+    "average_logits": "average of logits",
+    "constant_weight": "one weight per expert",
+    "class_weights": "one weight per expert and class",
+    "oracle": "oracle: the expert that is right",
+}
+COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
+CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
+OF_EXPERT = {**PHASES, **CONTROLS}
 UPPER_BOUNDS = ("oracle",)  # kinds of rows that know the true class: nothing is compared with them
+COMMON = {**COMBINED, **JOINT}  # of all experts together
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *PHASES])}))"
+    rf"((?P<combined>{'|'.join(COMMON)})|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *OF_EXPERT])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
 )
@@ -43,7 +53,7 @@ class ResultRow:
     `mixture.flip.temperature=2`; `parse` is the inverse. `title` is for people and never parsed.
     """
 
-    kind: str  # of BASELINES, PHASES, COMBINED or JOINT
+    kind: str  # of BASELINES, PHASES, CONTROLS, COMBINED or JOINT
     expert: str = ""  # empty for COMBINED and JOINT
     views: str = "one"
     temperature: str = "1"  # a number, or "fitted"
@@ -83,9 +93,9 @@ class ResultRow:
 
     def _predictor(self) -> str:
         if not self.expert:
-            return {**COMBINED, **JOINT}[self.kind]
-        if self.kind in PHASES:
-            return f"{self.expert}, {PHASES[self.kind]}"
+            return COMMON[self.kind]
+        if self.kind in OF_EXPERT:
+            return f"{self.expert}, {OF_EXPERT[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"
 
     @property

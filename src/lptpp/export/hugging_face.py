@@ -19,7 +19,18 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 from lptpp.utils.io import write_json
 
-PUBLIC = ("source", "factor", "profile", "validation", "test", "split_seed")  # data settings without paths
+PUBLIC = (
+    "source",
+    "factor",
+    "profile",
+    "validation",
+    "test",
+    "split_seed",
+    "resize",
+    "largest_megapixels",
+    "white_level",
+)
+# data settings without paths
 FACTS = ("class_names", "counts", "fingerprints", "versions")
 
 

@@ -15,6 +15,7 @@ from torch.export import Dim, ExportedProgram
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
+from lptpp.data.transforms import mean_color
 from lptpp.inference.model import Model
 from lptpp.models.mixture import Mixture
 
@@ -125,7 +126,9 @@ def _input(preprocessing: Preprocessing) -> dict[str, Any]:
         "type": "uint8",
         "colors": "RGB",
         "resize_to": [math.floor(height / share), math.floor(width / share)],
-        "keep_aspect": not preprocessing.squash,
+        "resize": preprocessing.resize,
+        "keep_aspect": preprocessing.resize != "squash",
+        "padding": list(mean_color(preprocessing)) if preprocessing.resize == "pad" else None,
         "interpolation": preprocessing.interpolation,
         "antialias": True,
         "center_crop": [height, width],

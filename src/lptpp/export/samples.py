@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from lptpp.config import Settings
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import decode, pixels, unreadable_reason
-from lptpp.data.prepare import load_dataset
+from lptpp.data.prepare import decoding, load_dataset
 from lptpp.data.transforms import resize_and_crop
 from lptpp.export.programs import RESULT, Program
 from lptpp.inference.pipeline import Pipeline
@@ -100,7 +100,7 @@ def _own(settings: Settings) -> Iterable[ImageReference]:
             f" {error}"
         ) from error
     images = collection.splits().get(settings.evaluation.split, collection.train).images
-    largest = settings.data.largest_megapixels
+    how = decoding(settings)
     step = max(len(images) // max(BATCHES), 1)
     spread = [image for start in range(step) for image in images[start::step]]
-    return (image for image in spread if unreadable_reason(image, largest) is None)
+    return (image for image in spread if unreadable_reason(image, how) is None)

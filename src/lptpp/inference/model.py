@@ -1,5 +1,6 @@
 """A trained model, loaded from a run folder."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,8 @@ from lptpp.checkpoint.identity import check_backbones
 from lptpp.checkpoint.store import load_tuned
 from lptpp.config import Settings
 from lptpp.data.dataset import EncodedImage, ImageReference
-from lptpp.data.decode import of_pillow, unreadable_reason
+from lptpp.data.decode import UNLIMITED, of_pillow, unreadable_reason
+from lptpp.data.prepare import decoding
 from lptpp.inference.pipeline import BatchPrediction, ImageViews, Pipeline, chunks, read_ahead
 from lptpp.inference.runtime import Runner, make_accelerator
 from lptpp.models.build import build_mixture
@@ -47,6 +49,7 @@ class Model:
         self.counts = counts  # (C,)
         self.settings = settings
         self.runner = runner
+        self.decoding = decoding(settings)  # of image files: as in training
 
     def __repr__(self) -> str:
         """Return what the model is: method, experts, classes, training images and device."""
@@ -77,11 +80,13 @@ class Model:
             raise UserError(f"top_k={top_k}: expected 1 or more.")
         single = _is_one(images)
         given = cast(Sequence[Image], [images] if single else images)
-        references = [_reference(image) for image in given]  # refused before the first is predicted
+        references = [
+            _reference(image, self.decoding.white) for image in given
+        ]  # refused before the first is predicted
         pipeline, predictions = self.pipeline(), list[list[Prediction]]()
         batches = chunks(references, self.runner.batch_size)
         with progress_bar("Predicting", len(references)) as bar:
-            for batch, views in read_ahead(batches, partial(_read, pipeline)):
+            for batch, views in read_ahead(batches, partial(self._read, pipeline)):
                 predictions += self._best(pipeline.forward(views).probabilities, top_k)
                 bar.advance(len(batch))
         return predictions[0] if single else predictions
@@ -95,7 +100,7 @@ class Model:
             UserError: unknown `views`, or an image that cannot be read.
         """
         pipeline = self.pipeline(views)
-        return pipeline.forward([_read(pipeline, _reference(image)) for image in images])
+        return pipeline.forward([self._read(pipeline, _reference(image, self.decoding.white)) for image in images])
 
     def pipeline(self, views: str = "one", batch_size: int | None = None) -> Pipeline:
         """Return the path from images to outputs; `batch_size` views at once, by default as the settings say.
@@ -105,6 +110,12 @@ class Model:
         """
         runner = self.runner if batch_size is None else replace(self.runner, batch_size=batch_size)
         return Pipeline(self.mixture, runner, views)
+
+    def _read(self, pipeline: Pipeline, reference: ImageReference) -> ImageViews:
+        found = pipeline.read(reference, replace(self.decoding, largest_megapixels=math.inf))
+        if isinstance(found, str):
+            raise UserError(f"{_described(reference)} {found}: fix or remove it.")
+        return found
 
     def _best(self, probabilities: torch.Tensor, top_k: int) -> list[list[Prediction]]:
         best = probabilities.topk(min(top_k, len(self.class_names)), dim=-1)  # (B, k)
@@ -135,23 +146,16 @@ def _is_one(images: Image | Sequence[Image]) -> bool:
     return isinstance(images, str | bytes) or not isinstance(images, Sequence)
 
 
-def _read(pipeline: Pipeline, reference: ImageReference) -> ImageViews:
-    found = pipeline.read(reference)
-    if isinstance(found, str):
-        raise UserError(f"{_described(reference)} {found}: fix or remove it.")
-    return found
-
-
 def _described(reference: ImageReference) -> str:
     return "The array" if isinstance(reference, np.ndarray) else f"Image {reference}"
 
 
-def _reference(image: Image) -> ImageReference:
+def _reference(image: Image, white: float | None) -> ImageReference:
     if isinstance(image, PIL.Image.Image):
-        return np.asarray(of_pillow(image))
+        return np.asarray(of_pillow(image, white))
     if isinstance(image, np.ndarray | bytes):
         reference = EncodedImage(image, "given as bytes") if isinstance(image, bytes) else image
-        if (reason := unreadable_reason(reference, float("inf"))) is not None:
+        if (reason := unreadable_reason(reference, UNLIMITED)) is not None:
             raise UserError(f"{_described(reference)} {reason}.")
         return reference
     if not isinstance(image, str | Path):

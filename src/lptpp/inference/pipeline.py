@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import pixels, try_decode
+from lptpp.data.decode import UNLIMITED, Decoding, pixels, try_decode
 from lptpp.data.loader import ViewBatch
 from lptpp.inference.runtime import Runner
 from lptpp.inference.views import VIEWS, ManyViews, view_transforms
@@ -62,11 +62,11 @@ class Pipeline:
         """Return the views of an RGB image."""
         return _views(pixels(image), self.transforms)
 
-    def read(self, reference: ImageReference, largest_megapixels: float = float("inf")) -> ImageViews | str:
+    def read(self, reference: ImageReference, decoding: Decoding = UNLIMITED) -> ImageViews | str:
         """Return the views of a file or an array, or the reason why there are none."""
         if isinstance(reference, Path) and _is_special(reference):
             return "is not a file: pass the files of a folder, not the folder"
-        image = try_decode(reference, largest_megapixels)
+        image = try_decode(reference, decoding)
         if isinstance(image, str):
             return image
         try:
@@ -123,18 +123,29 @@ def selected_groups(outputs: Mapping[str, ExpertOutput]) -> dict[str, torch.Tens
     return {name: one.groups for name, one in outputs.items() if one.groups is not None}
 
 
-@torch.no_grad()
 def frozen_features(
     expert: Expert, cache: ImageCache, runner: Runner, description: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features (n, F) of an expert's pretrained backbone, nothing added, and the labels (n,)."""
     frozen = AdaptedEncoder(expert.encoder.tower).to(runner.device)
+    return features_of(frozen.query_feature, expert, cache, runner, description)
+
+
+@torch.no_grad()
+def features_of(
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    expert: Expert,
+    cache: ImageCache,
+    runner: Runner,
+    description: str,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what `compute` returns for the evaluation views of an expert, (n, F) on the CPU, and the labels (n,)."""
     transforms = {"plain": VIEWS["one"].transform(expert.backbone.preprocessing)}
     found, all_labels = [], []
     with progress_bar(description, len(cache)) as bar:
         for views, labels, _ in split_batches(cache, transforms, runner.batch_size, range(len(cache))):
             with runner.autocast():
-                found.append(frozen.query_feature(views["plain"].to(runner.device)).float().cpu())
+                found.append(compute(views["plain"].to(runner.device)).float().cpu())
             all_labels.append(labels)
             bar.advance(len(labels))
     return torch.cat(found), torch.cat(all_labels)

@@ -3,6 +3,7 @@
 import torch
 
 from lptpp.backbones import load_backbone
+from lptpp.backbones.base import Backbone
 from lptpp.config import ExpertSettings, Settings
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
@@ -19,16 +20,29 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
     experts = {}
     for name, expert in settings.experts.items():
         torch.manual_seed(key(settings.seed, "start", name))
-        experts[name] = build_expert(expert, classes)
+        experts[name] = build_expert(expert, classes, settings.data.resize)
     torch.manual_seed(key(settings.seed, "start", "scorer"))
     scorer = settings.phase3
     return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
 
 
-def build_expert(settings: ExpertSettings, classes: int) -> Expert:
-    """Return one expert with its backbone loaded."""
+def fresh_expert(expert: Expert, settings: ExpertSettings, seed: int, name: str) -> Expert:
+    """Return an untrained expert on the frozen backbone of another one, initialized as `build_mixture` did."""
+    torch.manual_seed(key(seed, "start", name))
+    return adapted(expert.backbone, settings, len(expert.heads[0].weight))
+
+
+def build_expert(settings: ExpertSettings, classes: int, resize: str | None = None) -> Expert:
+    """Return one expert with its backbone loaded; `resize` is `data.resize`."""
     source = settings.backbone
     backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
+    evaluated = backbone.preprocessing.evaluated_by(source.resize, source.crop_share)
+    backbone.preprocessing = evaluated.resizing(resize)
+    return adapted(backbone, settings, classes)
+
+
+def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Expert:
+    """Return an untrained expert on a backbone."""
     encoder = AdaptedEncoder(
         backbone.tower,
         shared_prompts=settings.shared_prompts,

@@ -8,7 +8,7 @@ from torch import nn
 
 from lptpp.models.adapters import Adapter
 from lptpp.models.block import adapted_block
-from lptpp.models.prompts import GroupPrompts, SharedPrompts
+from lptpp.models.prompts import GroupPrompts, Selection, SharedPrompts
 from lptpp.utils.errors import UserError
 
 
@@ -53,20 +53,26 @@ class AdaptedEncoder(nn.Module):
         )
         self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
 
+    def query(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""
+        return self._pool(self._blocks(self._embed(images), 0, len(self.tower.blocks)))
+
     def query_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of the phase-1 model for images (B, 3, H, W)."""
-        depth = len(self.tower.blocks)
-        return self.tower.head(self._pool(self._blocks(self._embed(images), 0, depth)))
+        return self.tower.head(self.query(images))
 
-    def forward(self, images: torch.Tensor) -> Encoding:
-        """Return both features of images (B, 3, H, W); the blocks before the group prompts run once for both."""
+    def forward(self, images: torch.Tensor, select: Selection | None = None) -> Encoding:
+        """Return both features of images (B, 3, H, W); the blocks before the group prompts run once for both.
+
+        `select` replaces the selection of the best-matching groups.
+        """
         depth = len(self.tower.blocks)
         early = self._blocks(self._embed(images), 0, self.first_group_block)
         query = self._pool(self._blocks(early, self.first_group_block, depth))  # (B, D)
         query_feature = self.tower.head(query)
         if self.groups is None:
             return Encoding(query_feature, query_feature, query.new_zeros(query.shape[0]))
-        prompts, match, groups = self.groups(query)  # (B, K, P, D)
+        prompts, match, groups = self.groups(query, select)  # (B, K, P, D)
         late = self._blocks(early, self.first_group_block, depth, prompts)
         return Encoding(query_feature, self.tower.head(self._pool(late)), match, groups)
 

@@ -48,17 +48,23 @@ class Expert(nn.Module):
             CosineHead(classes, backbone.feature_width) for _ in range(phases)
         )
 
-    def phase1(self, images: torch.Tensor) -> ExpertOutput:
-        """Return the outputs of the phase-1 model, without group prompts, for images (B, 3, H, W)."""
+    def phase1(self, images: torch.Tensor, dropout: float = 0.0) -> ExpertOutput:
+        """Return the outputs of the phase-1 model, without group prompts, for images (B, 3, H, W).
+
+        Only training sets `dropout`, which is applied to the feature before the classifier.
+        """
         feature = self.encoder.query_feature(images)
-        cosines = self.heads[0](feature)
+        cosines = self.heads[0](feature, dropout)
         return ExpertOutput(feature, cosines, feature.new_zeros(feature.shape[0]), cosines)
 
-    def forward(self, images: torch.Tensor) -> ExpertOutput:
-        """Return the outputs for images (B, 3, H, W); the confidence scores are softmax(scale · cosines)."""
+    def forward(self, images: torch.Tensor, dropout: float = 0.0) -> ExpertOutput:
+        """Return the outputs for images (B, 3, H, W); the confidence scores are softmax(scale · cosines).
+
+        `dropout`: as in `phase1`, for the classifier of phase 2.
+        """
         encoding = self.encoder(images)
         phase1 = self.heads[0](encoding.query_feature)
-        cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature)
+        cosines = phase1 if self.encoder.groups is None else self.heads[-1](encoding.feature, dropout)
         return ExpertOutput(encoding.feature, cosines, encoding.match, phase1, encoding.groups)
 
     def phase_parameters(self, phase: int) -> Iterator[nn.Parameter]:

@@ -6,14 +6,19 @@ from torch import nn
 
 
 class CosineHead(nn.Module):
-    """z_c = cos(f, w_c) (docs/method.md)."""
+    """z_c = cos(f, w_c), in training with dropout on f (docs/method.md)."""
 
     def __init__(self, classes: int, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(F.normalize(torch.randn(classes, width), dim=-1))  # (C, F)
 
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        """Map features (B, F) to cosines (B, C)."""
+    def forward(self, features: torch.Tensor, dropout: float = 0.0) -> torch.Tensor:
+        """Map features (B, F) to cosines (B, C); `dropout` is the probability that an entry of a feature is dropped.
+
+        The draws are from torch's global generator.
+        """
+        if dropout:
+            features = F.dropout(features, dropout)
         return F.normalize(features, dim=-1) @ F.normalize(self.weight, dim=-1).T
 
     @torch.no_grad()

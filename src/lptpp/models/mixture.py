@@ -9,6 +9,7 @@ from torch import nn
 
 from lptpp.backbones.base import weights_digest
 from lptpp.config.stages import SCORER, StageKey
+from lptpp.models.controls import MixingControls
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.scorer import MIXES, Scorer
 
@@ -25,11 +26,12 @@ class Mixture(nn.Module):
 
     experts: Mapping[str, Expert]
     scorer: Scorer | None
+    controls: MixingControls | None
 
     def __init__(
         self,
         experts: Mapping[str, Expert],
-        scorer_width: int = 256,
+        scorer_width: int = 64,
         scorer_reads: str = "features",
         mixes: str = "probabilities",
     ) -> None:
@@ -38,7 +40,9 @@ class Mixture(nn.Module):
         self.mix = MIXES[mixes]
         widths = [expert.backbone.feature_width for expert in experts.values()]
         classes = len(next(iter(experts.values())).heads[-1].weight)
-        self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if len(widths) > 1 else None
+        several = len(widths) > 1
+        self.scorer = Scorer(widths, scorer_width, classes, scorer_reads) if several else None
+        self.controls = MixingControls(len(widths), classes) if several else None
 
     def forward_experts(self, images: Mapping[str, torch.Tensor]) -> dict[str, ExpertOutput]:
         """Return the output of each expert for its own view (B, 3, H, W) of the same images."""
@@ -78,6 +82,8 @@ class Mixture(nn.Module):
         }
         if self.scorer is not None:
             state |= {f"scorer.{key}": tensor for key, tensor in self.scorer.state_dict().items()}
+        if self.controls is not None:
+            state |= {f"controls.{key}": tensor for key, tensor in self.controls.state_dict().items()}
         return state
 
     def tuned_parts(self) -> dict[str, dict[str, int]]:

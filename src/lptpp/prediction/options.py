@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.config import Settings
+from lptpp.data.decode import Decoding, check_megapixels
 from lptpp.evaluation.tta import OPTIONS, Adjustment
 from lptpp.prediction.writer import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
@@ -28,6 +29,7 @@ class PredictOptions:
     column: str | None = None  # of paths in a table; by default the one with a usual name
     embeddings: Path | None = None
     batch_size: int | None = None  # that of the run by default
+    largest_megapixels: float | None = None  # likewise
     overwrite: bool = False
 
     def __post_init__(self) -> None:
@@ -37,12 +39,17 @@ class PredictOptions:
             raise UserError(f"threshold={self.threshold}: expected a probability between 0 and 1.")
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)
+        check_megapixels(self.largest_megapixels)
 
     def over(self, settings: Settings) -> Settings:
         """Return the settings of a run with the evaluation settings replaced by these options."""
         chosen = {key: getattr(self, key) for key in OPTIONS}
         size = settings.evaluation.batch_size if self.batch_size is None else self.batch_size
         return replace(settings, evaluation=replace(settings.evaluation, batch_size=size, **chosen))
+
+    def decoding(self, of_run: Decoding) -> Decoding:
+        """Return how images are decoded: as in the run, but with the limit of these options."""
+        return of_run.up_to(self.largest_megapixels)
 
     def deciding(self, adjust: Adjustment, chunk: int) -> dict[str, Any]:
         """Return what determines the output besides model and inputs, as JSON; `chunk` is the batch size in images."""
@@ -56,4 +63,5 @@ class PredictOptions:
             "temperature": adjust.temperature,
             "embeddings": None if self.embeddings is None else str(self.embeddings),
             "batch_size": chunk,
+            "largest_megapixels": self.largest_megapixels,
         }

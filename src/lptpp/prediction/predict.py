@@ -100,7 +100,8 @@ def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
 
     adjust = adjustment(settings, model.class_names, model.counts, fitted)
     warn_about_prior(settings, adjust, model.counts)
-    predictor = Predictor(model, adjust, options.top_k, options.threshold, options.batch_size)
+    decoding = options.decoding(model.decoding)
+    predictor = Predictor(model, adjust, options.top_k, options.threshold, options.batch_size, decoding)
     return predictor, predictor.pipeline.batch_size
 
 

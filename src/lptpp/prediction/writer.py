@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lptpp.data.decode import Decoding
 from lptpp.evaluation.files import ranked
 from lptpp.evaluation.tta import Adjustment
 from lptpp.inference.model import Model
@@ -27,13 +28,20 @@ class Predictor:
     """
 
     def __init__(
-        self, model: Model, adjust: Adjustment, top_k: int, threshold: float, batch_size: int | None = None
+        self,
+        model: Model,
+        adjust: Adjustment,
+        top_k: int,
+        threshold: float,
+        batch_size: int | None = None,
+        decoding: Decoding | None = None,
     ) -> None:
         self.model = model
         self.pipeline = model.pipeline(adjust.views, batch_size)
         self.adjust = adjust
         self.top_k = min(top_k, len(model.class_names))
         self.threshold = threshold
+        self.decoding = decoding or model.decoding
         self.widths = {name: expert.backbone.feature_width for name, expert in model.mixture.experts.items()}
 
     def columns(self) -> list[str]:
@@ -45,7 +53,7 @@ class Predictor:
         """Return the views of an input, or the reason why it is unreadable."""
         if not one.path:
             return "no path is given"
-        return self.pipeline.read(Path(one.path), self.model.settings.data.largest_megapixels)
+        return self.pipeline.read(Path(one.path), self.decoding)
 
     def predict(
         self, inputs: Sequence[Input], seen: Sequence[ImageViews | str]

@@ -59,6 +59,7 @@ class EvaluatedRun:
     classes: Classes
     predictions: Predictions
     groups: dict[str, np.ndarray]  # (C, m) images by expert with group prompts, class and group
+    group_use: dict[str, dict[str, Any]]  # by expert with group prompts, as in metrics.json
     history: CsvRows
     versions: dict[str, str]
     evaluated: datetime
@@ -110,6 +111,7 @@ def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
         classes,
         _predictions(folder / "predictions.csv", classes.names, table, list(settings.experts)),
         _groups(folder / "groups.csv", settings, classes.names),
+        metrics["groups"],
         read_rows(history) if history.is_file() else [],
         {} if checkpoint is None else checkpoint.manifest["versions"],
         datetime.fromtimestamp((folder / METRICS).stat().st_mtime),

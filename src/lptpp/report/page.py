@@ -20,6 +20,7 @@ from lptpp.report.sections import (
     groups,
     learning,
     mixture,
+    model_input,
     provenance,
     result,
 )
@@ -39,6 +40,7 @@ SECTIONS: tuple[Callable[[EvaluatedRun], Section | None], ...] = (
     calibration.section,
     confusions.section,
     examples.section,
+    model_input.section,
     learning.section,
     provenance.section,
 )

@@ -94,6 +94,16 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A single picture, as a data URI, and how to read it."""
+
+    kind: ClassVar[str] = "picture"
+    title: str
+    source: str
+    caption: str
+
+
+@dataclass(frozen=True)
 class Listing:
     """Preformatted text."""
 
@@ -107,7 +117,7 @@ class Section:
     """A section of the page; `note` says what is missing."""
 
     title: str
-    parts: Sequence[Plot | Table | ClassTable | Gallery | Listing] = ()
+    parts: Sequence[Plot | Table | ClassTable | Gallery | Picture | Listing] = ()
     intro: str = ""
     note: str = ""
 

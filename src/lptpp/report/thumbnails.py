@@ -2,10 +2,14 @@
 
 import base64
 import io
+import math
 from collections.abc import Iterable
 
+from PIL import Image
+
 from lptpp.data.dataset import ImageReference
-from lptpp.data.decode import decode
+from lptpp.data.decode import Decoding, decode
+from lptpp.data.sizes import Enough
 from lptpp.report.gather import EvaluatedRun
 
 LONGEST = 176  # pixels of the longer side: 88 on a high-density screen
@@ -26,10 +30,15 @@ def thumbnails(run: EvaluatedRun, images: Iterable[int]) -> dict[int, str]:
 def thumbnail(reference: ImageReference) -> str | None:
     """Return an image as a data URI of at most `LONGEST` pixels per side; None if it cannot be read."""
     try:
-        image = decode(reference)
+        image = decode(reference, Decoding(Enough(longer=LONGEST), math.inf))
     except Exception:  # Pillow raises almost anything on a damaged file
         return None
     image.thumbnail((LONGEST, LONGEST))
+    return data_uri(image)
+
+
+def data_uri(image: Image.Image) -> str:
+    """Return an image as the data URI of a JPEG."""
     written = io.BytesIO()
     image.save(written, "JPEG", quality=85)
     return f"data:image/jpeg;base64,{base64.b64encode(written.getvalue()).decode()}"

@@ -14,7 +14,8 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
 from lptpp.config import Settings, to_yaml
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.prepare import check_dataset, load_dataset
+from lptpp.data.prepare import check_dataset, load_dataset, preprocessings
+from lptpp.data.seen import sampled_size, sentences
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
@@ -22,10 +23,12 @@ from lptpp.losses import build_loss
 from lptpp.models.build import build_mixture
 from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import check_stem
+from lptpp.training.cross_fitting import CrossFitting
 from lptpp.training.inputs import TrainingInputs, held_back
 from lptpp.training.loop import Position, Stage, clocks, train
-from lptpp.training.phases import group_phase, scorer_phase, shared_phase, start_head
+from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
+from lptpp.training.scorer_phase import ScorerData, scorer_phase
 from lptpp.training.tracking import check_tracker
 from lptpp.utils.memory import gb_to_bytes
 
@@ -63,7 +66,8 @@ def fit(settings: Settings) -> FitResult:
         return FitResult(metrics, collection, trained=False)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
-        training = Training(settings, collection, mixture, checkpoint)
+        _log_input(settings, collection)
+        training = Training(settings, collection, mixture, before_scorer(checkpoint))
         with training.recorder.tracking as tracking:
             training.run()
             metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
@@ -74,6 +78,21 @@ def fit(settings: Settings) -> FitResult:
 def _log_start(collection: ImageDataset, folder: Path) -> None:
     splits = ", ".join(f"{len(split):,} {name}" for name, split in collection.splits().items())
     log.info("%d classes; images: %s. Run folder: %s", len(collection.class_names), splits, folder)
+
+
+def _log_input(settings: Settings, collection: ImageDataset) -> None:
+    if (median := sampled_size(collection.train.images)) is not None:
+        log.info("%s", " ".join(sentences(preprocessings(settings), median)))
+
+
+def before_scorer(checkpoint: Checkpoint | None) -> Checkpoint | None:
+    """Return the checkpoint; if it is from within phase 3, at the beginning of phase 3."""
+    if checkpoint is None or checkpoint.manifest["position"]["stage"] != str(SCORER) or checkpoint.manifest["finished"]:
+        return checkpoint
+    history = [line for line in checkpoint.manifest["history"] if line["stage"] != str(SCORER)]
+    return replace(
+        checkpoint, manifest={**checkpoint.manifest, "position": Position(SCORER).saved(), "history": history}
+    )
 
 
 def check_before_training(settings: Settings, collection: ImageDataset, mixture: Mixture) -> None:
@@ -115,24 +134,26 @@ class Training:
         self.runner = runner_on(settings, self.accelerator)
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
+        self.folds = CrossFitting(settings, self.inputs, self.accelerator, lambda: self.recorder.stop_asked)
         if settings.evaluation.each_epoch or settings.evaluation.keep == "best":
-            self.recorder.measure = Validation(mixture, collection, self.inputs.memory, self.runner)
+            self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), self.runner)
 
     def run(self) -> None:
         """Train the stages that are not finished."""
         stages = self.mixture.stages()
         position = self._restore() if self.checkpoint is not None else self._start(stages[0])
-        optimizer_state = None if self.checkpoint is None else self.checkpoint.tensors("optimizer")
+        inside = position.epoch or position.batch
+        optimizer_state = self.checkpoint.tensors("optimizer") if self.checkpoint is not None and inside else None
         with stopping_softly(self.recorder):
             for stage in stages[stages.index(position.stage) :]:
                 at = position if stage == position.stage else Position(stage)
                 self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
+        self.folds.remove()
 
     def _start(self, first: StageKey) -> Position:
-        cache, class_names = self.inputs.cache, self.collection.class_names
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
-            start_head(name, expert, self.settings.experts[name], cache, class_names, self.runner)
+            start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
         return Position(first)
 
     def _restore(self) -> Position:
@@ -153,7 +174,8 @@ class Training:
     def stage(self, key: StageKey) -> Stage:
         """Return the work of a stage."""
         if key == SCORER:
-            return scorer_phase(self.mixture, self.inputs.scorer_data(), self.settings.phase3)
-        make, settings = {1: (shared_phase, self.settings.phase1), 2: (group_phase, self.settings.phase2)}[key.phase]
-        expert, data = self.mixture.experts[key.owner], self.inputs.training_data(key.owner)
-        return make(key.owner, expert, data, settings, self.settings.experts[key.owner].learning_rate_factor)
+            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3, self.settings.seed)
+        return self.inputs.expert_stage(key, self.mixture.experts[key.owner])
+
+    def _scorer_data(self) -> ScorerData:
+        return self.folds.data() if self.settings.phase3.folds else self.inputs.scorer_data()

@@ -1,31 +1,35 @@
 """What each stage learns from: augmented views of the training images, or the outputs of the frozen experts."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lptpp.config import Settings
-from lptpp.config.stages import SCORER
+from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
-from lptpp.data.loader import EpochSamples, ViewDataset, batches
+from lptpp.data.loader import EpochSamples, SomeViews, ViewDataset, batches
+from lptpp.data.prepare import decoding
 from lptpp.data.split import stratified_split
 from lptpp.data.transforms import BatchTransform
-from lptpp.inference.pipeline import Pipeline
+from lptpp.inference.pipeline import Pipeline, features_of, frozen_features
 from lptpp.inference.runtime import Runner
-from lptpp.models.expert import ExpertOutput
+from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import CachedViews, stem_maps
 from lptpp.training.dual_sampling import TrainingData
-from lptpp.training.phases import ScorerData, scorer_orders
+from lptpp.training.loop import Stage
+from lptpp.training.phases import Features, group_phase, shared_phase, start_keys
+from lptpp.training.scorer_phase import ScorerData, ScorerDraws, ScorerRows, scorer_data, scorer_draws
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 from lptpp.utils.progress import progress_bar
 
-Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor, torch.Tensor]]  # with labels (B,) and indices (B,)
+Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
 
 
 class TrainingInputs:
@@ -38,17 +42,38 @@ class TrainingInputs:
         self.runner = runner
         self.memory = gb_to_bytes(settings.data.memory_gb)  # bytes
         self.cache, self.scorer_cache = (
-            ImageCache(split, self.memory)
+            ImageCache(split, self.memory, decoding(settings))
             for split in held_back(collection.train, settings.phase3.held_back, settings.seed)
         )
         self.maps: dict[str, torch.Tensor] = {}  # of each expert's cached views
 
-    def training_data(self, name: str) -> TrainingData:
-        """Return what an expert learns from in phases 1 and 2."""
-        counts = self.cache.split.counts(len(self.collection.class_names))
+    def validation(self) -> ImageCache:
+        """Return the images of the validation split, which must exist."""
+        assert self.collection.validation is not None
+        return ImageCache(self.collection.validation, self.memory, decoding(self.settings))
+
+    def training_data(self, name: str, kept: np.ndarray | None = None) -> TrainingData:
+        """Return what an expert learns from in phases 1 and 2; only the images at `kept` (m,), if given."""
         cached = self.settings.augmentation.cached_views
         views = self._cached([name]) if cached else self.augmented([name], self.cache)
+        views = views if kept is None else SomeViews(views, kept)
+        counts = np.bincount(views.labels, minlength=len(self.collection.class_names))
         return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
+
+    def frozen(self, name: str) -> Features:
+        """Return the computation of the features of all training images by an expert's pretrained backbone alone."""
+        expert = self.mixture.experts[name]
+        return lambda: frozen_features(expert, self.cache, self.runner, f"{name}: class means")
+
+    def expert_stage(self, key: StageKey, expert: Expert, kept: np.ndarray | None = None) -> Stage:
+        """Return phase 1 or 2 of an expert; on the images at `kept` alone, if given."""
+        name, settings, data = key.owner, self.settings.experts[key.owner], self.training_data(key.owner, kept)
+        if key.phase == 1:
+            return shared_phase(name, expert, data, self.settings.phase1, settings.learning_rate_factor)
+        images = self.cache if kept is None else self.cache.subset(kept)
+        queries = partial(features_of, expert.encoder.query, expert, images, self.runner, f"{name}: queries")
+        keys = partial(start_keys, expert, queries, self.settings.seed) if settings.keys == "kmeans" else None
+        return group_phase(name, expert, data, self.settings.phase2, settings.learning_rate_factor, keys)
 
     def augmented(self, names: Sequence[str], cache: ImageCache) -> ViewDataset:
         """Return the augmented views of some experts."""
@@ -74,48 +99,48 @@ class TrainingInputs:
                 self.maps[name] = stem_maps(name, expert, views, number, self.settings.seed, self.memory, self.runner)
         return CachedViews(self.augmented(names, self.cache), number, {name: self.maps[name] for name in names})
 
-    @torch.no_grad()
     def scorer_data(self) -> ScorerData:
         """Return the experts' outputs for all views that phase 3 draws."""
-        taken, orders = self.scorer_draws()
+        draws = self.scorer_draws()
+        taken = draws.taken()
+        return scorer_data([self.scorer_outputs(self.mixture, taken)], [taken], draws)
+
+    def scorer_draws(self, usable: np.ndarray | None = None) -> ScorerDraws:
+        """Return what phase 3 draws, of the `usable` images alone."""
+        return scorer_draws(self.scorer_cache.split.labels, self.settings.phase3, self.settings.seed, usable)
+
+    @torch.no_grad()
+    def scorer_outputs(self, mixture: Mixture, taken: np.ndarray) -> ScorerRows:
+        """Return the outputs of the experts of a mixture for the views with the numbers `taken`."""
         whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
         features, confidences, targets = [], [], []
-        for outputs, labels, _ in self._scorer_outputs(taken):
-            scores = self.mixture.confidences(outputs)  # (B, E, C)
+        for outputs, labels in self._scorer_batches(mixture, taken):
+            scores = mixture.confidences(outputs)  # (B, E, C)
             of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(outputs), 1)
             confidences.append((scores if whole else scores.gather(2, of_truth)).cpu())
             features.append([F.normalize(one.feature.float(), dim=-1).cpu() for one in outputs.values()])
             targets.append(labels if whole else torch.zeros_like(labels))
         joined = [torch.cat(batch) for batch in zip(*features, strict=True)]
-        return ScorerData(joined, torch.cat(confidences), torch.cat(targets), orders)
+        return ScorerRows(joined, torch.cat(confidences), torch.cat(targets))
 
-    def scorer_draws(self) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return which views phase 3 draws, each once, and the places in them that each of its epochs draws.
-
-        With several views of each of n images, view v of image i is number v·n + i. Class-balanced epochs leave out
-        many views of the largest classes: those are never computed.
-        """
-        settings, labels = self.settings.phase3, self.scorer_cache.split.labels
-        orders = scorer_orders(np.tile(labels, max(1, settings.views)), settings, self.settings.seed)
-        taken = np.unique(np.concatenate(orders))
-        return taken, [np.searchsorted(taken, order) for order in orders]
-
-    def _scorer_outputs(self, taken: np.ndarray) -> Outputs:
+    def _scorer_batches(self, mixture: Mixture, taken: np.ndarray) -> Outputs:
+        """Yield expert outputs and labels (B,), batch by batch."""
         cache, description = self.scorer_cache, "Expert outputs"
         if not self.settings.phase3.views:
-            return Pipeline(self.mixture, self.runner).expert_outputs(cache, description, taken.tolist())
-        return self._augmented_outputs(taken, description)
+            found = Pipeline(mixture, self.runner).expert_outputs(cache, description, taken.tolist())
+            return ((outputs, labels) for outputs, labels, _ in found)
+        return self._augmented_outputs(mixture, taken, description)
 
-    def _augmented_outputs(self, taken: np.ndarray, description: str) -> Outputs:
-        cache, names = self.scorer_cache, list(self.mixture.experts)
+    def _augmented_outputs(self, mixture: Mixture, taken: np.ndarray, description: str) -> Outputs:
+        cache, names = self.scorer_cache, list(mixture.experts)
         images = np.tile(np.arange(len(cache)), self.settings.phase3.views)
         draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(taken)
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
         with progress_bar(description, len(draws)) as bar:
             loader = batches(views, draws, self.runner.batch_size, self.runner.workers)
-            for outputs, labels, indices in self.runner.expert_outputs(self.mixture, loader):
-                yield outputs, labels, indices
+            for outputs, labels, _ in self.runner.expert_outputs(mixture, loader):
+                yield outputs, labels
                 bar.advance(len(labels))
 
 

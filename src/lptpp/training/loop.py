@@ -82,6 +82,7 @@ class Stage:
     epochs: int
     batches: Callable[[int, int], Iterable[Batch]]  # (epoch, first batch) -> batches
     begin: Callable[[], object] = lambda: None  # called once, before the first step
+    after_epoch: Callable[[int], object] = lambda epochs: None  # called with the number of finished epochs
     began: tuple[float, float] = field(
         default_factory=clocks
     )  # clocks when its preparation started, which counts toward the first epoch
@@ -136,6 +137,7 @@ def train(
             "cpu_seconds": cpu_seconds,
         }
         position.begin_next_epoch()
+        stage.after_epoch(position.epoch)
         recorder.epoch(position, optimizer, summary)
         began = clocks()
     accelerator.free_memory()

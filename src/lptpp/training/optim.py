@@ -10,9 +10,10 @@ from torch import nn
 
 @dataclass(frozen=True)
 class Optimization:
-    """An optimizer, and a cosine schedule with linear warm-up over the steps of a phase (docs/method.md).
+    """An optimizer, and a cosine schedule with warm-up over the steps of a phase (docs/method.md).
 
-    `learning_rate` is for a batch size of 256; the peak rate scales linearly with the batch size.
+    `learning_rate` is for a batch size of 256; the peak rate scales linearly with the batch size. So does
+    `warmup_rate`, the constant rate of a flat warm-up; None is a linear warm-up to the peak.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Optimization:
     warmup_steps: float
     steps: int
     batch_size: int
+    warmup_rate: float | None = None
 
     def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
         """Return the optimizer for `parameters`."""
@@ -30,8 +32,11 @@ class Optimization:
         return torch.optim.AdamW(parameters, lr=0.0, weight_decay=self.weight_decay)
 
     def rate(self, step: int) -> float:
-        """Return the learning rate of a step, counted from 0 over the phase: linear warm-up, then cosine decay to 0."""
-        peak = self.learning_rate * self.batch_size / 256
+        """Return the learning rate of a step, counted from 0 over the phase: warm-up, then cosine decay to 0."""
+        scale = self.batch_size / 256
+        peak = self.learning_rate * scale
+        if step < self.warmup_steps and self.warmup_rate is not None:
+            return self.warmup_rate * scale
         if step < self.warmup_steps:
             return peak * (step + 1) / (self.warmup_steps + 1)
         past = (step - self.warmup_steps) / max(self.steps - self.warmup_steps, 1)

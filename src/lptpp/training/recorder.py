@@ -118,10 +118,9 @@ class RunRecorder:
 class Validation:
     """Measures what a stage trains on the validation split, epoch by epoch: for curves, and for `evaluation.keep`."""
 
-    def __init__(self, mixture: Mixture, collection: ImageDataset, memory_bytes: int, runner: Runner) -> None:
-        assert collection.validation is not None
+    def __init__(self, mixture: Mixture, collection: ImageDataset, images: ImageCache, runner: Runner) -> None:
         self.mixture = mixture
-        self.images = ImageCache(collection.validation, memory_bytes)
+        self.images = images
         self.counts = collection.counts()
         self.runner = runner
 

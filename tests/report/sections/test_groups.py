@@ -1,13 +1,14 @@
 """The use of the prompt groups against loops."""
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from lptpp.evaluation.table import ResultRow
 from lptpp.report.gather import EvaluatedRun, gather
-from lptpp.report.sections.groups import group_table, heat_map, section, usage
+from lptpp.report.group_use import CREDIT, credits
+from lptpp.report.sections.groups import group_table, heat_map, section
 from tests.report.made import make_run
 
 
@@ -37,9 +38,11 @@ def test_many_classes_are_taken_together(tmp_path) -> None:
     assert plot.figure.axes[1].get_yticklabels()[0].get_text() == "500"
 
 
-def test_how_many_groups_are_used_and_how_evenly() -> None:
-    assert re.findall(r"[\d.]*\d", usage(np.array([[3, 0, 1], [1, 0, 3]]), 1)) == ["2", "3", "2.0", "1"]
-    assert re.findall(r"[\d.]*\d", usage(np.array([[5, 0, 0]]), 4)) == ["1", "3", "1.0", "4"]
+def test_the_section_tells_what_own_groups_gain_if_there_are_control_rows(run: EvaluatedRun, tmp_path) -> None:
+    assert CREDIT not in section(run).intro
+    rows = [ResultRow("phase2_none", "visual"), ResultRow("phase2_random", "visual")]
+    with_controls = gather(make_run(tmp_path / "run", [9, 4, 1], extra_rows=rows))
+    assert section(with_controls).intro.endswith(credits(with_controls.group_use))
 
 
 def test_the_classes_of_a_group_are_those_of_which_most_images_choose_it(run: EvaluatedRun) -> None:

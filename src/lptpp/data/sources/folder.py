@@ -16,7 +16,7 @@ from lptpp.data.split import SPLIT_NAMES, with_test_split
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
-LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".tif", ".tiff")
+LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff")
 LOSSLESS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
 SUFFIXES = LOSSY + LOSSLESS
 

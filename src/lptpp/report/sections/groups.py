@@ -9,6 +9,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 
 from lptpp.report.gather import EvaluatedRun
+from lptpp.report.group_use import credits, usage
 from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import COLORS, MUTED, plain_figure
 from lptpp.report.text import percent, shortened
@@ -24,7 +25,8 @@ def section(run: EvaluatedRun) -> Section | None:
     used = {name: counts for name, counts in run.groups.items() if counts.any()}
     plots = [heat_map(run, name, counts) for name, counts in used.items()]
     tables = [group_table(run, name, counts) for name, counts in used.items()]
-    return Section("Group prompts", [*plots, *tables], INTRO) if used else None
+    intro = f"{INTRO} {credits(run.group_use)}".strip()
+    return Section("Group prompts", [*plots, *tables], intro) if used else None
 
 
 def heat_map(run: EvaluatedRun, name: str, counts: np.ndarray) -> Plot:
@@ -46,18 +48,7 @@ def heat_map(run: EvaluatedRun, name: str, counts: np.ndarray) -> Plot:
         "Rows are classes, largest first, with their shot color on the left; a dark cell is a group that most images of"
         " the class select. Similar rows mean that the groups do not separate the classes. Top: all images."
     )
-    return Plot(figure, f"Groups selected by {name}", usage(counts, run.settings.experts[name].top_k), caption)
-
-
-def usage(counts: np.ndarray, top_k: int) -> str:
-    """Return how many groups are used, and how evenly: the exponential of the entropy of their shares."""
-    shares = counts.sum(0) / counts.sum()
-    used = shares[shares > 0]
-    effective = np.exp(-(used * np.log(used)).sum())
-    return (
-        f"{len(used)} of {len(shares)} groups are used, equivalent to {effective:.1f} equally used groups; each"
-        f" image selects {top_k}."
-    )
+    return Plot(figure, f"Groups selected by {name}", usage(run.group_use[name]), caption)
 
 
 def group_table(run: EvaluatedRun, name: str, counts: np.ndarray) -> Table:

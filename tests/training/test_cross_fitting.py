@@ -1,0 +1,112 @@
+"""Cross-fitted outputs: every image is seen by experts that were not trained on it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from lptpp.checkpoint.store import latest_checkpoint
+from lptpp.data.prepare import load_dataset
+from lptpp.models.build import build_mixture
+from lptpp.training.cross_fitting import CrossFitting, fold_of
+from lptpp.training.fit import Training, fit
+from lptpp.training.recorder import RunRecorder
+from lptpp.utils.errors import Interrupted, UserError
+
+FOLDS = ("phase3.folds=2", "phase3.views=0", "phase3.reads=confidences")
+
+
+@pytest.mark.parametrize("folds", [2, 3, 5])
+def test_folds_are_dealt_class_by_class_and_leave_every_class_an_image(folds):
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(5), [30, 7, 3, 2, 1]))
+    found = fold_of(labels, folds, seed=0)
+    for label in range(5):
+        of_class = found[labels == label]
+        if len(of_class) == 1:
+            assert of_class.tolist() == [-1]
+            continue
+        sizes = np.bincount(of_class, minlength=folds)
+        assert sizes.sum() == len(of_class) and sizes.max() - sizes.min() <= 1 and sizes.max() < len(of_class)
+    assert found.tolist() == fold_of(labels, folds, seed=0).tolist() != fold_of(labels, folds, seed=1).tolist()
+
+
+def training(settings, kept: np.ndarray | None = None) -> Training:
+    """Return the training of a run on its training images, or on some of them alone."""
+    collection = load_dataset(settings)
+    if kept is not None:
+        collection = replace(collection, train=collection.train.subset(kept))
+    Path(settings.run).mkdir(exist_ok=True)
+    return Training(settings, collection, build_mixture(settings, len(collection.class_names)), None)
+
+
+def cross_fitting(made: Training, stop: bool = False) -> CrossFitting:
+    return CrossFitting(made.settings, made.inputs, made.accelerator, lambda: stop)
+
+
+def test_outputs_of_a_fold_are_those_of_a_run_on_the_other_folds(settings_of, tmp_path):
+    made = training(settings_of(tmp_path / "run", *FOLDS))
+    data, labels = cross_fitting(made).data(), made.inputs.cache.split.labels
+    folds = fold_of(labels, 2, made.settings.seed)
+    rows = made.inputs.scorer_draws(np.flatnonzero(folds >= 0)).taken()
+    assert data.targets.tolist() == labels[rows].tolist()
+    for fold in range(2):
+        alone = training(settings_of(tmp_path / f"other{fold}"), np.flatnonzero(folds != fold))
+        alone.run()
+        outputs = made.inputs.scorer_outputs(alone.mixture, rows[folds[rows] == fold])
+        found = data.confidences[torch.from_numpy(folds[rows] == fold)]
+        torch.testing.assert_close(found, outputs.confidences, rtol=1e-4, atol=1e-5)
+
+
+def test_a_stopped_fold_starts_again_and_finished_ones_are_kept(settings_of, tmp_path):
+    made = training(settings_of(tmp_path / "run", *FOLDS))
+    with pytest.raises(Interrupted):
+        cross_fitting(made, stop=True).data()
+    assert not list(tmp_path.rglob("fold-*"))
+    first = cross_fitting(made).data()
+    files = sorted(tmp_path.rglob("fold-*"))
+    assert [file.name for file in files] == ["fold-0.safetensors", "fold-1.safetensors"]
+    before = load_file(files[0])
+    files[1].unlink()
+    again = cross_fitting(made).data()
+    assert torch.equal(again.confidences, first.confidences)
+    assert all(torch.equal(before[key], one) for key, one in load_file(files[0]).items())
+
+
+def test_a_run_with_folds_stopped_in_phase_3_ends_with_the_same_bits(settings_of, tmp_path, monkeypatch):
+    options = (*FOLDS, "phase3.check=0.3", "phase3.epochs=3", "evaluation.baselines=[]", "experts.visual.keys=kmeans")
+    fit(settings_of(tmp_path / "whole", *options))
+    step = RunRecorder.step
+
+    def asked(self, position, optimizer):
+        self.stop_asked = (str(position.stage), position.epoch) == ("mixture/phase3", 1)
+        step(self, position, optimizer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunRecorder, "step", asked)
+        with pytest.raises(Interrupted):
+            fit(settings_of(tmp_path / "stopped", *options))
+    fit(settings_of(tmp_path / "stopped", *options))
+    whole, stopped = (latest_checkpoint(tmp_path / name / "checkpoint") for name in ("whole", "stopped"))
+    assert whole is not None and stopped is not None
+    expected, found = whole.tensors("tuned"), stopped.tensors("tuned")
+    assert [name for name in expected if not torch.equal(found[name], expected[name])] == []
+    assert [line["stage"] for line in stopped.manifest["history"]] == [
+        line["stage"] for line in whole.manifest["history"]
+    ]
+    assert not list(tmp_path.rglob("fold-*"))  # removed at the end
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ("phase3.folds=1",),
+        ("phase3.folds=2", "phase3.held_back=0.2"),
+        ("phase3.folds=2", "experts.visual.tune_backbone=true", "experts.visual.group_prompts=0"),
+    ],
+)
+def test_folds_that_contradict_other_settings_are_refused(wrong, settings_of, tmp_path):
+    with pytest.raises(UserError, match=r"phase3\.folds"):
+        settings_of(tmp_path, *wrong)
