@@ -1,6 +1,7 @@
 """A data set of 17 small pictures in four classes, and one short LPT++ run on it that many tests look at."""
 
 import gc
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -129,3 +130,21 @@ def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempP
         patch.setattr(training, "write_evaluation", evaluate_and_keep)
         metrics = api.fit(settings_of(folder))
     return Run(folder, metrics, mixtures[0].requires_grad_(False), checkpoints)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """A Chromium; without one the tests are skipped, or fail if LPTPP_BROWSER=required."""
+    path = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+    if path is None:
+        tell = pytest.fail if os.environ.get("LPTPP_BROWSER") == "required" else pytest.skip
+        tell("Chromium is not installed: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()

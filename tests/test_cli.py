@@ -138,6 +138,22 @@ def test_predict_prints_what_it_wrote(lptpp, run, pictures, tmp_path):
     assert f"4 images, 0 unreadable. Predictions: {tmp_path / 'out.csv'}" in out
 
 
+def test_predict_prints_images_as_a_table_and_writes_no_file(lptpp, run, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for place, image in enumerate(sorted(pictures.glob("test/dog/*.png"))[:2]):
+        shutil.copy(image, tmp_path / f"{place}.png")
+    (tmp_path / "bad.png").touch()
+    before = set(tmp_path.iterdir())
+    status, out, _ = lptpp("predict", run, "0.png", "1.png", "bad.png", "--top-k", "2")
+    assert status == 1 and "the file is empty" in out
+    assert "│ 0.png" in out and "│ 1.png" in out and out.count("%") == 4
+    assert set(tmp_path.iterdir()) == before
+    lptpp("predict", run, pictures / "test" / "dog")
+    assert (tmp_path / "predictions.csv").is_file()  # a folder
+    status, _, err = lptpp("predict", run, pictures / "test" / "car")
+    assert status == 2 and "use another --output, or replace it with --overwrite" in err
+
+
 def test_predict_reads_paths_from_standard_input_and_shows_uncertain_predictions(
     lptpp, run, pictures, tmp_path, monkeypatch
 ):
@@ -305,3 +321,19 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
         assert process.poll() is None, process.stderr.read()
         assert time.monotonic() < deadline
         time.sleep(0.02)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit", "emoji", "--epochs", "3"], "there is no option --epochs: did you mean phase1.epochs=VALUE or phase2"),
+        (["fit", "emoji", "--num-groups", "3"], "experts.NAME.num_groups=VALUE"),
+        (["fit", "emoji", "--tiem", "3m"], "did you mean --time? Settings are given as key=value, such as phase1.epoc"),
+        (["evaluate", "runs/x", "--prior", "uniform"], "did you mean evaluation.prior=VALUE?"),
+        (["predict", "runs/x", "a.png", "--topk", "3"], "there is no option --topk: did you mean --top-k?"),
+        (["fit", "emoji", "--time", "3"], "--time 3: expected a duration such as 20m"),
+    ],
+)
+def test_an_unknown_option_hints_at_the_setting(arguments, message, lptpp):
+    status, _, err = lptpp(*arguments)
+    assert status == 2 and message in " ".join(err.split())

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from lptpp.utils.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lptpp.inference.model import Image, Model, Prediction
 
 __version__ = version("lptpp")
@@ -53,8 +55,16 @@ def load(run: str | Path, device: str = "auto") -> Model:
     return model.load(run, device)
 
 
-def predict(run: str | Path, images: list[Image], top_k: int = 1) -> list[list[Prediction]]:
-    """Load the model of a run folder and return the `top_k` best classes of each image."""
+@overload  # a str is a sequence of str, too: the first that fits counts
+def predict(run: str | Path, images: Image, top_k: int = ...) -> list[Prediction]: ...  # type: ignore[overload-overlap]
+@overload
+def predict(run: str | Path, images: Sequence[Image], top_k: int = ...) -> list[list[Prediction]]: ...
+
+
+def predict(
+    run: str | Path, images: Image | Sequence[Image], top_k: int = 1
+) -> list[Prediction] | list[list[Prediction]]:
+    """Load the model of a run folder and return the `top_k` best classes of one image or of each of several."""
     return load(run).predict(images, top_k)
 
 

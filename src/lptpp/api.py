@@ -9,6 +9,16 @@ from lptpp.evaluation.new_images import evaluate_on as evaluate_on
 from lptpp.evaluation.run import evaluate_run
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
+from lptpp.training import time_budget
+
+
+def fit_epochs(settings: Settings, duration: str) -> Settings:
+    """Return the settings with the numbers of epochs that fit into a duration such as 20m.
+
+    Raises:
+        UserError: not a duration, or wrong settings or data.
+    """
+    return time_budget.fit_epochs(settings, time_budget.parse_time(duration))
 
 
 def fit(settings: Settings) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from lptpp.utils.progress import console as progress_console
 
 
 class Commands(TyperGroup):
-    """Keeps Ctrl-C from Click, which ends a command without a message, and gives an example for a missing argument."""
+    """Keeps Ctrl-C and mistaken arguments from Click, which knows nothing of settings and gives no example."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
@@ -29,6 +29,25 @@ class Commands(TyperGroup):
             raise
         except KeyboardInterrupt:
             raise StoppedAtOnce from None
+        except Exception as error:
+            if not hasattr(error, "possibilities"):  # of NoSuchOption, which typer does not export
+                raise
+            raise UserError(_unknown_option(error)) from None
+
+
+def _unknown_option(error: Any) -> str:
+    """Return what to write instead of an option that does not exist: a setting of this name, or a similar option."""
+    from lptpp.config import Settings
+    from lptpp.config.validate import settings_named
+
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    takes_settings = any(parameter.name == "overrides" for parameter in parameters)
+    keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
+    similar = list(error.possibilities or ()) if not keys else []
+    hint = " or ".join([*(f"{key}=VALUE" for key in keys), *similar])
+    advice = f"did you mean {hint}?" if hint else "see --help."
+    also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
+    return f"there is no option {error.option_name}: {advice}{also}"
 
 
 def _first_example(ctx: Any) -> str:
@@ -78,7 +97,13 @@ def options(
 
 
 @app.command()
-def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
+def fit(
+    config: ConfigArgument,
+    overrides: Overrides = None,
+    time: Annotated[
+        str | None, typer.Option(help="Fit the number of epochs to this time, such as 20m, 1h30m or 90s.")
+    ] = None,
+) -> None:
     """Train a model and print its accuracy on many-, medium- and few-shot classes.
 
     A folder of images needs one subfolder per class, or train/ and test/ with these; the run folder is then runs/NAME.
@@ -93,6 +118,8 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
 
     lptpp fit cifar100_lt data.root=cifar100 method=lpt seed=1 run=runs/lpt
 
+    lptpp fit my_images/ --time 20m
+
     lptpp fit mine.yaml     (a settings file, for example from `lptpp init`)
     """
     from lptpp.config import load_settings
@@ -103,6 +130,8 @@ def fit(config: ConfigArgument, overrides: Overrides = None) -> None:
     from lptpp import api
     from lptpp.console.result import show_result
 
+    if time is not None:
+        settings = api.fit_epochs(settings, time)
     show_result(console, Path(settings.run), api.fit(settings))
 
 
@@ -246,9 +275,14 @@ def predict(
             show_default=False,
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .csv, .jsonl or .parquet file.")] = Path(
-        "predictions.csv"
-    ),
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="A .csv, .jsonl or .parquet file.  [default: none for image files, else predictions.csv]",
+        ),
+    ] = None,
     top_k: Annotated[int, typer.Option("--top-k", "-k", help="Number of classes per image.")] = 5,
     threshold: Annotated[
         float, typer.Option(help="Leave the prediction empty if its probability is lower than this.")
@@ -261,7 +295,10 @@ def predict(
     views: Annotated[str, typer.Option(help="Average views of each image: one, flip, five_crops.")] = "one",
     temperature: Annotated[str, typer.Option(help="A number above 0, or fitted (see evaluate).")] = "1",
     prior: Annotated[
-        str | None, typer.Option(help="Expected class frequencies: uniform, training, a .csv or .json file.")
+        str | None,
+        typer.Option(
+            help="Expected class frequencies: uniform, training, estimated (from these images), a .csv or .json file."
+        ),
     ] = None,
     assumed: Annotated[
         str, typer.Option(help="Class frequencies that the scores assume: auto, or as --prior.")
@@ -276,8 +313,8 @@ def predict(
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
 
-    An unreadable image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command
-    to resume.
+    Image files are printed as a table; folders, globs, lists and tables are written to predictions.csv. An unreadable
+    image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command to resume.
 
     **Examples**
 
@@ -292,9 +329,10 @@ def predict(
     refuse_no_run(run)
     for path in paths:
         refuse_no_input(path)
-    from lptpp.console.result import show_summary
+    from lptpp.console.result import show_predictions, show_summary
+    from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
-    from lptpp.prediction.predict import predict_paths
+    from lptpp.prediction.predict import predict_images, predict_paths
 
     options = PredictOptions(
         top_k=top_k,
@@ -309,9 +347,14 @@ def predict(
         largest_megapixels=largest_megapixels,
         overwrite=overwrite,
     )
-    summary = predict_paths(run, paths, output, options)
-    show_summary(console, summary, output)
-    if summary.unreadable:
+    if output is None and are_single_images(paths):
+        unreadable = show_predictions(console, predict_images(run, paths, options))
+    else:
+        file = output or Path("predictions.csv")
+        summary = predict_paths(run, paths, file, options)
+        show_summary(console, summary, file)
+        unreadable = summary.unreadable
+    if unreadable:
         raise typer.Exit(1)
 
 

@@ -14,24 +14,8 @@ from PIL import Image
 
 import lptpp
 
-CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
+pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all of them
 NASTY = "${1+1} {{name}} & <b>"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    """A Chromium; without one the tests are skipped, or fail if LPTPP_BROWSER=required."""
-    path = next((found for name in CHROMIUM if (found := shutil.which(name))), None)
-    if path is None:
-        tell = pytest.fail if os.environ.get("LPTPP_BROWSER") == "required" else pytest.skip
-        tell("Chromium is not installed: apt-get install chromium")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        chromium = playwright.chromium.launch(executable_path=path, args=arguments)
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ from PIL import Image
 from rich.console import Console
 
 from lptpp.config import Settings
-from lptpp.console.data import show_data
+from lptpp.console.data import check_folder, show_data
+from lptpp.utils.errors import UserError
 from tests import golden
 from tests.conftest import draw_picture
 
@@ -164,3 +165,16 @@ def test_nothing_can_be_read(show: Callable[..., tuple[bool, str]], root: Path) 
     assert not good
     assert "Unreadable images: 29" in text
     assert "Smallest" not in text
+
+
+def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
+    check_folder(tmp_path / "new")
+    check_folder(tmp_path)  # empty
+    (tmp_path / "summary.json").write_text('{"imbalance_factor": 2.0}')
+    check_folder(tmp_path)
+    for content in ('{"mine": 1}', "not JSON", "[]", "3"):
+        (tmp_path / "summary.json").write_text(content)
+        with pytest.raises(UserError, match="set another folder with --output"):
+            check_folder(tmp_path)
+    with pytest.raises(UserError, match="is not a report"):
+        check_folder(tmp_path / "summary.json")

@@ -42,7 +42,7 @@ def bold(table: Table, place: int) -> list[bool]:
 def test_every_run_is_a_section_with_a_line_for_each_row() -> None:
     first = run("runs/a", {"mixture": metrics(60), "mixture.prior=[a].csv": metrics(50, few=None)})
     table = comparison_table([first, run("runs/b", {"mixture": metrics(70)}, seed=1)])
-    assert column(table, 0) == ["a", "LPT++", "LPT++, prior [a].csv", "b", "LPT++"]
+    assert column(table, 0) == ["a", "▸ LPT++", "LPT++, prior [a].csv", "b", "▸ LPT++"]
     assert column(table, 1) == ["", "60.0", "50.0", "", "70.0"]
     assert column(table, 4) == ["", "1.0", "–", "", "1.0"]
     assert bold(table, 1) == [False, False, False, False, True]
@@ -54,7 +54,7 @@ def test_every_run_is_a_section_with_a_line_for_each_row() -> None:
 def test_runs_that_differ_in_the_seed_alone_are_one() -> None:
     alike = [run(f"runs/x-{seed}", {"mixture": metrics(60 + seed)}, "same", seed=seed) for seed in range(3)]
     table = comparison_table([alike[0], run("runs/y", {"mixture": metrics(61.04)}), *alike[1:]])
-    assert column(table, 0) == ["x-0, x-1, x-2 (3 seeds)", "LPT++", "y", "LPT++"]
+    assert column(table, 0) == ["x-0, x-1, x-2 (3 seeds)", "▸ LPT++", "y", "▸ LPT++"]
     assert column(table, 1) == ["", "61.0 ± 1.0", "", "61.0"]
     assert bold(table, 1) == [False, True, False, True]
 
@@ -64,13 +64,13 @@ def test_runs_are_one_only_where_seeds_differ_and_what_was_evaluated_does_not() 
     again = run("runs/again", {"mixture": metrics(60)}, "same", seed=1)
     other = run("runs/other", {"mixture": metrics(60)}, "same", seed=2, split="validation")
     names = column(comparison_table([*seeds, again, other]), 0)
-    assert [name for name in names if name != "LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
+    assert [name for name in names if name != "▸ LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
 
 
 def test_a_row_that_some_seeds_lack_says_so() -> None:
     rows = [{"mixture": metrics(60), "mixture.flip": metrics(61)}, {"mixture": metrics(60)}]
     table = comparison_table([run(f"runs/x-{seed}", rows[seed], "same", seed=seed) for seed in range(2)])
-    assert column(table, 0) == ["x-0, x-1 (2 seeds)", "LPT++", "LPT++, flip (1 seed)"]
+    assert column(table, 0) == ["x-0, x-1 (2 seeds)", "▸ LPT++", "LPT++, flip (1 seed)"]
 
 
 def test_spread_is_mean_and_sample_deviation() -> None:
@@ -102,7 +102,6 @@ def test_costs_stand_beside_the_accuracies() -> None:
     "change, words",
     [
         ({"split": "validation"}, "different splits (test, validation)"),
-        ({"shot_thresholds": [5, 50]}, "thresholds (20-100, 5-50)"),
         ({"classes": 7}, "different data (– classes"),
     ],
 )
@@ -110,6 +109,34 @@ def test_runs_that_cannot_be_compared_are_not(change, words) -> None:
     table = comparison_table([run("a", {"mixture": metrics(60)}), run("b", {"mixture": metrics(50)}, **change)])
     assert words in str(table.caption)
     assert not any(bold(table, 1))
+
+
+def test_other_thresholds_leave_the_other_accuracies_comparable() -> None:
+    table = comparison_table(
+        [run("a", {"mixture": metrics(60)}), run("b", {"mixture": metrics(50)}, shot_thresholds=[5, 50])]
+    )
+    assert "Many, medium and few are not comparable: the runs have different shot thresholds" in str(table.caption)
+    assert "Not comparable" not in str(table.caption)
+    assert any(bold(table, 1)) and any(bold(table, 5))
+    assert not any(any(bold(table, place)) for place in (2, 3, 4))
+
+
+def test_long_names_are_whole_at_80_columns_and_results_are_marked(capsys) -> None:
+    name = "balanced_groups_and_a_long_name_of_a_setting"
+    parts = {"language_expert": {"adapters": 3, "classifier": 3}, **PARTS}
+    rows = {"language_expert.balanced_probe": metrics(50), "language_expert.phase2": metrics(60)}
+    table = comparison_table(
+        [
+            run(f"runs/{name}", rows, result="language_expert.phase2", tuned_parts=parts),
+            run("runs/b", {"mixture": metrics(60)}),
+        ]
+    )
+    console = Console(width=80, file=io.StringIO(), soft_wrap=True)
+    console.print(table)
+    lines = console.file.getvalue().splitlines()
+    for text in (name, "balanced probe, language_expert", "▸ language_expert, phase 2", "▸ LPT++"):
+        assert any(text in line for line in lines), text
+    assert not any("▸" in line and "probe" in line for line in lines) and "…" not in "".join(lines)
 
 
 def test_flat_rows_hold_every_run_and_row() -> None:

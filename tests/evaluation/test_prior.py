@@ -45,6 +45,7 @@ def test_named_priors_count_a_class_without_an_image_as_one():
         ("class_balanced", "a_gcl", None, [1 / 3, 1 / 3, 1 / 3]),
         ("class_balanced", "logit_adjustment", None, [1 / 6, 1 / 3, 1]),
         ("square_root", "a_gcl", None, [6**0.5, 3**0.5, 1]),
+        ("instance_balanced", "class_balanced", None, [6 / (1 - 0.9999**6), 3 / (1 - 0.9999**3), 1 / (1 - 0.9999)]),
     ],
 )
 def test_what_the_scores_assume_follows_from_sampler_and_loss(sampler, loss, tau, wanted):

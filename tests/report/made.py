@@ -10,6 +10,7 @@ from lptpp.config import load_settings, to_yaml
 from lptpp.data.dataset import Split
 from lptpp.evaluation.evaluate import Evaluation, Ranking
 from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, group_set_rows, mean_weights, prediction_rows
+from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.utils.io import write_csv, write_json
@@ -102,6 +103,7 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str
         "tuned_share_percent": 1.0,
         "tuned_share_without_classifiers_percent": 0.8,
         "scorer_weights": mean_weights(evaluation, counts, THRESHOLDS, list(experts)),
+        "scorer_weight_ranges": weight_ranges(evaluation.weights, list(experts)),
         "groups": group_metrics(evaluation, experts, counts, THRESHOLDS),
         "backbones": {name: {"name": "vision_lite2", "fingerprint": "abcdef0123456789"} for name in experts},
     }

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from lptpp.report.text import counted, percent, shortened, signed
+from lptpp.report.text import percent, shortened, signed
+from lptpp.utils.text import counted
 
 
 @pytest.mark.parametrize(

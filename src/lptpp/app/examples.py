@@ -1,8 +1,8 @@
-"""Example images of the run: a few per shot group, each of another class, from the evaluated split."""
+"""Example images from the evaluated split: one of each class or, of many classes, a few per shot and any by name."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from lptpp.app.predictions import ImageInput
@@ -13,33 +13,57 @@ from lptpp.inference.model import Model
 from lptpp.report.thumbnails import LONGEST
 from lptpp.utils.random import generator
 
+MOST = 100  # classes that are all shown; of more, PER_SHOT of each shot group are, the others by name
 PER_SHOT = 3
 ExampleImage = tuple[ImageInput, Image.Image]  # with a thumbnail
 
 
-def examples(model: Model, collection: ImageDataset) -> list[ExampleImage]:
-    """Return up to nine readable images, the same each time; none if there is no evaluated split."""
-    split = collection.splits().get(model.settings.evaluation.split)
-    if split is None:
-        return []
-    kinds = shots(model.counts, model.settings.evaluation.shot_thresholds)[split.labels]  # (n,)
-    order = generator(model.settings.seed, "examples").permutation(len(split))
-    first = order[np.sort(np.unique(split.labels[order], return_index=True)[1])]  # one image per class, in drawn order
-    found: list[ExampleImage] = []
-    for shot in SHOTS:
-        found += _readable(model, collection, first[kinds[first] == shot])
-    return found
+class Examples:
+    """The readable images of the evaluated split, in a drawn order that is the same each time."""
 
+    def __init__(self, model: Model, collection: ImageDataset) -> None:
+        self.model = model
+        self.names = collection.class_names
+        self.split = collection.splits().get(model.settings.evaluation.split)
+        self.indices: dict[int, list[int]] = {}  # of the images, by class
+        if self.split is not None:
+            for index in generator(model.settings.seed, "examples").permutation(len(self.split)).tolist():
+                self.indices.setdefault(int(self.split.labels[index]), []).append(index)
 
-def _readable(model: Model, collection: ImageDataset, indices: np.ndarray) -> list[ExampleImage]:
-    """Return the first readable images among these indices of the evaluated split."""
-    split, found = collection.splits()[model.settings.evaluation.split], []
-    for index in indices:
-        image = try_decode(split.images[index], model.decoding)
-        if not isinstance(image, str):
-            image.thumbnail((LONGEST, LONGEST))
-            label = collection.class_names[split.labels[index]]
-            found.append((ImageInput(Path(split.name(index)).name, split.images[index], label), image))
-        if len(found) == PER_SHOT:
-            break
-    return found
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes that have images, largest class first."""
+        return [self.names[label] for label in self._labels()]
+
+    def shown(self) -> list[ExampleImage]:
+        """Return an example of every class, largest class first; of more than `MOST`, a few of each shot group."""
+        labels = self._labels()
+        if len(labels) <= MOST:
+            return self._of(labels, len(labels))
+        kinds = shots(self.model.counts, self.model.settings.evaluation.shot_thresholds)
+        drawn = list(self.indices)  # in the order of their first image
+        by_shot = [self._of([label for label in drawn if kinds[label] == shot], PER_SHOT) for shot in SHOTS]
+        return [example for of_shot in by_shot for example in of_shot]
+
+    def of_class(self, name: str) -> ExampleImage | None:
+        """Return a readable image of a class, or None."""
+        assert self.split is not None
+        for index in self.indices[self.names.index(name)]:
+            image = try_decode(self.split.images[index], self.model.decoding)
+            if not isinstance(image, str):
+                image.thumbnail((LONGEST, LONGEST))
+                return ImageInput(Path(self.split.name(index)).name, self.split.images[index], name), image
+        return None
+
+    def _labels(self) -> list[int]:
+        return sorted(self.indices, key=lambda label: (-self.model.counts[label], label))
+
+    def _of(self, labels: Iterable[int], most: int) -> list[ExampleImage]:
+        """Return the examples of the first `most` classes that have a readable image."""
+        found: list[ExampleImage] = []
+        for label in labels:
+            if len(found) == most:
+                break
+            if (example := self.of_class(self.names[label])) is not None:
+                found.append(example)
+        return found

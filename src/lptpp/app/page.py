@@ -7,14 +7,17 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from lptpp.app.examples import ExampleImage
+from lptpp.app.examples import ExampleImage, Examples
 from lptpp.app.predictions import ImageInput, ImagePrediction, ImagePredictor, RejectedImage
 from lptpp.data.statistics import describe_shots
 from lptpp.report.style import COLORS
-from lptpp.report.text import counted, percent, shortened
+from lptpp.report.text import percent, shortened
 from lptpp.utils.extras import extra
+from lptpp.utils.text import counted
 
 MOST = 50  # images per upload
+COLUMNS = 10  # of the examples
+ONE_AT_A_TIME: Any = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
 TOO_MANY = f"Only the first {MOST} images are classified here; `lptpp predict` takes any number."
 INTRO = "Your images stay on this computer: they are read here and deleted when the page is stopped."
 
@@ -29,15 +32,20 @@ def gradio() -> Any:
     return extra("gradio", "app", "lptpp app")
 
 
-def build_page(predictor: ImagePredictor, title: str, examples: Sequence[ExampleImage]) -> Any:
+def build_page(predictor: ImagePredictor, title: str, examples: Examples | None = None) -> Any:
     """Return the page as `gradio.Blocks`: a drop area, example images of the run, and a card per prediction."""
     gr = gradio()
     with gr.Blocks(title=title, analytics_enabled=False) as page:
         gr.Markdown(f"# {title}\n{INTRO} Shots: {describe_shots(predictor.model.settings.evaluation.shot_thresholds)}.")
         drop = gr.File(label="Drop images here", file_count="multiple", height=140)
-        gallery = _gallery(examples) if examples else None
+        shown = [] if examples is None else examples.shown()
+        gallery = _gallery(shown) if shown else None
+        names = [] if examples is None or len(shown) == len(examples.classes) else examples.classes
+        by_name = gr.Dropdown(names, value=None, label="Or an example of this class") if names else None
         result = gr.HTML()
-        _connect(predictor, examples, drop, gallery, result)
+        _connect(predictor, shown, drop, gallery, result)
+        if examples is not None and by_name is not None:
+            _connect_names(predictor, examples, by_name, result)
     return page
 
 
@@ -63,7 +71,7 @@ def _gallery(examples: Sequence[ExampleImage]) -> Any:
     gr.Markdown("Or choose an image of the run that the model was not trained on:")
     return gr.Gallery(
         [(image, given.true) for given, image in examples],
-        columns=len(examples),
+        columns=min(len(examples), COLUMNS),
         show_label=False,
         allow_preview=False,
         interactive=False,
@@ -83,7 +91,18 @@ def _connect(predictor: ImagePredictor, examples: Sequence[ExampleImage], drop: 
     def selected(event: gr.SelectData) -> str:  # type: ignore[name-defined]
         return cards([predictor.predict(examples[event.index][0])])
 
-    one_at_a_time: Any = {"concurrency_limit": 1, "concurrency_id": "model", "api_visibility": "private"}
-    drop.upload(uploaded, drop, [result, drop], **one_at_a_time)
+    drop.upload(uploaded, drop, [result, drop], **ONE_AT_A_TIME)
     if gallery is not None:
-        gallery.select(selected, None, result, **one_at_a_time)
+        gallery.select(selected, None, result, **ONE_AT_A_TIME)
+
+
+def _connect_names(predictor: ImagePredictor, examples: Examples, names: Any, result: Any) -> None:
+    def chosen(name: str | None) -> str:
+        if name is None:
+            return ""
+        example = examples.of_class(name)
+        return (
+            cards([], f"No image of {name} can be read.") if example is None else cards([predictor.predict(example[0])])
+        )
+
+    names.change(chosen, names, result, **ONE_AT_A_TIME)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from lptpp.app.examples import examples
+from lptpp.app.examples import Examples
 from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio, style
 from lptpp.app.predictions import ImagePredictor
@@ -77,7 +77,7 @@ def _page(run: Path, similar: bool | None, largest_megapixels: float | None) -> 
     decoding = model.decoding.up_to(largest_megapixels)
     predictor = ImagePredictor(model, _neighbors(model, collection, run, similar), decoding)
     predictor.warm_up()
-    return build_page(predictor, run.resolve().name, [] if collection is None else examples(model, collection))
+    return build_page(predictor, run.resolve().name, None if collection is None else Examples(model, collection))
 
 
 def _collection(model: Model) -> ImageDataset | None:

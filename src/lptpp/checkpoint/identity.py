@@ -16,7 +16,7 @@ from lptpp.utils.text import listed
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 # settings that may change between the start of a run and a later command
 FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb", "data.largest_megapixels")
-FREE_BELOW = "evaluation."
+FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
 
 def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> dict[str, Any]:
@@ -67,5 +67,7 @@ def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that must not change, under dotted keys."""
-    every = flat(settings).items()
-    return {key: value for key, value in every if key not in FREE and not key.startswith(FREE_BELOW)}
+    every = {TRAINS: "last"} | flat(settings)  # runs from before there was a choice ended with the last epoch
+    return {
+        key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
+    }

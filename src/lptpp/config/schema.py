@@ -293,11 +293,19 @@ class EvaluationSettings:
         choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")
+    keep: str = setting(
+        "last",
+        "which epoch each phase ends with: last, or best (in mean class accuracy on the validation split); set before"
+        " training",
+        choices=("last", "best"),
+    )
     views: str = setting(
         "one", "views to average at test time, as an extra row (docs/predict.md, as all below)", choices=VIEW_NAMES
     )
     prior: str | None = setting(
-        None, "expected class frequencies, as an extra row: uniform, training, or a .csv or .json file"
+        None,
+        "expected class frequencies, as an extra row: uniform, training, estimated (from the evaluated images, without"
+        " their labels), or a .csv or .json file",
     )
     assumed: str = setting(
         "auto", "class frequencies that the scores assume: auto (from sampler and loss), or as `prior`"

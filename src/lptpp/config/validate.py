@@ -23,7 +23,7 @@ SOURCES_OF = {  # source by the suffix of a list
     ".parquet": "parquet",
     ".tar": "webdataset",
 }
-PRIORS = ("uniform", "training")  # instead of a file
+PRIORS = {"prior": ("uniform", "training", "estimated"), "assumed": ("uniform", "training", "auto")}  # or a file
 
 
 def check(settings: Settings) -> None:
@@ -53,9 +53,9 @@ def check_environment(settings: Settings) -> None:
         _check_weights(f"experts.{name}.backbone.weights", expert.backbone)
     for key in ("prior", "assumed"):
         value = getattr(settings.evaluation, key)
-        if value not in (None, "auto", *PRIORS) and not Path(value).is_file():
+        if value not in (None, *PRIORS[key]) and not Path(value).is_file():
             raise UserError(
-                f"evaluation.{key}={value}: file not found, and not one of {', '.join(PRIORS)}; expected a .csv or"
+                f"evaluation.{key}={value}: file not found, and not one of {', '.join(PRIORS[key])}; expected a .csv or"
                 " .json file of class frequencies."
             )
     tracker = settings.tracker
@@ -181,10 +181,14 @@ def held_by(hint: Any) -> Any:
 
 def _nearest(name: str, path: str, hint: Any, schema: Any) -> str:
     """Propose keys of the same name elsewhere, otherwise similar keys in this section."""
-    elsewhere = [key for key in _paths(schema, "") if key.split(".")[-1] == name]
-    if elsewhere:
+    if elsewhere := settings_named(schema, name):
         return f"did you mean {' or '.join(elsewhere)}?"
     return did_you_mean(name, [field.name for field in fields(hint)], f"{path}." if path else "")
+
+
+def settings_named(schema: Any, name: str) -> list[str]:
+    """Return the full keys of the settings with a name, such as phase1.epochs for epochs."""
+    return [key for key in _paths(schema, "") if key.split(".")[-1] == name]
 
 
 def _paths(hint: Any, path: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """What the terminal shows of a data set, and the files `lptpp data` writes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from lptpp.data.warnings import FILE, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
 from lptpp.report.style import style
+from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
 
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
@@ -33,6 +35,7 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
 
     `images`: also open every image.
     """
+    check_folder(folder)
     inspection = inspect_data(settings, images)
     _show_counts(console, inspection)
     for warning in inspection.warnings:
@@ -45,6 +48,19 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
         _show_unreadable(console, inspection.unreadable, settings.data.on_error == "skip")
     _write_and_show(console, inspection, folder)
     return not inspection.unreadable or settings.data.on_error == "skip"
+
+
+def check_folder(folder: Path) -> None:
+    """Raise `UserError` if a folder has files but no earlier inspection: it is not replaced."""
+    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_inspection(folder / "summary.json")):
+        raise UserError(f"{folder} exists and is not a report of `lptpp data`: set another folder with --output.")
+
+
+def _is_inspection(summary: Path) -> bool:
+    try:
+        return "imbalance_factor" in json.loads(summary.read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def _show_counts(console: Console, inspection: Inspection) -> None:

@@ -1,20 +1,25 @@
 """What the terminal shows after `fit` and `evaluate`, and after `predict`."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from lptpp.console.tables import shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
+from lptpp.evaluation.findings import findings
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
 from lptpp.report.group_use import credits, unused
+from lptpp.utils.text import counted
 
 EXAMPLES = 3
 
@@ -22,7 +27,7 @@ EXAMPLES = 3
 def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
     """Print the shot tables (balanced first), parameters, example predictions and the paths of the files."""
     _show_balanced(console, metrics)
-    size = f"{metrics['images']:,} images, seed {metrics['seed']}"
+    size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on the {metrics['split']} split ({size})"
     console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
     if missing := untested(metrics):
@@ -31,6 +36,8 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
     _show_groups(console, metrics["groups"])
+    for sentence in findings(metrics):
+        console.print(sentence)
     _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
@@ -68,7 +75,7 @@ def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
     if not balanced["rows"]:
         console.print(description)
         return
-    size = f"{balanced['images_per_class'] * balanced['classes']:,} images, seed {metrics['seed']}"
+    size = f"{counted(balanced['images_per_class'] * balanced['classes'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on the balanced {split} split ({size})"
     console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description))
 
@@ -116,6 +123,23 @@ def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) 
         console.print(f"All tested classes are few-shot. To split them into groups, run: {command}")
 
 
+def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int:
+    """Print the prediction of every image and its next best classes; return the number of unreadable images."""
+    table = Table()
+    for heading in ("Image", "Prediction", "Probability", "Next"):
+        table.add_column(heading, justify="right" if heading == "Probability" else "left", overflow="fold")
+    for row in rows:
+        if row["error"] is not None:
+            table.add_row(Text(row["image"]), Text(row["error"], style="italic"), "", "")
+            continue
+        places = range(1, sum(key.startswith("label_") for key in row) + 1)
+        (best, probability), *rest = [(row[f"label_{k}"], f"{row[f'probability_{k}']:.0%}") for k in places]
+        shown = best if row["prediction"] is not None else f"uncertain, possibly {best}"
+        table.add_row(Text(row["image"]), Text(shown), probability, Text(", ".join(map(" ".join, rest))))
+    console.print(table)
+    return sum(row["error"] is not None for row in rows)
+
+
 def show_summary(console: Console, summary: Summary, output: Path) -> None:
     """Print the first predictions and the first unreadable images of `predict`, and the number of each."""
     for row in summary.predicted:
@@ -125,8 +149,7 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     for row in summary.failed:
         console.print(f"{row['image']}: {row['error']}")
     _show_more(console, summary.unreadable - len(summary.failed))
-    images = "image" if summary.rows == 1 else "images"
-    console.print(f"{summary.rows:,} {images}, {summary.unreadable:,} unreadable. Predictions: {output}")
+    console.print(f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}")
 
 
 def _show_more(console: Console, number: int) -> None:

@@ -3,13 +3,24 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lptpp.data.statistics import describe_shots
-from lptpp.evaluation.compare import ComparedRun, Spread, describe_runs, differences, seed_groups
+from lptpp.evaluation.compare import (
+    ComparedRun,
+    Spread,
+    comparable_measures,
+    describe_runs,
+    differences,
+    seed_groups,
+)
 from lptpp.evaluation.costs import COSTS
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, one_decimal
+
+RESULT_MARK = "▸"
+LONGEST_NAME, MIN_WIDTH, WIDEST = 48, 60, 1000  # characters
 
 
 def shot_table(
@@ -47,24 +58,29 @@ def metric_cells(row: Mapping[str, Any], best: Mapping[str, str], columns: Mappi
 def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     """Return a table with a section for each run, or group of runs that differ only in their seed.
 
-    The caption names split, shot thresholds and seeds. If the runs are not comparable, it says so and nothing is bold.
+    The caption names split, shot thresholds and seeds. If the runs are not comparable, it says so and nothing is bold;
+    other shot thresholds concern many, medium and few only. The table is as wide as its names need.
     """
     reasons, groups = list(differences(runs)), list(seed_groups(runs))
-    table = Table(title="Comparison of runs", caption=Text(" ".join(reasons) or describe_runs(runs)))
-    table.add_column("Row", min_width=14, overflow="fold")
+    caption = f"{RESULT_MARK} result of the run. {' '.join(reasons) or describe_runs(runs)}"
+    table = Table(title="Comparison of runs", caption=Text(caption))
+    table.add_column("Row", max_width=LONGEST_NAME, overflow="fold")
     add_metric_columns(table)
     measures = [row.measures for group in groups for row in group.rows]
     costs = [key for key in COSTS if any(row[key] for row in measures)]  # no empty columns
     for key in costs:
         table.add_column(COSTS[key], justify="right")
     means = [{key: found and found.mean for key, found in row.items()} for row in measures]
-    best = {} if reasons else best_cells(means)
+    best = {key: cell for key, cell in best_cells(means).items() if key in comparable_measures(runs)}
     for group in groups:
         table.add_section()
         table.add_row(Text(", ".join(group.names) + _seeds(len(group.names), 1), style="italic"))
         for row in group.rows:
             shown = {key: row.measures[key] for key in (*COLUMNS, *costs)}
-            table.add_row(Text(row.row.title + _seeds(row.seeds, len(group.names))), *measure_cells(shown, best))
+            mark = f"{RESULT_MARK} " if row.row in group.results else ""
+            name = f"{mark}{row.row.title}{_seeds(row.seeds, len(group.names))}"
+            table.add_row(Text(name), *measure_cells(shown, best))
+    table.width = max(Console(width=WIDEST).measure(table).maximum, MIN_WIDTH)
     return table
 
 

@@ -76,6 +76,14 @@ def decode(reference: ImageReference, how: Decoding = UNLIMITED) -> Image.Image:
         return _decoded(without_texts(data), name, how)
 
 
+def of_pillow(image: Image.Image, white: float | None = None) -> Image.Image:
+    """Return a Pillow image in mode RGB, turned and converted as a file would be; the image itself stays the same."""
+    copied = image.copy()
+    with contextlib.suppress(Exception):  # damaged EXIF data do not affect the pixels
+        ImageOps.exif_transpose(copied, in_place=True)
+    return _rgb(copied, "The image", white)
+
+
 def try_decode(reference: ImageReference, how: Decoding = LIMITED) -> Image.Image | str:
     """Return the image in mode RGB, or the reason why it cannot be used. Checks the size before decoding."""
     if isinstance(reference, np.ndarray) and (problem := _array_problem(reference)):

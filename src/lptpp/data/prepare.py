@@ -122,6 +122,8 @@ def require_splits(dataset: ImageDataset, settings: Settings) -> None:
     _require_split(dataset, evaluation.split, f"evaluation.split={evaluation.split}")
     if evaluation.each_epoch:
         _require_split(dataset, "validation", "evaluation.each_epoch=true")
+    if evaluation.keep == "best":
+        _require_split(dataset, "validation", "evaluation.keep=best")
     if evaluation.temperature == "fitted":
         _require_split(dataset, "validation", "evaluation.temperature=fitted")
 
@@ -136,7 +138,8 @@ def _require_split(dataset: ImageDataset, split: str, setting: str) -> None:
             f" one is never drawn. Add images, or provide a {split} split."
         )
     raise UserError(
-        f"{setting}: the data set has no {split} split; provide one or set data.{split}={share} to draw one."
+        f"{setting}: the data set has no {split} split; provide one, or start a new run with data.{split}={share},"
+        " which draws one from the training split."
     )
 
 

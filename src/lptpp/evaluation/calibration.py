@@ -62,7 +62,8 @@ def read_fitted(folder: Path, model: str) -> FittedTemperature:
     Raises:
         UserError: The file is missing or damaged, or was fitted to other weights.
     """
-    path, fix = folder / FILE, f"run `lptpp evaluate {folder} evaluation.temperature=fitted`."
+    command = f"lptpp evaluate {folder} evaluation.temperature=fitted"
+    path, fix = folder / FILE, f"run `{command}`, which needs a run with a validation split, or specify a number."
     if not path.is_file():
         raise UserError(f"{folder} contains no fitted temperature: {fix}")
     try:

@@ -11,12 +11,13 @@ from typing import Any
 
 from lptpp.config import run_settings, to_dictionary
 from lptpp.config.run_format import check_format
-from lptpp.data.statistics import describe_shots
+from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.costs import COSTS, row_costs
 from lptpp.evaluation.files import read_metrics
-from lptpp.evaluation.table import COLUMNS, MISSING, ResultRow, one_decimal
+from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, one_decimal
 
 MEASURES = (*COLUMNS, *COSTS)
+THRESHOLDS = "shot thresholds"
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class SeedGroup:
 
     names: list[str]
     rows: list[ComparedRow]
+    results: frozenset[ResultRow]  # the rows that are the results of the runs
 
 
 def seed_groups(runs: Sequence[ComparedRun]) -> Iterator[SeedGroup]:
@@ -122,7 +124,8 @@ def seed_groups(runs: Sequence[ComparedRun]) -> Iterator[SeedGroup]:
         for row in flat_rows(members.values()):
             rows.setdefault(row["row"], []).append(row)
         compared = [ComparedRow(ResultRow.parse(key), len(found), over_seeds(found)) for key, found in rows.items()]
-        yield SeedGroup(list(members), compared)
+        results = frozenset(ResultRow.parse(run.metrics["result"]) for run in members.values())
+        yield SeedGroup(list(members), compared, results)
 
 
 def _short(folders: Sequence[Path]) -> list[str]:
@@ -134,13 +137,28 @@ def _short(folders: Sequence[Path]) -> list[str]:
 
 
 def differences(runs: Sequence[ComparedRun]) -> Iterator[str]:
-    """Yield a sentence for each of data, split and shot thresholds that differs: such runs are not comparable."""
-    metrics = [run.metrics for run in runs]
-    data, splits = distinct(map(data_size, metrics)), distinct(found["split"] for found in metrics)
-    thresholds = distinct(map(medium_range, metrics))
-    for what, values in (("data", data), ("splits", splits), ("shot thresholds", thresholds)):
+    """Yield a sentence for each of data, split and shot thresholds that differs, and what it makes incomparable."""
+    for what, values in _values(runs).items():
         if len(values) > 1:
-            yield f"Not comparable: the runs have different {what} ({', '.join(values)})."
+            concerned = "Many, medium and few are not comparable" if what == THRESHOLDS else "Not comparable"
+            yield f"{concerned}: the runs have different {what} ({', '.join(values)})."
+
+
+def comparable_measures(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
+    """Return the accuracies that can be compared: those by shot need equal thresholds, all need equal data."""
+    different = [what for what, values in _values(runs).items() if len(values) > 1]
+    if different == [THRESHOLDS]:
+        return tuple(key for key in ACCURACIES if key not in SHOTS)
+    return () if different else tuple(ACCURACIES)
+
+
+def _values(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
+    metrics = [run.metrics for run in runs]
+    return {
+        "data": distinct(map(data_size, metrics)),
+        "splits": distinct(found["split"] for found in metrics),
+        THRESHOLDS: distinct(map(medium_range, metrics)),
+    }
 
 
 def describe_runs(runs: Sequence[ComparedRun]) -> str:

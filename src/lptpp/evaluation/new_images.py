@@ -13,6 +13,7 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.content import DIGEST, digests_of
 from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
+from lptpp.data.prepare import decoding
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation, result_row

@@ -7,7 +7,7 @@ By Bayes' rule, if only the class frequencies differ (logit adjustment at predic
 
 import csv
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,15 @@ import torch
 
 from lptpp.config import Settings, StreamSettings
 from lptpp.data.sources.files import read_json, read_text
+from lptpp.losses import ClassBalanced
 from lptpp.models.scorer import log_probabilities
 from lptpp.samplers import class_shares
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.text import listed
 
-AUTO = "auto"
-PURPOSE = "the class frequencies (or specify uniform or training)"
+AUTO, ESTIMATED = "auto", "estimated"
+BALANCING = ("a_gcl", "gcl", "ldam", "class_balanced", "logit_adjustment")  # losses that favor rare classes
+PURPOSE = "the class frequencies (or specify uniform, training or estimated)"
 
 
 def reweighed(probabilities: torch.Tensor, expected: np.ndarray, assumed: np.ndarray) -> torch.Tensor:
@@ -64,11 +66,32 @@ def assumed_prior(name: str, class_names: list[str], counts: np.ndarray, setting
 
 
 def trained_prior(stream: StreamSettings, counts: np.ndarray) -> np.ndarray:
-    """Return the prior (C,) of the sampler's batches, divided by π^τ if the loss is logit adjustment."""
+    """Return the prior (C,) of the sampler's batches, divided by π^τ or multiplied by the weights of the loss."""
     prior = training_prior(counts, stream.sampler)
     if stream.loss.name == "logit_adjustment":
         prior = prior / training_prior(counts, "instance_balanced") ** stream.loss.options.get("tau", 1.0)
+    if stream.loss.name == "class_balanced":
+        prior = prior * ClassBalanced(torch.from_numpy(counts), **stream.loss.options).weights.double().numpy()
     return normalized(prior)
+
+
+def prior_warnings(settings: Settings, expected: np.ndarray, assumed: np.ndarray, counts: np.ndarray) -> Iterator[str]:
+    """Yield a sentence if a prior changes nothing, or balances scores that the training has already balanced."""
+    stream, asked = _last_stream(settings), settings.evaluation
+    trained = f"{stream.sampler} sampling with the loss {stream.loss.name}"
+    if asked.prior != ESTIMATED and np.allclose(expected, assumed, rtol=1e-3):
+        yield f"evaluation.prior={asked.prior} changes nothing: {trained} already assumes these frequencies."
+    elif asked.assumed != AUTO and not np.allclose(assumed, derived := trained_prior(stream, counts), rtol=1e-3):
+        balanced = " The scores are already balanced." if np.allclose(derived, derived[0], rtol=1e-3) else ""
+        yield (
+            f"evaluation.assumed={asked.assumed} is not what {trained} assumes.{balanced} This corrects for class"
+            " frequencies that the scores do not have, and may lower accuracy: use evaluation.assumed=auto."
+        )
+    elif asked.prior == "uniform" and stream.loss.name in BALANCING:
+        yield (
+            f"evaluation.prior=uniform: {trained} already balances the scores, so this may correct them twice."
+            " Compare the row with the plain one before you use it."
+        )
 
 
 def training_prior(counts: np.ndarray, sampler: str) -> np.ndarray:

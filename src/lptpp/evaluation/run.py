@@ -26,9 +26,21 @@ from lptpp.evaluation.files import (
     prediction_rows,
     read_metrics,
 )
+from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
+from lptpp.evaluation.prior import ESTIMATED
 from lptpp.evaluation.table import ResultRow
-from lptpp.evaluation.tta import Adjustment, adjusted_rankings, adjustment, fit_on_validation, options, rows_of
+from lptpp.evaluation.tta import (
+    Adjustment,
+    adjusted_rankings,
+    adjustment,
+    batches,
+    fit_on_validation,
+    options,
+    rows_of,
+    warn_about_prior,
+    with_estimate,
+)
 from lptpp.inference.model import load
 from lptpp.inference.runtime import Runner, runner_of
 from lptpp.models.mixture import Mixture
@@ -56,7 +68,7 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
 def check_changeable(overrides: Sequence[str], changeable: tuple[str, ...]) -> None:
     """Raise `UserError` for a setting that cannot change after training."""
     for override in overrides:
-        if not override.startswith(changeable):
+        if not override.startswith(changeable) or override.startswith("evaluation.keep="):
             keys = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in changeable)
             raise UserError(f"{override} cannot change after training: evaluate accepts {keys}.")
 
@@ -140,6 +152,11 @@ def _adjusted(
         return fit_on_validation(mixture, images, runner, Path(settings.run))
 
     whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
+    warn_about_prior(settings, whole, collection.counts())
+    if settings.evaluation.prior == ESTIMATED:
+        images = ImageCache(getattr(collection, settings.evaluation.split), 0, decoding(settings))
+        found = batches(mixture, images, whole.views, runner, "Estimating class frequencies")
+        whole = with_estimate(whole, (views for views, _ in found), len(images), collection.class_names)
     return rows_of(settings.evaluation, whole, result_row(mixture))
 
 
@@ -183,6 +200,7 @@ def summary(
         "seed": settings.seed,
         **_parameters(mixture),
         "scorer_weights": mean_weights(evaluation, counts, asked.shot_thresholds, list(mixture.experts)),
+        "scorer_weight_ranges": _weight_ranges(evaluation, list(mixture.experts)),
         "groups": group_metrics(evaluation, settings.experts, counts, asked.shot_thresholds),
         "backbones": {
             name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
@@ -203,6 +221,10 @@ def _parameters(mixture: Mixture) -> dict[str, Any]:
         "tuned_share_percent": 100 * tuned / frozen,
         "tuned_share_without_classifiers_percent": 100 * (tuned - classifiers) / frozen,
     }
+
+
+def _weight_ranges(evaluation: Evaluation, experts: list[str]) -> dict[str, list[float]]:
+    return {} if evaluation.weights is None else weight_ranges(evaluation.weights, experts)
 
 
 def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:

@@ -36,8 +36,10 @@ MIXING = {  # control rows of the scorer
 COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
+UPPER_BOUNDS = ("oracle",)  # kinds of rows that know the true class: nothing is compared with them
+COMMON = {**COMBINED, **JOINT}  # of all experts together
 KEY = re.compile(
-    rf"((?P<combined>{'|'.join([*COMBINED, *JOINT])})"
+    rf"((?P<combined>{'|'.join(COMMON)})"
     rf"|(?P<expert>[^.]+)\.(?P<kind>{'|'.join([*BASELINES, *OF_EXPERT])}))"
     r"(\.(?P<views>flip|five_crops))?(\.temperature=(?P<temperature>.+?))?(\.prior=(?P<prior>.+))?",
     re.DOTALL,
@@ -92,7 +94,7 @@ class ResultRow:
 
     def _predictor(self) -> str:
         if not self.expert:
-            return {**COMBINED, **JOINT}[self.kind]
+            return COMMON[self.kind]
         if self.kind in OF_EXPERT:
             return f"{self.expert}, {OF_EXPERT[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"

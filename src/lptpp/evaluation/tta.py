@@ -1,7 +1,7 @@
 """Test-time options (averaged views, temperature, prior), each a row of the shot table; fitting the temperature."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,9 @@ import torch
 from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
+from lptpp.evaluation.estimated_prior import estimate_from
 from lptpp.evaluation.evaluate import Ranking, best_classes, joined
-from lptpp.evaluation.prior import assumed_prior, expected_prior, reweighed
+from lptpp.evaluation.prior import ESTIMATED, assumed_prior, expected_prior, prior_warnings, reweighed
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import Pipeline
 from lptpp.inference.runtime import Runner
@@ -50,15 +51,34 @@ def adjustment(
 ) -> Adjustment:
     """Return the adjustment of the settings; `fitted` returns the fitted temperature and is called only if needed.
 
+    For the prior `estimated`, the expected frequencies are the assumed ones, until `with_estimate` replaces them.
+
     Raises:
         UserError: A prior cannot be read; or whatever `fitted` raises.
     """
     asked = settings.evaluation
     priors = None
     if asked.prior is not None:
-        expected = expected_prior(asked.prior, class_names, counts)
-        priors = expected, assumed_prior(asked.assumed, class_names, counts, settings)
+        assumed = assumed_prior(asked.assumed, class_names, counts, settings)
+        expected = assumed if asked.prior == ESTIMATED else expected_prior(asked.prior, class_names, counts)
+        priors = expected, assumed
     return Adjustment(asked.views, fitted() if asked.temperature == FITTED else float(asked.temperature), priors)
+
+
+def warn_about_prior(settings: Settings, found: Adjustment, counts: np.ndarray) -> None:
+    """Log a warning if the prior of an adjustment does nothing or harm (`prior_warnings`)."""
+    for warning in () if found.priors is None else prior_warnings(settings, *found.priors, counts):
+        log.warning("%s", warning)
+
+
+def with_estimate(
+    whole: Adjustment, batches: Iterable[torch.Tensor], images: int, class_names: list[str]
+) -> Adjustment:
+    """Return the adjustment with class frequencies estimated from the probabilities (B, V, C) of unlabeled images."""
+    assert whole.priors is not None
+    calibrated = replace(whole, priors=None)
+    found = estimate_from((calibrated(batch) for batch in batches), images, whole.priors[1], class_names)
+    return replace(whole, priors=(found, whole.priors[1]))
 
 
 def rows_of(asked: EvaluationSettings, whole: Adjustment, result: ResultRow) -> dict[ResultRow, Adjustment]:

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, overload
+from typing import cast, overload
 
 import numpy as np
+import PIL.Image
 import torch
 
 from lptpp.checkpoint.folder import finished_run
 from lptpp.checkpoint.identity import check_backbones
 from lptpp.checkpoint.store import load_tuned
 from lptpp.config import Settings
-from lptpp.data.decode import unreadable_reason
+from lptpp.data.dataset import EncodedImage, ImageReference
+from lptpp.data.decode import UNLIMITED, of_pillow, unreadable_reason
 from lptpp.data.prepare import decoding
 from lptpp.inference.pipeline import BatchPrediction, ImageViews, Pipeline, chunks, read_ahead
 from lptpp.inference.runtime import Runner, make_accelerator
@@ -22,8 +24,10 @@ from lptpp.models.build import build_mixture
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.text import counted, listed
 
-Image = str | Path | np.ndarray
+Image = str | Path | PIL.Image.Image | bytes | np.ndarray
+NAMED = 5  # classes in the description of a model
 
 
 @dataclass(frozen=True)
@@ -47,24 +51,38 @@ class Model:
         self.runner = runner
         self.decoding = decoding(settings)  # of image files: as in training
 
-    @overload
-    def predict(self, images: Image, top_k: int = ...) -> list[Prediction]: ...
-    @overload
-    def predict(self, images: list[Any], top_k: int = ...) -> list[list[Prediction]]: ...
+    def __repr__(self) -> str:
+        """Return what the model is: method, experts, classes, training images and device."""
+        experts = ", ".join(
+            f"{name}: {expert.backbone.name} at {expert.backbone.preprocessing.size[0]} px"
+            for name, expert in self.mixture.experts.items()
+        )
+        return (
+            f"Model({self.settings.method}, {counted(len(self.class_names), 'class')}"
+            f" ({listed(self.class_names, NAMED)}), {counted(int(self.counts.sum()), 'training image')}, experts:"
+            f" {experts}, on {self.runner.device})"
+        )
 
-    def predict(self, images: Image | list[Any], top_k: int = 1) -> list[Prediction] | list[list[Prediction]]:
-        """Return the `top_k` most probable classes of one image, best first; for a list of images, a list of those.
+    @overload  # a str is a sequence of str, too: the first that fits counts
+    def predict(self, images: Image, top_k: int = ...) -> list[Prediction]: ...  # type: ignore[overload-overlap]
+    @overload
+    def predict(self, images: Sequence[Image], top_k: int = ...) -> list[list[Prediction]]: ...
 
-        An image is a path or a uint8 array (H, W, 3).
+    def predict(self, images: Image | Sequence[Image], top_k: int = 1) -> list[Prediction] | list[list[Prediction]]:
+        """Return the `top_k` most probable classes of one image, best first; for several images, a list of those.
+
+        An image is a path, a Pillow image, the bytes of an image file, or a uint8 array (H, W, 3).
 
         Raises:
             UserError: `top_k` is below 1, or an image cannot be read.
         """
         if top_k < 1:
             raise UserError(f"top_k={top_k}: expected 1 or more.")
-        single = not isinstance(images, list | tuple)
-        given: Sequence[Image] = [images] if single else images  # type: ignore[list-item, assignment]
-        references = [_reference(image) for image in given]  # refused before the first is predicted
+        single = _is_one(images)
+        given = cast(Sequence[Image], [images] if single else images)
+        references = [
+            _reference(image, self.decoding.white) for image in given
+        ]  # refused before the first is predicted
         pipeline, predictions = self.pipeline(), list[list[Prediction]]()
         batches = chunks(references, self.runner.batch_size)
         with progress_bar("Predicting", len(references)) as bar:
@@ -82,7 +100,7 @@ class Model:
             UserError: unknown `views`, or an image that cannot be read.
         """
         pipeline = self.pipeline(views)
-        return pipeline.forward([self._read(pipeline, _reference(image)) for image in images])
+        return pipeline.forward([self._read(pipeline, _reference(image, self.decoding.white)) for image in images])
 
     def pipeline(self, views: str = "one", batch_size: int | None = None) -> Pipeline:
         """Return the path from images to outputs; `batch_size` views at once, by default as the settings say.
@@ -93,10 +111,10 @@ class Model:
         runner = self.runner if batch_size is None else replace(self.runner, batch_size=batch_size)
         return Pipeline(self.mixture, runner, views)
 
-    def _read(self, pipeline: Pipeline, reference: Path | np.ndarray) -> ImageViews:
+    def _read(self, pipeline: Pipeline, reference: ImageReference) -> ImageViews:
         found = pipeline.read(reference, replace(self.decoding, largest_megapixels=math.inf))
         if isinstance(found, str):
-            raise UserError(f"{reference if isinstance(reference, Path) else 'The array'} {found}: fix or remove it.")
+            raise UserError(f"{_described(reference)} {found}: fix or remove it.")
         return found
 
     def _best(self, probabilities: torch.Tensor, top_k: int) -> list[list[Prediction]]:
@@ -124,15 +142,25 @@ def load(run: str | Path, device: str = "auto") -> Model:
     return Model(mixture.requires_grad_(False), class_names, counts, settings, runner)
 
 
-def _reference(image: Image) -> Path | np.ndarray:
-    if isinstance(image, np.ndarray):
-        if (reason := unreadable_reason(image)) is not None:
-            raise UserError(f"The array {reason}.")
-        return image
+def _is_one(images: Image | Sequence[Image]) -> bool:
+    return isinstance(images, str | bytes) or not isinstance(images, Sequence)
+
+
+def _described(reference: ImageReference) -> str:
+    return "The array" if isinstance(reference, np.ndarray) else f"Image {reference}"
+
+
+def _reference(image: Image, white: float | None) -> ImageReference:
+    if isinstance(image, PIL.Image.Image):
+        return np.asarray(of_pillow(image, white))
+    if isinstance(image, np.ndarray | bytes):
+        reference = EncodedImage(image, "given as bytes") if isinstance(image, bytes) else image
+        if (reason := unreadable_reason(reference, UNLIMITED)) is not None:
+            raise UserError(f"{_described(reference)} {reason}.")
+        return reference
     if not isinstance(image, str | Path):
-        kind = type(image).__name__
         raise UserError(
-            f"An image must be a path or a uint8 array (H, W, 3), not {kind}; pass numpy.asarray(image) for Pillow's."
+            f"An image must be a path, a Pillow image, bytes or a uint8 array (H, W, 3), not {type(image).__name__}."
         )
     path = Path(image)
     if not path.is_file():

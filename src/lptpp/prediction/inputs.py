@@ -61,6 +61,11 @@ def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
             yield _file(path)
 
 
+def are_single_images(paths: Iterable[Path]) -> bool:
+    """Return whether every path is a file that stands for itself: no folder, glob, list, table or standard input."""
+    return all(path.is_file() and path.suffix.lower() not in (*LISTS, *TABLES) for path in paths)
+
+
 def _file(path: Path | str) -> Input:
     return Input(str(path), str(path))
 

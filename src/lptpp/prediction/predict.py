@@ -1,12 +1,18 @@
 """Predictions for any number of images, batch by batch; an interrupted prediction resumes."""
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
 
 from lptpp.evaluation.calibration import read_fitted
-from lptpp.evaluation.tta import adjustment
+from lptpp.evaluation.prior import ESTIMATED
+from lptpp.evaluation.tta import Adjustment, adjustment, warn_about_prior, with_estimate
 from lptpp.inference.model import load
 from lptpp.inference.pipeline import chunks, read_ahead
 from lptpp.prediction.inputs import expand, read_listing, write_listing
@@ -63,11 +69,25 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
         if not begin(outputs, identity, options.overwrite):
             log.info("%s already contains these predictions; use --overwrite to compute them again.", output)
             return Summary(**summary_of(output))
+        if options.prior == ESTIMATED:
+            predictor.adjust = _estimated(predictor, folder / INPUTS, chunk, inputs["count"])
         store = Store(folder, chunk, inputs["count"], sum(predictor.widths.values()) if options.embeddings else 0)
         _compute(predictor, store, folder / INPUTS)
         summary = _write(predictor, store, outputs)
         finish(output, identity, asdict(summary))
     return summary
+
+
+def predict_images(run: Path, paths: Sequence[Path], options: PredictOptions) -> list[dict[str, Any]]:
+    """Return one row for each image file; nothing is written except the embeddings, if asked for.
+
+    Raises:
+        UserError, Interrupted: as `predict_paths`.
+    """
+    with TemporaryDirectory(prefix="lptpp-predict-") as folder:
+        output = Path(folder) / "rows.jsonl"
+        predict_paths(run, paths, output, options)
+        return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
 def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
@@ -79,9 +99,23 @@ def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
         return read_fitted(run, model.mixture.fingerprint()).temperature
 
     adjust = adjustment(settings, model.class_names, model.counts, fitted)
+    warn_about_prior(settings, adjust, model.counts)
     decoding = options.decoding(model.decoding)
     predictor = Predictor(model, adjust, options.top_k, options.threshold, options.batch_size, decoding)
     return predictor, predictor.pipeline.batch_size
+
+
+def _estimated(predictor: Predictor, listing: Path, size: int, total: int) -> Adjustment:
+    """Return the adjustment with class frequencies estimated from all readable inputs, the same at each start."""
+
+    def probabilities() -> Iterator[torch.Tensor]:
+        with progress_bar("Estimating class frequencies", total) as bar:
+            for chunk, seen in read_ahead(chunks(read_listing(listing, 0), size), predictor.read):
+                if good := [views for views in seen if not isinstance(views, str)]:
+                    yield predictor.pipeline.forward(good).of_views
+                bar.advance(len(chunk))
+
+    return with_estimate(predictor.adjust, probabilities(), total, predictor.model.class_names)
 
 
 def _compute(predictor: Predictor, store: Store, listing: Path) -> None:

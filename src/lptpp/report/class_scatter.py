@@ -11,8 +11,7 @@ from matplotlib.lines import Line2D
 from lptpp.data.statistics import SHOTS
 from lptpp.report.gather import Classes, EvaluatedRun
 from lptpp.report.style import COLORS, INK, MARKERS, count_axis, log_position, panel, vertical_thresholds
-from lptpp.report.text import counted
-from lptpp.utils.text import listed
+from lptpp.utils.text import counted, listed
 
 SIZES = ((1, 5.5), (3, 7.0), (10, 9.0), (np.inf, 11.5))  # marker size in points for up to so many classes at one place
 STYLE: Any = {"alpha": 0.8, "markeredgecolor": "white", "markeredgewidth": 0.5}

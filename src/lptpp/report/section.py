@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from matplotlib.figure import Figure
 
@@ -17,6 +17,7 @@ class Plot:
     finding: str
     caption: str
     tooltips: dict[str, list[str]] = field(default_factory=dict)  # by gid of a set of markers: a text per marker
+    style: str = ""  # a class of the style sheet: wide
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,25 @@ class Table:
     rows: Sequence[Sequence[Cell]]
     caption: str = ""
     highlighted: int | None = None
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """A table of all classes that a script sorts and searches; `rows` are those shown without it.
+
+    `data` has for each class: its name, the index of its shot in `SHOTS`, training images, test images, accuracies
+    (percent or None), the index in `names` of the class predicted instead (or None), and its images.
+    """
+
+    kind: ClassVar[str] = "classes"
+    title: str
+    headings: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    data: Sequence[Sequence[Any]]
+    names: Sequence[str]
+    shown: int
+    caption: str = ""
+    highlighted: None = None
 
 
 @dataclass(frozen=True)
@@ -97,7 +117,7 @@ class Section:
     """A section of the page; `note` says what is missing."""
 
     title: str
-    parts: Sequence[Plot | Table | Gallery | Picture | Listing] = ()
+    parts: Sequence[Plot | Table | ClassTable | Gallery | Picture | Listing] = ()
     intro: str = ""
     note: str = ""
 

@@ -5,6 +5,7 @@ import math
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from lptpp.evaluation.table import MISSING
+from lptpp.utils.text import counted
 
 
 def signed(points: float, decimals: int = 1) -> str:
@@ -19,11 +20,6 @@ def percent(value: float | None, decimals: int = 0) -> str:
     least = 10.0**-decimals
     text = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
     return f"{text}\u00a0%"
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun in the singular or plural: 1 image, 1,200 images."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def shortened(name: str, longest: int) -> str:

@@ -143,7 +143,7 @@ class Training:
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         self.folds = CrossFitting(settings, self.inputs, self.accelerator, lambda: self.recorder.stop_asked)
-        if settings.evaluation.each_epoch:
+        if settings.evaluation.each_epoch or settings.evaluation.keep == "best":
             self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), self.runner)
 
     def run(self) -> None:
@@ -175,11 +175,12 @@ class Training:
         if position.epoch >= getattr(self.settings, key.settings_key).epochs:
             return
         began = clocks()
-        stage = replace(self._stage(key), began=began)
+        stage = replace(self.stage(key), began=began)
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
-    def _stage(self, key: StageKey) -> Stage:
+    def stage(self, key: StageKey) -> Stage:
+        """Return the work of a stage."""
         if key == SCORER:
             return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3, self.settings.seed)
         return self.inputs.expert_stage(key, self.mixture.experts[key.owner])

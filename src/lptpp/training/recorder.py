@@ -22,6 +22,7 @@ from lptpp.evaluation.metrics import shot_accuracy
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
+from lptpp.training.best_epoch import ENTRY, TENSORS, BestEpoch
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optim import optimizer_tensors
 from lptpp.training.tracking import Tracking
@@ -47,6 +48,8 @@ class RunRecorder:
         self.last_stage = mixture.stages()[-1]
         self.tracking = Tracking(settings, mixture.stages(), checkpoint)
         self.measure: Callable[[StageKey], dict[str, Any]] = lambda stage: {}  # after an epoch, in addition to the loss
+        keeps_best = settings.evaluation.keep == "best"
+        self.best = BestEpoch.restored(mixture, checkpoint) if keeps_best else None
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
@@ -76,6 +79,8 @@ class RunRecorder:
         place = {"stage": str(position.stage), "epoch": position.epoch, "step": self.tracking.at(position)}
         self.history.append({**place, **summary, **self.measure(position.stage)})
         self.tracking.after_epoch(self.history[-1])
+        if self.best is not None:
+            self._choose(self.best, position)
         self._save(position, optimizer)
         columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
         write_csv(self.folder / "history.csv", [columns | line for line in self.history])
@@ -84,16 +89,34 @@ class RunRecorder:
             summary["loss"], summary["seconds"],
         )  # fmt: skip
 
+    def _choose(self, best: BestEpoch, position: Position) -> None:
+        """Keep the best epoch of a stage at its end, and mark it in the history."""
+        best.after_epoch(position, self.history[-1])
+        if position.epoch < self.epochs:
+            return
+        best.keep()
+        for line in self.history:
+            if line["stage"] == best.stage:
+                line["kept"] = line["epoch"] == best.epoch
+        log.info(
+            "%s keeps epoch %d of %d: mean class accuracy %.1f %% on the validation split.",
+            best.stage, best.epoch, self.epochs, best.value,
+        )  # fmt: skip
+
     def _save(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         finished = position.stage == self.last_stage and position.epoch == self.epochs
         tensors = {"tuned": self.mixture.tuned_state(), "optimizer": optimizer_tensors(optimizer)}
+        if self.best is not None:
+            tensors[TENSORS] = self.best.weights
         where = {"position": position.saved(), "finished": finished, "history": self.history}
+        if self.best is not None:
+            where[ENTRY] = self.best.saved()
         written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
         self.steps = written.manifest["step"]
 
 
 class Validation:
-    """Measures what a stage trains on the validation split, epoch by epoch: for curves, not to select an epoch."""
+    """Measures what a stage trains on the validation split, epoch by epoch: for curves, and for `evaluation.keep`."""
 
     def __init__(self, mixture: Mixture, collection: ImageDataset, images: ImageCache, runner: Runner) -> None:
         self.mixture = mixture

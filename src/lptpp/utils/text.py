@@ -1,4 +1,4 @@
-"""Lists of names in messages."""
+"""Lists of names, and numbers with their nouns, in messages."""
 
 import os
 from collections.abc import Iterable
@@ -14,3 +14,9 @@ def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
 def printable(name: str) -> str:
     """Return a file name as valid Unicode; bytes of another encoding in it become �."""
     return os.fsencode(name).decode("utf-8", "replace")
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun in the singular or plural: 1 image, 1,200 images, 2 classes."""
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number:,} {noun if number == 1 else plural}"

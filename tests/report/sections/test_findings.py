@@ -63,18 +63,18 @@ def test_options_at_test_time_show_what_they_change(run: EvaluatedRun) -> None:
     assert result.test_time_table(replace(run, metrics={**run.metrics, "rows": {"mixture": before}})) == []
 
 
-def test_the_summary_compares_with_the_best_expert(run: EvaluatedRun) -> None:
+def test_the_summary_compares_with_the_best_of_all_rows(run: EvaluatedRun) -> None:
     rows = {name: {"overall": 50.0, "few": None} for name in run.metrics["rows"]}
-    rows["language.phase2"] = {"overall": 60.0, "few": None}
+    rows["visual.linear_probe"] = {"overall": 60.0, "few": None}
     text = result.summary(replace(run, metrics={**run.metrics, "rows": rows}))
-    assert "language" in text and "−10.0 points overall" in text and "few-shot" not in text
+    assert "overall 10.0 points below linear probe, visual (60.0 %)" in text and "few-shot" not in text
 
 
 @pytest.mark.parametrize(
     "values, numbers",
     [
-        ((80.0, 50.0, 20.0), ["80.0", "20.0", "+60.0"]),
-        ((80.0, None, 20.0), ["80.0", "20.0", "+60.0"]),
+        ((80.0, 50.0, 20.0), ["80.0", "20.0", "60.0"]),
+        ((80.0, None, 20.0), ["80.0", "20.0", "60.0"]),
         ((None, 50.0, 20.0), ["50.0", "20.0"]),
         ((None, None, 20.0), ["20.0"]),
     ],
@@ -83,6 +83,7 @@ def test_frequent_and_rare_classes_are_compared(values: tuple, numbers: list[str
     row = dict(zip(("many", "medium", "few"), values, strict=True))
     found = result.gap(replace(run, metrics={**run.metrics, "rows": {"mixture": row}}))
     assert re.findall(r"[+−]?[\d.]+\d", found) == numbers
+    assert ("a gap of" in found) == (len(numbers) == 3)
 
 
 def test_a_small_test_part_is_told_with_the_intervals_of_its_accuracies(run: EvaluatedRun) -> None:
@@ -123,6 +124,31 @@ def test_pairs_and_false_positives_are_counted(run: EvaluatedRun) -> None:
 
 def test_errors_towards_larger_classes_are_counted(run: EvaluatedRun) -> None:
     assert re.findall(r"\d+", confusions.direction(run, np.array([0, 5]), np.array([3, 4])))[:2] == ["2", "50"]
+
+
+def test_a_single_error_is_told_in_the_singular(run: EvaluatedRun) -> None:
+    for predicted, verb in ((0, "predicts"), (5, "does not predict")):
+        found = confusions.direction(run, np.array([predicted]), np.array([3]))
+        assert found == f"The only error {verb} a class with more training images than the true class."
+
+
+def test_a_single_class_is_told_in_the_singular(run: EvaluatedRun) -> None:
+    accuracy = {run.result: np.array([0.0] + [np.nan] * 13)}
+    alone = replace(run, classes=replace(run.classes, accuracy=accuracy))
+    assert classes.accuracy(alone).finding.startswith("1 of the 1 class with images in the test split is never")
+
+
+def test_the_matrix_has_the_share_of_each_true_class_up_to_50_classes(run: EvaluatedRun) -> None:
+    labels, predicted = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])
+    plot = confusions.confusion_matrix(run, predicted, labels)
+    shares = plot.figure.axes[0].images[0].get_array()  # the counts of the run fall from class to class
+    expected = np.zeros((14, 14))
+    for true, other in zip(labels, predicted, strict=True):
+        expected[true, other] += 100 / (labels == true).sum()
+    np.testing.assert_allclose(shares, expected)
+    assert plot.finding.startswith("33.3")
+    titles = [part.title for part in confusions.section(run).parts]
+    assert titles[0] == "Confusion matrix"
 
 
 def test_without_errors_there_is_no_section(run: EvaluatedRun) -> None:

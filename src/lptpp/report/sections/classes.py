@@ -7,12 +7,13 @@ from lptpp.report.class_scatter import class_plot
 from lptpp.report.distribution import distribution_figure
 from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Plot, Section
-from lptpp.utils.text import listed
+from lptpp.report.sections.class_table import class_table, never_recognized
+from lptpp.utils.text import counted, listed
 
 
 def section(run: EvaluatedRun) -> Section:
     """Return the section on the classes."""
-    return Section("Classes", [distribution(run), accuracy(run)])
+    return Section("Classes", [distribution(run), accuracy(run), class_table(run), *never_recognized(run)])
 
 
 def distribution(run: EvaluatedRun) -> Plot:
@@ -31,8 +32,9 @@ def accuracy(run: EvaluatedRun) -> Plot:
     figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f} %", "accuracy, %")
     ax.set_ylim(-3, 103)
     tested, never, split = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
-    of = f"of the {tested:,} classes with images in the {split} split"
-    finding = f"{never:,} {of} are never recognized." if never else f"Each {of} is recognized at least once."
+    of = f"of the {counted(tested, 'class')} with images in the {split} split"
+    verb = "is" if never == 1 else "are"
+    finding = f"{never:,} {of} {verb} never recognized." if never else f"Each {of} is recognized at least once."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
         finding += f" Classes without such images: {listed(untested)}."
     names = " (hover for names)" if tooltips else ""
@@ -49,7 +51,7 @@ def imbalance(run: EvaluatedRun) -> str:
     largest, smallest, empty = counts.argmax(), counts.argmin(), (counts == 0).sum()
     without = f" Classes without training images: {empty:,}." if empty else ""
     return (
-        f"{counts.sum():,} images in {len(counts):,} classes, from {names[largest]} ({counts[largest]:,}) to"
-        f" {names[smallest]} ({counts[smallest]:,}); imbalance factor {imbalance_factor(counts):.0f}, Gini coefficient"
-        f" {gini(counts):.2f}.{without}"
+        f"{counted(counts.sum(), 'image')} in {counted(len(counts), 'class')}, from {names[largest]}"
+        f" ({counts[largest]:,}) to {names[smallest]} ({counts[smallest]:,}); imbalance factor"
+        f" {imbalance_factor(counts):.0f}, Gini coefficient {gini(counts):.2f}.{without}"
     )

@@ -4,10 +4,14 @@ import numpy as np
 
 from lptpp.evaluation.metrics import confusion
 from lptpp.report.gather import EvaluatedRun
-from lptpp.report.section import Section, Table, class_cell, number
-from lptpp.report.text import counted, percent
+from lptpp.report.section import Plot, Section, Table, class_cell, number
+from lptpp.report.sections.groups import HEAT
+from lptpp.report.style import COLORS, panel
+from lptpp.report.text import percent, shortened
+from lptpp.utils.text import counted
 
 SHOWN = 15
+LARGEST_MATRIX = 50  # classes
 
 
 def section(run: EvaluatedRun) -> Section | None:
@@ -16,8 +20,36 @@ def section(run: EvaluatedRun) -> Section | None:
     wrong = predicted != labels
     if not wrong.any():
         return None
+    matrix = [confusion_matrix(run, predicted, labels)] if len(run.classes.names) <= LARGEST_MATRIX else []
     tables = [pairs(run, predicted, labels), false_positives(run, predicted, labels)]
-    return Section("Confusions", tables, direction(run, predicted[wrong], labels[wrong]))
+    return Section("Confusions", [*matrix, *tables], direction(run, predicted[wrong], labels[wrong]))
+
+
+def confusion_matrix(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Plot:
+    """Draw the share of the images of each true class (rows) that is predicted as each class (columns)."""
+    names, classes = run.classes.names, len(run.classes.names)
+    order = np.argsort(-run.classes.counts, kind="stable")
+    images = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
+    shares = 100 * images / np.maximum(images.sum(1, keepdims=True), 1)  # (C, C)
+    figure, ax = panel(9, 2.6 + 0.135 * max(classes, 10))
+    shown = ax.imshow(shares[order][:, order], cmap=HEAT, vmin=0, vmax=100, aspect="auto", interpolation="none")
+    ax.grid(False)
+    ticks = [shortened(names[index], 18) for index in order]
+    ax.set_yticks(range(classes), ticks, fontsize=7.5)
+    ax.set_xticks(range(classes), ticks, fontsize=7.5, rotation=90)
+    ax.set(xlabel="predicted class", ylabel="true class")
+    ax.tick_params(length=0)
+    for labels_of in (ax.get_xticklabels(), ax.get_yticklabels()):
+        for label, index in zip(labels_of, order, strict=True):
+            label.set_color(COLORS[run.classes.shots[index]])
+    figure.colorbar(shown, ax=ax, label="images of the true class, %", shrink=0.6, aspect=40)
+    correct = 100 * (predicted == labels).mean()
+    finding = f"{percent(correct, 1)} of the images are on the diagonal: their class is recognized."
+    caption = (
+        "Classes are sorted by training images, largest first, and colored by shot. A dark column far from the diagonal"
+        " is a class that others are taken for; a row without color has no test images."
+    )
+    return Plot(figure, "Confusion matrix", finding, caption, style="wide")
 
 
 def pairs(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Table:
@@ -56,8 +88,12 @@ def false_positives(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray
 
 def direction(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> str:
     """Return how often a wrong prediction is a class with more training images than the true class."""
-    upwards = 100 * (run.classes.counts[predicted] > run.classes.counts[labels]).mean()
+    upwards = run.classes.counts[predicted] > run.classes.counts[labels]
+    if len(predicted) == 1:
+        verb = "predicts" if upwards[0] else "does not predict"
+        return f"The only error {verb} a class with more training images than the true class."
     return (
-        f"Of {counted(len(predicted), 'error')}, {percent(upwards)} predict a class with more training images than the"
-        " true class. Far above 50 %, the model is biased towards frequent classes; far below, towards rare ones."
+        f"Of {counted(len(predicted), 'error')}, {percent(100 * upwards.mean())} predict a class with more training"
+        " images than the true class. Far above 50 %, the model is biased towards frequent classes; far below, towards"
+        " rare ones."
     )

@@ -7,8 +7,8 @@ import numpy as np
 from lptpp.evaluation.table import ResultRow
 from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import ExampleImage, Gallery, RowPrediction, Section
-from lptpp.report.text import counted
 from lptpp.report.thumbnails import thumbnails
+from lptpp.utils.text import counted
 
 SHOWN = 6  # images in a gallery
 INTRO = (

@@ -3,6 +3,7 @@
 import numpy as np
 
 from lptpp.data.statistics import SHOTS
+from lptpp.evaluation.findings import constant_scorer
 from lptpp.evaluation.table import ResultRow
 from lptpp.report.class_scatter import class_plot
 from lptpp.report.gather import EvaluatedRun
@@ -59,7 +60,8 @@ def weight(run: EvaluatedRun, name: str) -> Plot:
         f"The horizontal line is the plain average. A slope means that the scorer prefers {name} for frequent or for"
         f" rare classes.{rest}"
     )
-    finding = f"Mean weight by shot: {', '.join(means)}."
+    constant = "".join(f" {sentence}" for sentence in constant_scorer(run.metrics))
+    finding = f"Mean weight by shot: {', '.join(means)}.{constant}"
     return Plot(figure, f"Scorer weight of {name}", finding, caption, tooltips)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.balanced import describe_balanced
+from lptpp.evaluation.findings import findings
 from lptpp.evaluation.intervals import few_tested, interval
 from lptpp.evaluation.table import (
     ACCURACIES,
@@ -21,7 +22,8 @@ from lptpp.evaluation.table import (
 from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import COLORS, MARKERS, PALE, panel
-from lptpp.report.text import counted, percent, shortened, signed
+from lptpp.report.text import percent, shortened, signed
+from lptpp.utils.text import counted
 
 
 def section(run: EvaluatedRun) -> Section:
@@ -31,20 +33,11 @@ def section(run: EvaluatedRun) -> Section:
 
 
 def summary(run: EvaluatedRun) -> str:
-    """Return the accuracy of the result, and how it differs from that of the best expert."""
+    """Return the accuracy of the result, how it compares with all other rows, and what else the rows show."""
     rows, result = run.rows, run.result
     evaluated = f"{counted(run.metrics['images'], 'image')} of the {run.metrics['split']} split"
     text = f"{result.title} has an overall accuracy of {percent(rows[result]['overall'], 1)} on {evaluated}."
-    experts = {name: rows[row] for name, row in run.finals.items() if row != result}
-    if not experts:
-        return text
-    best = max(experts, key=lambda name: experts[name]["overall"])
-    differences = [
-        f"{signed(rows[result][key] - experts[best][key])} points {where}"
-        for key, where in (("overall", "overall"), ("few", "on few-shot classes"))
-        if known(rows[result][key])
-    ]
-    return f"{text} Compared with the best expert, {best}: {', '.join(differences)}."
+    return " ".join([text, *findings(run.metrics)])
 
 
 def intervals(run: EvaluatedRun) -> str:
@@ -163,5 +156,5 @@ def gap(run: EvaluatedRun) -> str:
     ends = dict.fromkeys([*found][:1] + [*found][-1:])
     shown = " and ".join(f"{percent(found[shot], 1)} on {shot}-shot" for shot in ends)
     both = {"many", "few"} <= found.keys()
-    difference = f", a difference of {signed(found['many'] - found['few'])} points" if both else ""
+    difference = f", a gap of {one_decimal(abs(found['many'] - found['few']))} points" if both else ""
     return f"{run.result.title}: {shown} classes{difference}."

@@ -1,0 +1,99 @@
+"""Sentences about the contents of a metrics.json: the result against all other rows, the scorer, zero-shot."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from lptpp.evaluation.intervals import interval
+from lptpp.evaluation.table import MIXTURE, UPPER_BOUNDS, ResultRow, known, one_decimal
+
+MEASURES = {"overall": "overall", "mean_class": "in the mean over the classes", "few": "on few-shot classes"}
+CONSTANT = 0.005  # a weight that differs less from 1/E is printed like it
+NEARLY = 0.05
+CHANCE = 0.02  # of the way from chance to 100 %
+Metrics = Mapping[str, Any]  # as in metrics.json
+
+
+def findings(metrics: Metrics) -> list[str]:
+    """Return all sentences that apply."""
+    return [*comparison(metrics), *constant_scorer(metrics), *zero_shot_at_chance(metrics), *harmful_options(metrics)]
+
+
+def comparison(metrics: Metrics) -> Iterator[str]:
+    """Yield how the result differs from the best of all other rows, for each of `MEASURES`."""
+    rows = {ResultRow.parse(key): row for key, row in metrics["rows"].items()}
+    result = ResultRow.parse(metrics["result"])
+    others = [row for row in rows if row.plain == row != result and row.kind not in UPPER_BOUNDS]
+    parts = []
+    for key, where in MEASURES.items():
+        found = {row: rows[row][key] for row in others if known(rows[row].get(key))}
+        if found and known(rows[result].get(key)):
+            best = max(found, key=lambda row: found[row])
+            parts.append(f"{where} {_relation(rows[result][key], found[best])} {best.title} ({found[best]:.1f} %)")
+    if parts:
+        yield f"Compared with the best other row, {result.title} is {'; '.join(parts)}."
+
+
+def _relation(value: float, best: float) -> str:
+    difference = one_decimal(abs(value - best))
+    if difference == "0.0":
+        return "equal to"
+    word = "point" if difference == "1.0" else "points"
+    return f"{difference} {word} {'above' if value > best else 'below'}"
+
+
+def weight_ranges(weights: np.ndarray, experts: list[str]) -> dict[str, list[float]]:
+    """Return the smallest and the largest scorer weight of every expert, of weights (n, E)."""
+    return {name: [float(of.min()), float(of.max())] for name, of in zip(experts, weights.T, strict=True)}
+
+
+def constant_scorer(metrics: Metrics) -> Iterator[str]:
+    """Yield a sentence if the scorer weighs all experts (nearly) equally on every image."""
+    ranges: Mapping[str, list[float]] = metrics.get("scorer_weight_ranges") or {}
+    if len(ranges) < 2 or ResultRow.parse(metrics["result"]) != MIXTURE:
+        return
+    equal = 1 / len(ranges)
+    low, high = min(low for low, _ in ranges.values()), max(high for _, high in ranges.values())
+    farthest = max(high - equal, equal - low)
+    if farthest < CONSTANT:
+        yield f"The scorer weights never leave {equal:.2f}: {MIXTURE.title} is the plain average of its experts."
+    elif farthest < NEARLY:
+        yield (
+            f"The scorer weights stay between {low:.2f} and {high:.2f}: {MIXTURE.title} hardly differs from the plain"
+            " average of its experts."
+        )
+
+
+def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
+    """Yield a sentence for each zero-shot row whose mean class accuracy is that of guessing, 1/C."""
+    chance = 100 / metrics["classes"]
+    for key, values in metrics["rows"].items():
+        row, accuracy = ResultRow.parse(key), values.get("mean_class")
+        if row.kind != "zero_shot" or not known(accuracy):
+            continue
+        by_luck = interval(accuracy, metrics["images"])[0] <= chance
+        if by_luck or accuracy - chance < CHANCE * (100 - chance):
+            yield (
+                f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
+                f" {chance:.1f} %. Its text tower does not know these class names."
+            )
+
+
+def harmful_options(metrics: Metrics) -> Iterator[str]:
+    """Yield a sentence for each test-time option that is worse in overall and mean class accuracy and calibration."""
+    result, plain = ResultRow.parse(metrics["result"]), metrics["rows"][metrics["result"]]
+    for key, row in metrics["rows"].items():
+        found = ResultRow.parse(key)
+        if found.plain != result or found == result or not all(_worse(name, row, plain) for name in HARMED):
+            continue
+        already = " The scores were probably balanced already." if found.prior == "uniform" else ""
+        yield f"{found.title} is less accurate and less well calibrated than {result.title}: leave it out.{already}"
+
+
+HARMED = {"overall": -1, "mean_class": -1, "calibration_error": 1}  # the sign of a change for the worse
+
+
+def _worse(name: str, row: Mapping[str, Any], plain: Mapping[str, Any]) -> bool:
+    before, after = plain.get(name), row.get(name)
+    return before is not None and after is not None and HARMED[name] * (after - before) > 0

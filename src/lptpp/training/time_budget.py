@@ -1,0 +1,164 @@
+"""A time budget for training: the number of epochs that fits, from the time of the first steps.
+
+The first steps of phases 1 and 2 of every expert are trained on a copy of the model and timed, with their data. The
+chosen epochs are written to time_budget.json in the run folder, so that a resumed run has the same.
+"""
+
+import logging
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import torch
+
+from lptpp.config import Settings
+from lptpp.config.stages import SCORER
+from lptpp.data.dataset import ImageDataset
+from lptpp.data.prepare import load_dataset
+from lptpp.data.sources.files import read_json
+from lptpp.models.build import build_mixture
+from lptpp.training.fit import Training
+from lptpp.training.loop import Position, Stage, train
+from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_json
+
+log = logging.getLogger("lptpp")
+FILE = "time_budget.json"
+STEPS = 4  # timed per stage, the first of which is left out
+FORWARD = 0.35  # of the time of a training step: the same images without gradients
+UNITS = {"h": 3600, "m": 60, "s": 1}
+Clock = Callable[[], float]  # seconds
+
+
+def parse_time(text: str) -> int:
+    """Return the seconds of a duration such as 20m, 1h30m or 90s.
+
+    Raises:
+        UserError: `text` is not a duration.
+    """
+    found = re.findall(r"(\d+)([hms])", text)
+    if not found or "".join(map("".join, found)) != text or not (seconds := sum(int(n) * UNITS[u] for n, u in found)):
+        raise UserError(f"--time {text}: expected a duration such as 20m, 1h30m or 90s.")
+    return seconds
+
+
+def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counter) -> Settings:
+    """Return the settings with the epochs that fit into `seconds`; those of an earlier start if there is one.
+
+    Raises:
+        UserError: wrong settings or data.
+    """
+    path = Path(settings.run) / FILE
+    if path.is_file():
+        recorded = read_json(path, "the epochs of a time budget")
+        log.info("Epochs as chosen at the start for %d s: %s.", recorded["seconds"], _described(recorded["epochs"]))
+        return _with_epochs(settings, recorded["epochs"])
+    if (Path(settings.run) / "checkpoint").is_dir():
+        raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
+    dataset = load_dataset(settings)
+    steps, fixed = measure(settings, dataset, clock)
+    wanted = {phase: getattr(settings, phase).epochs for phase in steps}
+    epochs = fitting(seconds - fixed, steps, wanted)
+    expected = fixed + sum(epochs[phase] * steps[phase] for phase in epochs)
+    log.info(
+        "Time budget %d s: an epoch takes %s, the rest about %.0f s. Epochs: %s; about %.0f s in all.",
+        seconds, ", ".join(f"{took:.1f} s in {phase}" for phase, took in steps.items()), fixed,
+        _described(epochs), expected,
+    )  # fmt: skip
+    if expected > seconds:
+        log.warning("One epoch of each phase already takes longer than the time budget of %d s.", seconds)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
+    return _with_epochs(settings, epochs)
+
+
+def fitting(seconds: float, steps: Mapping[str, float], wanted: Mapping[str, int]) -> dict[str, int]:
+    """Return the epochs by phase that fit into `seconds`, in the proportion of `wanted`, at least one each.
+
+    `steps` are the seconds per epoch by phase. What rounding down leaves goes to further epochs, one phase after the
+    other.
+    """
+    total = sum(wanted[phase] * steps[phase] for phase in steps)
+    epochs = {phase: max(1, int(wanted[phase] * seconds / total)) for phase in steps}
+    while (left := seconds - sum(epochs[phase] * steps[phase] for phase in steps)) < 0 and max(epochs.values()) > 1:
+        epochs[max(epochs, key=epochs.__getitem__)] -= 1
+    for phase, took in steps.items():
+        if took <= left:
+            epochs[phase], left = epochs[phase] + 1, left - took
+    return epochs
+
+
+def measure(settings: Settings, dataset: ImageDataset, clock: Clock) -> tuple[dict[str, float], float]:
+    """Return the seconds per epoch of phases 1 and 2, over all experts, and about those of everything else."""
+    mixture = build_mixture(settings, len(dataset.class_names))
+    training = Training(settings, dataset, mixture, None)
+    steps: dict[str, float] = {}
+    fixed = 0.0
+    for key in mixture.stages():
+        if key == SCORER:
+            continue
+        mixture.experts[key.owner].to(training.accelerator.device)
+        began = clock()
+        stage = training.stage(key)
+        prepared = clock() - began  # the views that are computed once
+        step = seconds_per_step(stage, training, clock)
+        per_image = FORWARD * step / stage.optimization.batch_size
+        measured = settings.evaluation.each_epoch or settings.evaluation.keep == "best"
+        validated = len(dataset.validation or ()) if measured else 0
+        per_epoch = step * (stage.optimization.steps // stage.epochs) + per_image * validated
+        trained = max(1, settings.phase3.folds)  # times all images: k folds train on k − 1 of k parts each
+        steps[key.settings_key] = steps.get(key.settings_key, 0.0) + trained * per_epoch
+        if key.phase == 1:
+            fixed += prepared + per_image * _images_without_gradients(settings, dataset)
+    return steps, fixed
+
+
+def seconds_per_step(stage: Stage, training: Training, clock: Clock) -> float:
+    """Return the median time of the first steps of a stage; the first counts only if it is alone."""
+    timer = _Timer(clock)
+    with suppress(_Enough):
+        train(stage, training.accelerator, timer, training.settings.seed, Position(stage.key), None)
+    taken = [after - before for before, after in pairwise(timer.times)]
+    return statistics.median(taken[1:] or taken)
+
+
+class _Enough(Exception):
+    """The steps that are timed are done."""
+
+
+class _Timer:
+    """A recorder that notes the time of each step and stops after `STEPS`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.times = [clock()]
+
+    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
+        self.times.append(self.clock())
+        if len(self.times) > STEPS:
+            raise _Enough
+
+    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
+        """Go on: a small data set needs several epochs."""
+
+
+def _images_without_gradients(settings: Settings, dataset: ImageDataset) -> int:
+    """Return how many images an expert sees outside of training steps: first classifier, scorer, evaluation, probes."""
+    train, splits = len(dataset.train), dataset.splits()
+    scorer = train * max(1, min(settings.phase3.views, settings.phase3.epochs))
+    probes = sum(map(len, splits.values())) if set(settings.evaluation.baselines) - {"zero_shot"} else 0
+    return train + scorer + len(splits.get(settings.evaluation.split, ())) + probes
+
+
+def _with_epochs(settings: Settings, epochs: Mapping[str, int]) -> Settings:
+    phases = {phase: replace(getattr(settings, phase), epochs=number) for phase, number in epochs.items()}
+    return replace(settings, **phases)
+
+
+def _described(epochs: Mapping[str, int]) -> str:
+    return ", ".join(f"{number} in {phase}" for phase, number in epochs.items())

@@ -1,0 +1,88 @@
+"""What is said about the result: against all rows, an idle scorer, zero-shot at chance."""
+
+import numpy as np
+import pytest
+
+from lptpp.evaluation.findings import (
+    comparison,
+    constant_scorer,
+    findings,
+    harmful_options,
+    weight_ranges,
+    zero_shot_at_chance,
+)
+
+
+def metrics(**rows: tuple[float | None, float | None, float | None]) -> dict:
+    named = {"mixture": rows.pop("mixture"), **{key.replace("__", "."): row for key, row in rows.items()}}
+    return {
+        "rows": {key: dict(zip(("overall", "mean_class", "few"), row, strict=True)) for key, row in named.items()},
+        "result": "mixture",
+        "images": 1000,
+        "classes": 10,
+    }
+
+
+def test_the_result_is_compared_with_the_best_of_all_rows_for_each_measure():
+    found = metrics(
+        mixture=(58.0, 46.5, 41.0),
+        average=(57.0, 46.0, 42.0),
+        visual__phase1=(50.0, 40.0, 35.0),
+        language__linear_probe=(58.2, 37.9, 35.4),
+        joint_balanced_probe=(55.0, 48.5, 35.0),
+        mixture__prior__uniform=(99.0, 99.0, 99.0),
+        oracle=(99.0, 99.0, 99.0),
+    )
+    found["rows"]["mixture.prior=uniform"] = found["rows"].pop("mixture.prior.uniform")
+    found["rows"].pop("oracle")
+    assert list(comparison(found)) == [
+        "Compared with the best other row, LPT++ is overall 0.2 points below linear probe, language (58.2 %); in the"
+        " mean over the classes 2.0 points below balanced probe, all towers (48.5 %); on few-shot classes 1.0 point"
+        " below plain average (42.0 %)."
+    ]
+
+
+def test_what_is_printed_as_equal_is_equal_and_what_was_not_measured_is_left_out():
+    found = metrics(mixture=(58.0, None, None), average=(58.02, None, None))
+    assert list(comparison(found)) == [
+        "Compared with the best other row, LPT++ is overall equal to plain average (58.0 %)."
+    ]
+    assert list(comparison(metrics(mixture=(58.0, 1.0, 1.0)))) == []
+
+
+@pytest.mark.parametrize(
+    ("weights", "sentence"),
+    [
+        ([[0.5, 0.5], [0.504, 0.496]], ["The scorer weights never leave 0.50: LPT++ is the plain average"]),
+        ([[0.5, 0.5], [0.52, 0.48]], ["The scorer weights stay between 0.48 and 0.52: LPT++ hardly differs"]),
+        ([[0.5, 0.5], [0.6, 0.4]], []),
+        ([[0.33, 0.33, 0.34]], ["The scorer weights stay between 0.33 and 0.34: LPT++ hardly differs"]),
+        ([[1.0]], []),
+    ],
+)
+def test_a_scorer_that_does_nothing_is_named(weights, sentence):
+    names = ["visual", "language", "third"][: len(weights[0])]
+    found = metrics(mixture=(1.0, 1.0, 1.0)) | {"scorer_weight_ranges": weight_ranges(np.array(weights), names)}
+    assert [text.split(" from ")[0].split(" of its")[0] for text in constant_scorer(found)] == sentence
+
+
+@pytest.mark.parametrize(("accuracy", "named"), [(9.0, True), (11.0, True), (11.7, True), (14.0, False), (60.0, False)])
+def test_zero_shot_at_chance_is_named(accuracy, named):
+    """Of ten classes and 1,000 images, 10 % is guessing; 11.8 % is significantly better."""
+    found = metrics(mixture=(50.0, 50.0, 50.0), language__zero_shot=(accuracy, accuracy, None))
+    assert bool(list(zero_shot_at_chance(found))) == named
+    assert any("at chance level" in sentence for sentence in findings(found)) == named
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "mean_class", "error", "named"),
+    [(49, 39, 6, True), (49, 41, 6, False), (49, 39, 4, False), (51, 39, 6, False)],
+)
+def test_an_option_that_is_worse_in_all_is_named(accuracy, mean_class, error, named):
+    found = metrics(mixture=(50.0, 40.0, None))
+    found["rows"]["mixture"]["calibration_error"] = 5.0
+    row = {"overall": accuracy, "mean_class": mean_class, "calibration_error": error}
+    found["rows"]["mixture.prior=uniform"] = row
+    assert bool(list(harmful_options(found))) == named
+    found["rows"]["visual.phase1.prior=uniform"] = {"overall": 1, "mean_class": 1, "calibration_error": 50}
+    assert len(list(harmful_options(found))) == named
