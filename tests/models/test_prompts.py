@@ -106,3 +106,20 @@ def test_prompts_alone_give_the_keys_no_gradient() -> None:
     groups = make_groups(top_k=2)
     groups(make_queries())[0].sum().backward()
     assert groups.keys.grad is None
+
+
+def test_keys_start_short_enough_to_turn() -> None:
+    """The gradient of a cosine is inversely proportional to the length of the key, and so is the turn it makes."""
+    torch.manual_seed(0)
+    groups = GroupPrompts(20, 1, 1, 1, 768)
+    assert groups.keys.std().item() == pytest.approx(0.02, rel=0.02)
+    query = torch.randn(64, 768)
+    before = groups.keys.detach().clone()
+    optimizer = torch.optim.SGD(groups.parameters(), lr=1.0)
+    for _ in range(10):
+        optimizer.zero_grad()
+        (-0.5 * groups(query)[1].mean()).backward()
+        optimizer.step()
+    used = groups(query)[2].unique()
+    turned = torch.nn.functional.cosine_similarity(groups.keys.detach()[used], before[used])
+    assert turned.min() < 0.99  # keys of deviation 1 stay above 0.999999
