@@ -28,9 +28,7 @@ class GroupPrompts(nn.Module):
     def __init__(self, num_groups: int, top_k: int, blocks: int, length: int, width: int) -> None:
         super().__init__()
         self.top_k = top_k
-        self.keys = nn.Parameter(
-            torch.randn(num_groups, width) * START_DEVIATION
-        )  # (m, D); only their directions matter
+        self.keys = nn.Parameter(START_DEVIATION * torch.randn(num_groups, width))  # (m, D); long keys turn slowly
         self.tokens = nn.Parameter(torch.randn(num_groups, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
     def best(self, similarity: torch.Tensor) -> torch.Tensor:
