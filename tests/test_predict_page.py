@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+import lptpp
 from lptpp import cli
 from lptpp.evaluation.prior import read_prior
-from tests.conftest import COUNTS
+from lptpp.training.fit import fit
 
 PAGE = (Path(__file__).parent.parent / "docs" / "predict.md").read_text(encoding="utf-8")
 
@@ -23,11 +24,10 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def reader(trained, pictures, tmp_path, monkeypatch) -> Path:
-    """A folder with a run that has a validation part, new pictures, and what the page lists them in."""
-    run = Path(shutil.copytree(trained.folder, tmp_path / "runs" / "mine"))
-    config = (run / "config.yaml").read_text()
-    (run / "config.yaml").write_text(config.replace("validation: 0.0", "validation: 0.4"))
+def reader(settings_of, pictures, tmp_path, monkeypatch) -> Path:
+    """A folder with a run that has a validation split, new images, and what the page lists them in."""
+    quick = ["phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.baselines=[]"]
+    fit(settings_of(tmp_path / "runs" / "mine", "data.validation=0.4", *quick))
     shutil.copytree(pictures / "test" / "apple", tmp_path / "new_images" / "deep")
     shutil.copy(pictures / "test" / "dog" / "0.png", tmp_path / "cat.png")
     (tmp_path / "list.txt").write_text("cat.png\n")
@@ -61,9 +61,9 @@ def test_each_command_runs_and_leaves_its_files(reader, monkeypatch, capsys):
 
 
 def test_the_frequencies_written_from_a_run_are_its_training_images(reader):
-    names = [*COUNTS]
-    found = read_prior(Path("frequencies.csv"), names)
-    assert found.tolist() == pytest.approx([COUNTS[name] / sum(COUNTS.values()) for name in names])
+    model = lptpp.load("runs/mine")
+    found = read_prior(Path("frequencies.csv"), model.class_names)
+    assert found.tolist() == pytest.approx((model.counts / model.counts.sum()).tolist())
 
 
 def test_the_table_of_many_frequencies_is_one(tmp_path):

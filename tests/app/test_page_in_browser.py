@@ -13,15 +13,27 @@ import pytest
 from PIL import Image
 
 import lptpp
+from lptpp.training.fit import fit
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all of them
 NASTY = "${1+1} {{name}} & <b>"
 
 
 @pytest.fixture(scope="module")
+def run(settings_of, pictures: Path, tmp_path_factory) -> Path:
+    """A run whose largest class has a name with HTML and template syntax."""
+    data = shutil.copytree(pictures, tmp_path_factory.mktemp("renamed") / "data")
+    for split in ("train", "test"):
+        (data / split / "apple").rename(data / split / NASTY)
+    folder = tmp_path_factory.mktemp("app") / "my run"
+    quick = ["phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.baselines=[]"]
+    fit(settings_of(folder, f"data.root={data}", *quick))
+    return folder
+
+
+@pytest.fixture(scope="module")
 def server(run: Path, tmp_path_factory) -> Iterator[str]:
-    """The address of a page for a run whose largest class has a nasty name; stopped by Ctrl-C."""
-    rename(run, tmp_path_factory.mktemp("renamed") / "data")
+    """The address of a page for the run; stopped by Ctrl-C."""
     places = tmp_path_factory.mktemp("places")
     process = subprocess.Popen(
         [sys.executable, "-m", "lptpp", "app", run, "--port", "0"],
@@ -35,18 +47,6 @@ def server(run: Path, tmp_path_factory) -> Iterator[str]:
         _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert not list(places.glob("lptpp-app-*"))  # no upload is left
-
-
-def rename(run: Path, data: Path) -> None:
-    """Rename the class "apple" to a text with HTML and template syntax."""
-    settings = (run / "config.yaml").read_text(encoding="utf-8")
-    root = re.search(r"root: (\S+)", settings)[1]
-    shutil.copytree(root, data)
-    for part in ("train", "test"):
-        (data / part / "apple").rename(data / part / NASTY)
-    (run / "config.yaml").write_text(settings.replace(root, str(data)), encoding="utf-8")
-    (manifest,) = run.glob("checkpoint/*/manifest.json")
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"apple"', f'"{NASTY}"'), encoding="utf-8")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import lptpp
 from lptpp import api
 from lptpp.config import run_settings
 from lptpp.evaluation.prior import assumed_prior
+from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
 
 QUICK = "evaluation.baselines=[]"
@@ -21,13 +22,12 @@ def run(trained, tmp_path) -> Path:
     return Path(shutil.copytree(trained.folder, tmp_path / "run"))
 
 
-@pytest.fixture
-def validated(run) -> Path:
-    """The run as if its data had a validation part: 6 of the training images."""
-    text = (run / "config.yaml").read_text()
-    assert "validation: 0.0" in text
-    (run / "config.yaml").write_text(text.replace("validation: 0.0", "validation: 0.4"))
-    return run
+@pytest.fixture(scope="module")
+def validated(settings_of, tmp_path_factory) -> Path:
+    """A run with a validation split: 6 of the training images."""
+    folder = tmp_path_factory.mktemp("validated") / "run"
+    fit(settings_of(folder, "data.validation=0.4", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", QUICK))
+    return folder
 
 
 def accuracy(probabilities: np.ndarray) -> float:

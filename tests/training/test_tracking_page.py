@@ -18,7 +18,7 @@ def test_the_commands_run_without_a_warning(config, pictures, tmp_path):
     assert len(lines) == 3
     quick = [" ".join([line.replace("data.validation=0.2", "data.validation=0.4"), *QUICK]) for line in lines]
     _, errors = run_in_a_process(quick, tmp_path, presets)
-    assert "warning" not in errors.lower()
+    assert "Warning" not in errors  # of a library; warnings of the data are in data_warnings.csv
     assert list(tmp_path.glob("runs/mine/tensorboard/events*"))
     assert list(tmp_path.glob("runs/mine_too/wandb/offline-run-*"))
     assert "validation_mean_class" in (tmp_path / "runs" / "watched" / "history.csv").read_text()

@@ -13,7 +13,6 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.content import DIGEST, digests_of
 from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
-from lptpp.data.prepare import decoding
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation, result_row
@@ -27,6 +26,7 @@ from lptpp.utils.memory import gb_to_bytes
 
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
+OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
 ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error", "largest_megapixels")))
 
 
@@ -73,18 +73,19 @@ def _refuse_others(folder: Path, on: Path) -> None:
 
 def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
     """Return the settings of the run; its image folder does not count, nor its columns if `on` is of another kind."""
-    settings = run_settings(run, overrides)
+    given = dict(one.removeprefix("data.").split("=", 1) for one in overrides if one.startswith(OF_TABLES))
+    settings = run_settings(run, [one for one in overrides if not one.startswith(OF_TABLES)])
     kept = COLUMNS if same_kind(on, settings.data.source) else ()
     for key in ("root", *COLUMNS):
-        if key not in kept and not any(override.startswith(f"data.{key}=") for override in overrides):
-            setattr(settings.data, key, None)
+        if key in given or key not in kept:
+            setattr(settings.data, key, given.get(key))
     return settings
 
 
 def _evaluated(settings: Settings, model: Model, split: Split, runner: Runner) -> Evaluation:
     """Evaluate the rows of the run, except for baselines that are fitted on training images."""
     mixture, asked = model.mixture, settings.evaluation
-    images = ImageCache(split, gb_to_bytes(settings.data.memory_gb), decoding(settings))
+    images = ImageCache(split, gb_to_bytes(settings.data.memory_gb), model.decoding)
     evaluation = evaluate_rows(settings, mixture, images, runner)
     wanted = [name for name in asked.baselines if name == "zero_shot"]  # the others are fitted on training images
     templates = {name: expert.templates for name, expert in settings.experts.items()}

@@ -49,7 +49,8 @@ class Model:
         self.counts = counts  # (C,)
         self.settings = settings
         self.runner = runner
-        self.decoding = decoding(settings)  # of image files: as in training
+        inputs = {name: expert.backbone.preprocessing for name, expert in mixture.experts.items()}
+        self.decoding = decoding(settings, inputs)  # of image files: as in training
 
     def __repr__(self) -> str:
         """Return what the model is: method, experts, classes, training images and device."""
