@@ -11,6 +11,7 @@ import numpy as np
 
 from lptpp.config import DataSettings, Settings
 from lptpp.data.dataset import ImageReference, Split
+from lptpp.data.decode import Decoding
 from lptpp.data.prepare import check_splits
 from lptpp.data.sources import read_source
 from lptpp.data.sources.table import NO_COLUMN
@@ -32,11 +33,13 @@ TABLES = ("csv", "parquet")
 COLUMNS = ("image_column", "label_column")
 
 
-def labeled_images(path: Path, class_names: list[str], settings: Settings, report: Path) -> Split:
+def labeled_images(
+    path: Path, class_names: list[str], settings: Settings, report: Path, how: Decoding | None = None
+) -> Split:
     """Return every readable image with its label, whatever split it is in.
 
     The column settings are those of `settings.data`. With `data.on_error=skip`, unreadable images are listed in the CSV
-    file `report`.
+    file `report`. `how` is how images are decoded, by default as the settings say.
 
     Raises:
         UserError: the path cannot be read, has no image or another class, or an image is unreadable.
@@ -44,7 +47,7 @@ def labeled_images(path: Path, class_names: list[str], settings: Settings, repor
     split = _of_folder(path, class_names) if path.is_dir() else _of_file(path, class_names, settings)
     if not len(split):
         raise UserError(f"--on: {path} has no labeled image.")
-    return check_splits({"labeled": split}, settings, report)["labeled"]
+    return check_splits({"labeled": split}, settings, report, how)["labeled"]
 
 
 def same_kind(path: Path, source: str) -> bool:

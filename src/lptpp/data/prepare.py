@@ -92,14 +92,18 @@ def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> Im
     return replace(dataset, **check_splits(splits, settings, report))  # type: ignore[arg-type]
 
 
-def check_splits(splits: dict[str, Split], settings: Settings, report: Path) -> dict[str, Split]:
+def check_splits(
+    splits: dict[str, Split], settings: Settings, report: Path, how: Decoding | None = None
+) -> dict[str, Split]:
     """Return splits without unreadable images, which are listed in the CSV file `report`.
+
+    `how` is how images are decoded, by default as the settings say.
 
     Raises:
         UserError: there are unreadable images and `settings.data.on_error` is "stop".
     """
     with check_progress(sum(len(split) for split in splits.values())) as advance:
-        readable, unreadable = check_images(splits, settings.data.on_error, decoding(settings), advance)
+        readable, unreadable = check_images(splits, settings.data.on_error, how or decoding(settings), advance)
     if unreadable:
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         report.parent.mkdir(parents=True, exist_ok=True)

@@ -43,7 +43,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     _refuse_others(folder, on)
     settings = _settings(run, on, overrides)
     model = load(run, settings.device)
-    split = labeled_images(on, model.class_names, settings, folder / SKIPPED)
+    split = labeled_images(on, model.class_names, settings, folder / SKIPPED, model.decoding)
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
     metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
