@@ -96,6 +96,13 @@ def test_what_cannot_be_read_or_set_is_refused(run, garden, tmp_path):
     assert not (run / "evaluations" / "heat").exists()
 
 
+def test_class_frequencies_are_estimated_from_the_new_images(run, garden, caplog):
+    caplog.set_level("INFO", "lptpp")
+    metrics = evaluate_on(run, garden, ["evaluation.prior=estimated", BARE], name="shifted")
+    assert "mixture.prior=estimated" in metrics["rows"]
+    assert "Class frequencies estimated from 5 images" in caplog.text
+
+
 def test_a_table_with_other_columns_than_the_run(run, garden):
     (garden / "table.csv").write_text("file,species\napple/0.png,apple\ncar/1.png,car\n")
     metrics = evaluate_on(run, garden / "table.csv", ["data.label_column=species", BARE])

@@ -1,6 +1,7 @@
 """Evaluate a run on labeled images that are not part of its data set; the files go to RUN/evaluations/NAME."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
-from lptpp.evaluation.evaluate import Evaluation, result_row
+from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, summary, write_files
-from lptpp.evaluation.tta import adjusted_rankings, adjustment, rows_of
+from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, write_files
+from lptpp.evaluation.summary import summary
+from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
 from lptpp.inference.runtime import Runner, runner_of
 from lptpp.utils.errors import UserError
@@ -27,7 +29,7 @@ from lptpp.utils.memory import gb_to_bytes
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
-ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error", "largest_megapixels")))
+ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error")))
 
 
 def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
@@ -91,8 +93,8 @@ def _evaluated(settings: Settings, model: Model, split: Split, runner: Runner) -
     templates = {name: expert.templates for name, expert in settings.experts.items()}
     baselines = baseline_rankings(mixture, {"new": images}, "new", model.class_names, templates, wanted, runner)
     evaluation.rankings = dict(baselines) | evaluation.rankings
-    whole = adjustment(settings, model.class_names, model.counts, lambda: _temperature(settings, model))
-    rows = rows_of(asked, whole, result_row(mixture))
+    fitted = partial(_temperature, settings, model)
+    rows = adjusted_rows(settings, mixture, images, model.class_names, model.counts, fitted, runner)
     evaluation.rankings |= adjusted_rankings(mixture, images, rows, runner)
     return evaluation
 

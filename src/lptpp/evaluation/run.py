@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,34 +13,25 @@ from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.prepare import decoding
-from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
-from lptpp.evaluation.evaluate import Evaluation, evaluate, result_row
+from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import (
     METRICS,
     class_rows,
     confusion_rows,
     group_rows,
     group_set_rows,
-    mean_weights,
     prediction_rows,
     read_metrics,
 )
-from lptpp.evaluation.findings import weight_ranges
-from lptpp.evaluation.groups import group_metrics
-from lptpp.evaluation.prior import ESTIMATED
+from lptpp.evaluation.summary import summary
 from lptpp.evaluation.table import ResultRow
 from lptpp.evaluation.tta import (
-    Adjustment,
     adjusted_rankings,
-    adjustment,
-    batches,
+    adjusted_rows,
     fit_on_validation,
     options,
-    rows_of,
-    warn_about_prior,
-    with_estimate,
 )
 from lptpp.inference.model import load
 from lptpp.inference.runtime import Runner, runner_of
@@ -77,20 +69,21 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     """Evaluate on `evaluation.split`, write the files to the run folder, and return the metrics."""
     split = settings.evaluation.split
     images = _images(settings, collection, split)
-    adjusted = _adjusted(settings, mixture, collection, runner)
+    names, counts = collection.class_names, collection.counts()
+    fitted = partial(_fit_temperature, settings, mixture, collection, runner)
+    adjusted = adjusted_rows(settings, mixture, images[split], names, counts, fitted, runner)
     evaluation = evaluate_rows(settings, mixture, images[split], runner)
     baselines = baseline_rankings(
         mixture,
         images,
         split,
-        collection.class_names,
+        names,
         {name: expert.templates for name, expert in settings.experts.items()},
         settings.evaluation.baselines,
         runner,
     )
     evaluation.rankings = dict(baselines) | evaluation.rankings
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
-    names, counts = collection.class_names, collection.counts()
     metrics = summary(settings, mixture, names, counts, evaluation)
     write_files(Path(settings.run), metrics, evaluation, images[split].split, names, counts, list(mixture.experts))
     return metrics
@@ -141,23 +134,10 @@ def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
     return control_rows(mixture, asked)
 
 
-def _adjusted(
-    settings: Settings, mixture: Mixture, collection: ImageDataset, runner: Runner
-) -> dict[ResultRow, Adjustment]:
-    """Return the rows of the test-time options in the settings."""
-
-    def fitted() -> float:
-        assert collection.validation is not None, "lptpp.data.prepare.check_dataset requires it"
-        images = ImageCache(collection.validation, 0, decoding(settings))
-        return fit_on_validation(mixture, images, runner, Path(settings.run))
-
-    whole = adjustment(settings, collection.class_names, collection.counts(), fitted)
-    warn_about_prior(settings, whole, collection.counts())
-    if settings.evaluation.prior == ESTIMATED:
-        images = ImageCache(getattr(collection, settings.evaluation.split), 0, decoding(settings))
-        found = batches(mixture, images, whole.views, runner, "Estimating class frequencies")
-        whole = with_estimate(whole, (views for views, _ in found), len(images), collection.class_names)
-    return rows_of(settings.evaluation, whole, result_row(mixture))
+def _fit_temperature(settings: Settings, mixture: Mixture, collection: ImageDataset, runner: Runner) -> float:
+    assert collection.validation is not None, "lptpp.data.prepare.check_dataset requires it"
+    images = ImageCache(collection.validation, 0, decoding(settings))
+    return fit_on_validation(mixture, images, runner, Path(settings.run))
 
 
 def evaluated(settings: Settings) -> dict[str, Any] | None:
@@ -176,57 +156,3 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())
     return metrics if same else None
-
-
-def summary(
-    settings: Settings, mixture: Mixture, names: list[str], counts: np.ndarray, evaluation: Evaluation
-) -> dict[str, Any]:
-    """Return the contents of metrics.json; `counts` (C,) are the training images of the classes `names`."""
-    asked, tested = settings.evaluation, set(evaluation.labels.tolist())
-    return {
-        "rows": evaluation.metrics(counts, asked.shot_thresholds),
-        "balanced": _balanced(settings, evaluation, counts),
-        "result": str(evaluation.result),
-        "split": asked.split,
-        "images": len(evaluation.labels),
-        "classes": len(counts),
-        "classes_tested": len(tested),
-        "untested_classes": [name for label, name in enumerate(names) if label not in tested],
-        "training_images": int(counts.sum()),
-        "shot_thresholds": list(asked.shot_thresholds),
-        "test_time": options(asked),
-        "controls": list(asked.controls),
-        "method": settings.method,
-        "seed": settings.seed,
-        **_parameters(mixture),
-        "scorer_weights": mean_weights(evaluation, counts, asked.shot_thresholds, list(mixture.experts)),
-        "scorer_weight_ranges": _weight_ranges(evaluation, list(mixture.experts)),
-        "groups": group_metrics(evaluation, settings.experts, counts, asked.shot_thresholds),
-        "backbones": {
-            name: {"name": expert.backbone.name, "fingerprint": expert.backbone.fingerprint}
-            for name, expert in mixture.experts.items()
-        },
-    }
-
-
-def _parameters(mixture: Mixture) -> dict[str, Any]:
-    parts, frozen = mixture.tuned_parts(), mixture.backbone_parameters()
-    tuned = sum(sum(part.values()) for part in parts.values())
-    classifiers = sum(part.get("classifier", 0) for part in parts.values())
-    return {
-        "tuned_parameters": tuned,
-        "tuned_without_classifiers": tuned - classifiers,
-        "tuned_parts": parts,
-        "backbone_parameters": frozen,
-        "tuned_share_percent": 100 * tuned / frozen,
-        "tuned_share_without_classifiers_percent": 100 * (tuned - classifiers) / frozen,
-    }
-
-
-def _weight_ranges(evaluation: Evaluation, experts: list[str]) -> dict[str, list[float]]:
-    return {} if evaluation.weights is None else weight_ranges(evaluation.weights, experts)
-
-
-def _balanced(settings: Settings, evaluation: Evaluation, counts: np.ndarray) -> dict[str, Any] | None:
-    number, seed = settings.evaluation.balanced, settings.data.split_seed
-    return balanced_metrics(evaluation, counts, settings.evaluation.shot_thresholds, number, seed) if number else None

@@ -13,7 +13,7 @@ from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
 from lptpp.evaluation.estimated_prior import estimate_from
-from lptpp.evaluation.evaluate import Ranking, best_classes, joined
+from lptpp.evaluation.evaluate import Ranking, best_classes, joined, result_row
 from lptpp.evaluation.prior import ESTIMATED, assumed_prior, expected_prior, prior_warnings, reweighed
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import Pipeline
@@ -79,6 +79,27 @@ def with_estimate(
     calibrated = replace(whole, priors=None)
     found = estimate_from((calibrated(batch) for batch in batches), images, whole.priors[1], class_names)
     return replace(whole, priors=(found, whole.priors[1]))
+
+
+def adjusted_rows(
+    settings: Settings,
+    mixture: Mixture,
+    images: ImageCache,
+    class_names: list[str],
+    counts: np.ndarray,
+    fitted: Callable[[], float],
+    runner: Runner,
+) -> dict[ResultRow, Adjustment]:
+    """Return the rows of the test-time options in the settings; `images` are those to evaluate.
+
+    Raises `UserError` as `adjustment`.
+    """
+    whole = adjustment(settings, class_names, counts, fitted)
+    warn_about_prior(settings, whole, counts)
+    if settings.evaluation.prior == ESTIMATED:
+        found = batches(mixture, images, whole.views, runner, "Estimating class frequencies")
+        whole = with_estimate(whole, (views for views, _ in found), len(images), class_names)
+    return rows_of(settings.evaluation, whole, result_row(mixture))
 
 
 def rows_of(asked: EvaluationSettings, whole: Adjustment, result: ResultRow) -> dict[ResultRow, Adjustment]:
