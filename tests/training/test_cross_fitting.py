@@ -16,7 +16,8 @@ from lptpp.training.fit import Training, fit
 from lptpp.training.recorder import RunRecorder
 from lptpp.utils.errors import Interrupted, UserError
 
-FOLDS = ("phase3.folds=2", "phase3.views=0", "phase3.reads=confidences")
+QUICK = ("phase1.epochs=1", "phase2.epochs=1")
+FOLDS = (*QUICK, "phase3.folds=2", "phase3.views=0", "phase3.reads=confidences")
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
@@ -53,7 +54,7 @@ def test_outputs_of_a_fold_are_those_of_a_run_on_the_other_folds(settings_of, tm
     rows = made.inputs.scorer_draws(np.flatnonzero(folds >= 0)).taken()
     assert data.targets.tolist() == labels[rows].tolist()
     for fold in range(2):
-        alone = training(settings_of(tmp_path / f"other{fold}"), np.flatnonzero(folds != fold))
+        alone = training(settings_of(tmp_path / f"other{fold}", *QUICK), np.flatnonzero(folds != fold))
         alone.run()
         outputs = made.inputs.scorer_outputs(alone.mixture, rows[folds[rows] == fold])
         found = data.confidences[torch.from_numpy(folds[rows] == fold)]

@@ -36,7 +36,7 @@ class MixingControls(nn.Module):
             self.of_classes.copy_(found)
 
     def rows(self, probabilities: torch.Tensor, mix: Mix) -> dict[str, torch.Tensor]:
-        """Return the scores (B, C) of every rule for confidence scores (B, E, C); without class weights, if not fitted."""
+        """Return the scores (B, C) of every rule for scores (B, E, C); class weights only if they are fitted."""
         equal = torch.full_like(probabilities[:, :, 0], 1 / probabilities.shape[1])
         return {
             **{f"average_{name}": other(probabilities, equal) for name, other in MIXES.items() if other is not mix},
