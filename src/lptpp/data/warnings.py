@@ -1,4 +1,4 @@
-"""What a user should know of a data set before training: at most one line a kind, with the details in a file."""
+"""Warnings about a data set before training: at most one line per kind, with the details in a file."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
