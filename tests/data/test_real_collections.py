@@ -141,19 +141,19 @@ def test_leftovers_of_operating_systems(tmp_path: Path) -> None:
         (tmp_path / "inner" / "oak" / name).write_bytes(b"x")
     found = folder(tmp_path / "inner")
     assert sum(map(len, found.splits().values())) == 6
-    assert warned(found)["passed_over"] == "Files passed over: 2 hidden folders, 1 hidden"
+    assert warned(found)["passed_over"] == "Ignored files: 2 hidden folders, 1 hidden"
 
 
 def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
     classes(tmp_path / "d", {"oak": 6, "elm": 6})
-    names = [*(f"oak/IMG_{i}.HEIC" for i in range(20)), "elm/a.jpg_large", "elm/b.jpg!d", "elm/d", "readme.md"]
+    names = [*(f"oak/IMG_{i}.CR2" for i in range(20)), "elm/a.jpg_large", "elm/b.jpg!d", "elm/d", "readme.md"]
     for name in names:
         (tmp_path / "d" / name).write_bytes(b"x")
     draw(tmp_path / "d" / "loose.png")
     for i in range(3):
         (tmp_path / "d" / "elm" / f"lost {i}.jpg").symlink_to("/nowhere/lost.jpg")
     line = warned(folder(tmp_path / "d"))["passed_over"]
-    kinds = ["20 .heic", "3 broken links", "1 .jpg_large", "1 .jpg!d", "1 without a suffix", "1 .md"]
+    kinds = ["20 .cr2", "3 broken links", "1 .jpg_large", "1 .jpg!d", "1 without a suffix", "1 .md"]
     assert all(kind in line for kind in [*kinds, "1 outside of class folders"])
 
 
@@ -452,14 +452,14 @@ def test_a_missing_root_is_never_the_working_folder(
 
 def test_names_from_latin_1_archives_are_shown(tmp_path: Path) -> None:
     classes(tmp_path, {"oak": 2, "elm": 2})
-    name = b"caf\xe9.heic".decode("utf-8", "surrogateescape")
+    name = b"caf\xe9.cr2".decode("utf-8", "surrogateescape")
     try:
         (tmp_path / "oak" / name).write_bytes(b"x")
     except (OSError, UnicodeError):
         pytest.skip("the file system has Unicode names only")
     warnings = data_warnings(folder(tmp_path))
     assert write_warnings(tmp_path / "report" / "warnings.csv", warnings)
-    assert "caf\ufffd.heic" in (tmp_path / "report" / "warnings.csv").read_text(encoding="utf-8")
+    assert "caf\ufffd.cr2" in (tmp_path / "report" / "warnings.csv").read_text(encoding="utf-8")
 
 
 # A run
@@ -470,7 +470,7 @@ def test_fit_warns_as_data_does(
 ) -> None:
     classes(tmp_path / "d" / "train", {"0": 6, "90": 6, "180": 6, "270": 6})
     classes(tmp_path / "d" / "test", {"0": 3, "90": 3, "270": 3, "360": 1})
-    (tmp_path / "d" / "train" / "0" / "phone.heic").touch()
+    (tmp_path / "d" / "train" / "0" / "phone.cr2").touch()
     (tmp_path / "d" / "test" / "90" / "copy.png").write_bytes((tmp_path / "d/train/90/0.png").read_bytes())
     quick = ["method=linear_probe", "phase1.epochs=1", "evaluation.baselines=[]", f"data.root={tmp_path}/d"]
     settings = settings_of(tmp_path / "run", *quick)

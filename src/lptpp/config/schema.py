@@ -101,8 +101,8 @@ class DataSettings:
     resize: str | None = setting(
         None,
         "how an image becomes the input of all experts, in training and evaluation: crop (cut off the ends of the"
-        " longer side), squash, or pad with the mean color; overrides experts.NAME.backbone.resize; null: as that, else as the"
-        " backbone was trained",
+        " longer side), squash, or pad with the mean color; overrides experts.NAME.backbone.resize; null:"
+        " as that, else as the backbone was trained",
         choices=RESIZE_MODES,
     )
     largest_megapixels: float = setting(
