@@ -73,7 +73,7 @@ def _file(path: Path | str) -> Input:
 def _in_folder(folder: Path) -> list[Path]:
     images, passed = walk(folder)
     if passed:
-        log.info("Ignored files in %s: %s", folder, printable(counted(passed)))
+        log.info("Files passed over in %s: %s", folder, printable(counted(passed)))
     if not images:
         raise UserError(f"{folder} contains no image: expected files ending in {', '.join(sorted(SUFFIXES)[:8])}, ….")
     return images
