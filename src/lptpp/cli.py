@@ -18,7 +18,7 @@ from lptpp.utils.progress import console as progress_console
 
 
 class Commands(TyperGroup):
-    """Keeps Ctrl-C and mistaken arguments from Click, which knows nothing of settings and gives no example."""
+    """Handles Ctrl-C and wrong arguments instead of Click, with hints at settings and an example."""
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
@@ -101,7 +101,10 @@ def fit(
     config: ConfigArgument,
     overrides: Overrides = None,
     time: Annotated[
-        str | None, typer.Option(help="Fit the number of epochs to this time, such as 20m, 1h30m or 90s.")
+        str | None,
+        typer.Option(
+            help="Choose the numbers of epochs so that the run takes about this time, such as 20m, 1h30m or 90s."
+        ),
     ] = None,
 ) -> None:
     """Train a model and print its accuracy on many-, medium- and few-shot classes.
@@ -141,7 +144,7 @@ def presets(
 ) -> None:
     """List the settings that ship with the package, or print the header of one preset.
 
-    The header tells what the preset is for, the hardware, the time and the score to expect, and who published which of
+    The header describes the purpose of the preset, the hardware, the time and the score to expect, and the source of
     its values.
 
     **Examples**
@@ -230,13 +233,14 @@ def evaluate(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="With --on: the folder in RUN/evaluations.  [default: as FOLDER or TABLE]")
+        str | None,
+        typer.Option(help="With --on: the folder in RUN/evaluations.  [default: the name of the folder or file]"),
     ] = None,
 ) -> None:
     """Evaluate a finished run again: print its tables, and rewrite its metrics, predictions and report.
 
-    The run must have its own images: if any was added, removed or changed, it is an error. With --on, the run is
-    evaluated on every labeled image there; training images per class and shot groups are those of the run.
+    The images must be those of the run: added, removed or changed images are an error. With --on, all labeled images
+    there are evaluated; training images per class and shot groups remain those of the run.
 
     **Examples**
 
@@ -307,14 +311,16 @@ def predict(
         int | None, typer.Option(help="Images per forward pass.  [default: as in the settings of the run]")
     ] = None,
     largest_megapixels: Annotated[
-        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+        float | None,
+        typer.Option(help="Refuse images with more megapixels to decode.  [default: as in the settings of the run]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace predictions of other images.")] = False,
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
 
-    Image files are printed as a table; folders, globs, lists and tables are written to predictions.csv. An unreadable
-    image gets a row with the reason, and the exit status is 1. After an interruption, repeat the command to resume.
+    Predictions of image files are printed; those of folders, globs, lists and tables are written to predictions.csv.
+    An unreadable image gets a row with the reason, and the exit status is 1. After an interruption, repeat the
+    command to resume.
 
     **Examples**
 
@@ -368,7 +374,8 @@ def page(
         typer.Option(help="Show similar training images.  [default: up to 20,000 training images]"),
     ] = None,
     largest_megapixels: Annotated[
-        float | None, typer.Option(help="Refuse larger images.  [default: as in the settings of the run]")
+        float | None,
+        typer.Option(help="Refuse images with more megapixels to decode.  [default: as in the settings of the run]"),
     ] = None,
 ) -> None:
     """Open a local web page: drop images and see the prediction of each expert and the scorer weights.

@@ -59,7 +59,7 @@ def test_a_class_may_be_called_test(root):
 def test_unknown_classes_are_named(root):
     for name in ("plum", "fig"):
         shutil.copytree(root / "apple", root / name)
-    with pytest.raises(UserError, match=r"2 class\(es\) .* not know: fig, plum\. .* apple, bear, sea lion"):
+    with pytest.raises(UserError, match=r"2 class\(es\) .* not have: fig, plum\. .* apple, bear, sea lion"):
         read(root)
 
 
@@ -117,7 +117,7 @@ def test_an_unknown_label_is_named(name, old, new, message, root):
 def test_a_number_is_a_name_where_the_classes_are_numbers(root):
     (root / "table.csv").write_text("file,label\napple/0.png,10\napple/1.png,2\nsea_lion/3.jpg,10\n")
     assert read(root / "table.csv", ["1", "2", "10"]).labels.tolist() == [2, 1, 2]
-    with pytest.raises(UserError, match="does not know: 10"):
+    with pytest.raises(UserError, match="does not have: 10"):
         read(root / "table.csv", ["0", "1", "2"])
 
 

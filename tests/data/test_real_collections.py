@@ -54,7 +54,7 @@ def counts(dataset: ImageDataset) -> dict[str, list[int]]:
     return {name: split.counts(len(dataset.class_names)).tolist() for name, split in dataset.splits().items()}
 
 
-def told(dataset: ImageDataset) -> dict[str, str]:
+def warned(dataset: ImageDataset) -> dict[str, str]:
     return {warning.kind: str(warning) for warning in data_warnings(dataset)}
 
 
@@ -91,7 +91,7 @@ def test_folders_of_splits_by_any_usual_name(name: str, tmp_path: Path) -> None:
     found = folder(tmp_path, test=0.0)
     assert found.class_names == ["apple", "pear"]
     assert list(counts(found).values()) == [[4, 4]] * len(PARTS[name])
-    assert told(found) == {}
+    assert warned(found) == {}
 
 
 @pytest.mark.parametrize("parts", [["train", "val", "valid"], ["train", "eval", "test"], ["Train", "training"]])
@@ -125,7 +125,7 @@ def test_folders_of_the_same_subfolders_are_asked_about(tmp_path: Path) -> None:
 def test_folders_beside_train_are_named(tmp_path: Path) -> None:
     classes(tmp_path, {"apple": 4, "plum": 1})
     classes(tmp_path / "train", {"apple": 2, "pear": 2})
-    assert told(folder(tmp_path, test=0.0)) == {
+    assert warned(folder(tmp_path, test=0.0)) == {
         "not_read": f"Folders that are not read (2): {tmp_path}/apple (4 images), {tmp_path}/plum (1 images)"
     }
 
@@ -141,19 +141,19 @@ def test_leftovers_of_operating_systems(tmp_path: Path) -> None:
         (tmp_path / "inner" / "oak" / name).write_bytes(b"x")
     found = folder(tmp_path / "inner")
     assert sum(map(len, found.splits().values())) == 6
-    assert told(found)["passed_over"] == "Files passed over: 2 hidden folders, 1 hidden"
+    assert warned(found)["passed_over"] == "Ignored files: 2 hidden folders, 1 hidden"
 
 
 def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
     classes(tmp_path / "d", {"oak": 6, "elm": 6})
-    names = [*(f"oak/IMG_{i}.MOV" for i in range(20)), "elm/a.jpg_large", "elm/b.jpg!d", "elm/d", "readme.md"]
+    names = [*(f"oak/IMG_{i}.CR2" for i in range(20)), "elm/a.jpg_large", "elm/b.jpg!d", "elm/d", "readme.md"]
     for name in names:
         (tmp_path / "d" / name).write_bytes(b"x")
     draw(tmp_path / "d" / "loose.png")
     for i in range(3):
         (tmp_path / "d" / "elm" / f"lost {i}.jpg").symlink_to("/nowhere/lost.jpg")
-    line = told(folder(tmp_path / "d"))["passed_over"]
-    kinds = ["20 .mov", "3 broken links", "1 .jpg_large", "1 .jpg!d", "1 without a suffix", "1 .md"]
+    line = warned(folder(tmp_path / "d"))["passed_over"]
+    kinds = ["20 .cr2", "3 broken links", "1 .jpg_large", "1 .jpg!d", "1 without a suffix", "1 .md"]
     assert all(kind in line for kind in [*kinds, "1 outside of class folders"])
 
 
@@ -170,7 +170,7 @@ def test_links(tmp_path: Path) -> None:
         (root / "ash" / f"{i}.png").symlink_to(tmp_path / "store" / "ash" / f"{i}.png")
     found = folder(root, test=0.0)
     assert dict(zip(found.class_names, found.counts().tolist(), strict=True)) == {"ash": 4, "elm": 4, "oak": 6}
-    assert "behind a linked folder" in told(found)["passed_over"]
+    assert "behind a linked folder" in warned(found)["passed_over"]
 
 
 def test_classes_of_only_some_splits_are_named(tmp_path: Path) -> None:
@@ -179,18 +179,18 @@ def test_classes_of_only_some_splits_are_named(tmp_path: Path) -> None:
     found = folder(tmp_path)
     assert found.class_names == ["0", "90", "180", "360"]
     assert counts(found) == {"train": [6, 6, 6, 0], "test": [3, 0, 3, 1]}
-    assert told(found)["without_training"].endswith("(1): 360")
-    assert told(found)["without_test"].endswith("(1): 90")
+    assert warned(found)["without_training"].endswith("(1): 360")
+    assert warned(found)["without_test"].endswith("(1): 90")
 
 
 def test_classes_of_one_image(tmp_path: Path) -> None:
     classes(tmp_path / "a", {"oak": 12, "elm": 5, "yew": 1})
     found = folder(tmp_path / "a", validation=0.2)
     assert counts(found)["train"][-1] == 1
-    assert told(found)["without_test"].endswith("(1): yew")
+    assert warned(found)["without_test"].endswith("(1): yew")
     classes(tmp_path / "b", {"oak": 1, "elm": 1})
     found = folder(tmp_path / "b")
-    assert "every class has one image" in told(found)["no_test_split"]
+    assert "every class has one image" in warned(found)["no_test_split"]
     message = refused(lambda: check_dataset(found, Settings(), tmp_path / "skipped.csv"))
     assert "every class has only one training image" in message and "data.test" not in message
 
@@ -212,7 +212,7 @@ def test_names_with_numbers_are_in_natural_order(tmp_path: Path) -> None:
 def test_names_that_look_alike(twin: str, tmp_path: Path) -> None:
     name = {"0ak": "00ak", "oak  2": "oak 2"}.get(twin, "oak")
     classes(tmp_path / "a", {name: 2, twin: 2, "elm": 2})
-    assert f"{min(name, twin)!r}" in told(folder(tmp_path / "a"))["similar_names"]
+    assert f"{min(name, twin)!r}" in warned(folder(tmp_path / "a"))["similar_names"]
     classes(tmp_path / "b" / "train", {twin: 4, "elm": 4})
     classes(tmp_path / "b" / "test", {name: 2, "elm": 2})
     assert f"{name!r} and {twin!r}" in refused(lambda: folder(tmp_path / "b"))
@@ -337,7 +337,7 @@ def test_split_columns(column: str, images: Path) -> None:
 def test_a_column_of_folds_is_named(images: Path) -> None:
     found = csv(images / "t.csv", "path,label,fold", *(f"{row},{i % 5}" for i, row in enumerate(rows())), test=0.0)
     assert counts(found).keys() == {"train"}
-    assert told(found) == {"column_not_read": "Columns that are not read (1): fold (first value 0)"}
+    assert warned(found) == {"column_not_read": "Columns that are not read (1): fold (first value 0)"}
 
 
 def test_missing_labels(images: Path) -> None:
@@ -345,15 +345,15 @@ def test_missing_labels(images: Path) -> None:
     assert "line 4 has no label" in refused(lambda: csv(images / "t.csv", "path,label", *lines))
     for name in ("NaN", "NA", "None"):
         named = [line + name if line.endswith(",") else line for line in lines]
-        assert told(csv(images / "t.csv", "path,label", *named))["no_label"].endswith(f"(1): {name}")
+        assert warned(csv(images / "t.csv", "path,label", *named))["no_label"].endswith(f"(1): {name}")
 
 
 def test_repeated_rows(images: Path) -> None:
     repeated = [*rows()[:3], "./img/0.jpg,oak"]
-    line = told(csv(images / "t.csv", "path,label", *rows(), *repeated, test=0.0))["listed_twice"]
+    line = warned(csv(images / "t.csv", "path,label", *rows(), *repeated, test=0.0))["listed_twice"]
     assert "(3): " in line and "0.jpg (train: oak, train: oak, train: oak)" in line
     split = [f"{row},train" for row in rows()] + ["img/0.jpg,oak,test", "img/8.jpg,oak,train"]
-    found = told(csv(images / "t.csv", "path,label,split", *split))
+    found = warned(csv(images / "t.csv", "path,label,split", *split))
     assert "0.jpg (train: oak, test: oak)" in found["listed_across_splits"]
     assert "8.jpg (train: elm, train: oak)" in found["listed_across_classes"]
 
@@ -363,7 +363,7 @@ def test_equal_files(tmp_path: Path) -> None:
     classes(tmp_path / "test", {"oak": 1, "elm": 1})
     for name in ("train/oak/copy.png", "test/elm/copy.png"):
         (tmp_path / name).write_bytes((tmp_path / "train" / "oak" / "0.png").read_bytes())
-    found = told(folder(tmp_path))
+    found = warned(folder(tmp_path))
     assert "(train: oak, train: oak, test: elm)" in found["equal_across_splits"]
     assert found["equal_across_classes"].count("copy.png") == 2
 
@@ -407,7 +407,7 @@ def test_lists_of_another_layout(kind: str, images: Path) -> None:
 def test_lists_with_tabs_or_labels_from_one(images: Path) -> None:
     (images / "l.txt").write_text("\n".join(f"img/{i}.jpg\t{i % 3 + 1}" for i in range(9)))
     found = read("list", root=str(images), train_list="l.txt")
-    assert told(found)["without_training"].endswith("(1): class 0")
+    assert warned(found)["without_training"].endswith("(1): class 0")
     (images / "names.txt").write_bytes("\ufeffoak\r\nelm\r\nash\r\n".encode())
     message = refused(lambda: read("list", root=str(images), train_list="l.txt", class_names="names.txt"))
     assert "label 3, expected 0 to 2" in message
@@ -452,14 +452,14 @@ def test_a_missing_root_is_never_the_working_folder(
 
 def test_names_from_latin_1_archives_are_shown(tmp_path: Path) -> None:
     classes(tmp_path, {"oak": 2, "elm": 2})
-    name = b"caf\xe9.mov".decode("utf-8", "surrogateescape")
+    name = b"caf\xe9.cr2".decode("utf-8", "surrogateescape")
     try:
         (tmp_path / "oak" / name).write_bytes(b"x")
     except (OSError, UnicodeError):
         pytest.skip("the file system has Unicode names only")
     warnings = data_warnings(folder(tmp_path))
     assert write_warnings(tmp_path / "report" / "warnings.csv", warnings)
-    assert "caf\ufffd.mov" in (tmp_path / "report" / "warnings.csv").read_text(encoding="utf-8")
+    assert "caf\ufffd.cr2" in (tmp_path / "report" / "warnings.csv").read_text(encoding="utf-8")
 
 
 # A run
@@ -470,7 +470,7 @@ def test_fit_warns_as_data_does(
 ) -> None:
     classes(tmp_path / "d" / "train", {"0": 6, "90": 6, "180": 6, "270": 6})
     classes(tmp_path / "d" / "test", {"0": 3, "90": 3, "270": 3, "360": 1})
-    (tmp_path / "d" / "train" / "0" / "phone.mov").touch()
+    (tmp_path / "d" / "train" / "0" / "phone.cr2").touch()
     (tmp_path / "d" / "test" / "90" / "copy.png").write_bytes((tmp_path / "d/train/90/0.png").read_bytes())
     quick = ["method=linear_probe", "phase1.epochs=1", "evaluation.baselines=[]", f"data.root={tmp_path}/d"]
     settings = settings_of(tmp_path / "run", *quick)

@@ -54,9 +54,12 @@ def test_what_is_printed_as_equal_is_equal_and_what_was_not_measured_is_left_out
     ("weights", "sentence"),
     [
         ([[0.5, 0.5], [0.504, 0.496]], ["The scorer weights never leave 0.50: LPT++ is the plain average"]),
-        ([[0.5, 0.5], [0.52, 0.48]], ["The scorer weights stay between 0.48 and 0.52: LPT++ hardly differs"]),
+        (
+            [[0.5, 0.5], [0.52, 0.48]],
+            ["The scorer weights stay between 0.48 and 0.52: LPT++ is nearly the plain average"],
+        ),
         ([[0.5, 0.5], [0.6, 0.4]], []),
-        ([[0.33, 0.33, 0.34]], ["The scorer weights stay between 0.33 and 0.34: LPT++ hardly differs"]),
+        ([[0.33, 0.33, 0.34]], ["The scorer weights stay between 0.33 and 0.34: LPT++ is nearly the plain average"]),
         ([[1.0]], []),
     ],
 )

@@ -59,12 +59,12 @@ def parent_file(child: Path, name: str) -> Path:
 
 
 def is_run(path: str | Path) -> bool:
-    """Say whether a path is a run folder."""
+    """Return whether a path is a run folder."""
     return Path(path, SETTINGS).is_file() or any(Path(path, "checkpoint").glob("step-*"))
 
 
 def is_image_folder(name: str | Path) -> bool:
-    """Say whether an argument means a folder of images: a folder that is no run, and not the bare name of a preset."""
+    """Return whether an argument is a folder of images: a folder that is no run, and not the bare name of a preset."""
     bare = not any(separator in str(name) for separator in ("/", os.sep))
     return Path(name).is_dir() and not is_run(name) and not (bare and str(name) in presets())
 

@@ -100,8 +100,9 @@ class DataSettings:
     )
     resize: str | None = setting(
         None,
-        "how an image becomes a square: crop (cut off the ends of the longer side), squash, or pad with the mean color;"
-        " null: as the backbone was trained",
+        "how an image becomes the input of all experts, in training and evaluation: crop (cut off the ends of the"
+        " longer side), squash, or pad with the mean color; overrides experts.NAME.backbone.resize; null:"
+        " as that, else as the backbone was trained",
         choices=RESIZE_MODES,
     )
     largest_megapixels: float = setting(
@@ -144,12 +145,14 @@ class BackboneSettings:
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
     resize: str | None = setting(
         None,
-        "as data.resize, in evaluation alone and before the center crop of `crop_share`; null: the backbone's own",
+        "as data.resize, which overrides it, but for this expert and in evaluation only, before the center crop of"
+        " `crop_share`; null: as the backbone was trained",
         choices=RESIZE_MODES,
     )
     crop_share: float | None = setting(
         None,
-        "image size over the size before the center crop, such as 0.875 for 224 of 256; null: the backbone's own",
+        "evaluation: image size divided by the size before the center crop, such as 0.875 for 224 of 256; null: as the"
+        " backbone was trained; 1 with data.resize=squash or pad",
         within=Range(0.1, 1),
     )
 
@@ -236,7 +239,7 @@ class ScorerSettings:
     batch_size: int = setting(256, "outputs per step", within=POSITIVE)
     optimizer: str = setting("adamw", "which optimizer", choices=OPTIMIZERS)
     learning_rate: float = setting(
-        0.0002, "learning rate for a batch of 256; low because experts are overconfident on training images",
+        0.0002, "learning rate for a batch of 256; low, because experts are overconfident on training images",
         within=NOT_NEGATIVE,
     )  # fmt: skip
     weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
@@ -288,8 +291,8 @@ class EvaluationSettings:
     )
     controls: list[str] = setting(
         [],
-        "rows that replace the group prompts of each image: random groups, none, the mean of all; own: the phase-2 row,"
-        " always there; mixing: mixtures without a scorer",
+        "control rows (docs/method.md): phase 2 with random groups, none, or the mean of all instead of the selected"
+        " ones; own: the phase-2 row, which is always there; mixing: mixtures without a scorer",
         choices=CONTROL_NAMES,
     )
     each_epoch: bool = setting(False, "also evaluate the validation split after every epoch, for curves")

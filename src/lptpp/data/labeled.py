@@ -1,4 +1,4 @@
-"""Labeled images beside a data set: a folder of class folders, a table, a list or a tar shard, with known classes."""
+"""New labeled images for the classes of a run: a folder of class folders, a table, a list or a tar shard."""
 
 import logging
 import tempfile
@@ -85,7 +85,7 @@ def _class_name(folder: Path, known: dict[str, int]) -> str:
 def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> None:
     if names:
         raise UserError(
-            f"--on: {path} has {len(names):,} class(es) that the run does not know: {listed(sorted(set(names)), 5)}."
+            f"--on: {path} has {len(names):,} class(es) that the run does not have: {listed(sorted(set(names)), 5)}."
             f" Rename or remove them; the {len(class_names):,} classes of the run are {listed(class_names, 5)}."
         )
 

@@ -1,4 +1,4 @@
-"""What a user should know of a data set before training: at most one line a kind, with the details in a file."""
+"""Warnings about a data set before training: at most one line per kind, with the details in a file."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from lptpp.utils.text import listed, printable
 FILE = "data_warnings.csv"
 SHOWN_IMAGES, SHOWN_NAMES = 3, 8  # in a line
 KINDS = {  # of notes, in the order of the lines
-    "passed_over": "Files passed over",
+    "passed_over": "Ignored files",
     "not_read": "Folders that are not read",
     "column_not_read": "Columns that are not read",
     "no_test_split": "No test split",

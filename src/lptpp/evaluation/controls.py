@@ -1,7 +1,9 @@
 """Control rows of phase 2: its classifier on images with random groups, without groups, or with the mean of all groups.
 
-Each row changes only the selection of groups at inference. Phase 2 is credited with what the groups of an image's own,
-its phase-2 row, gain over none. Shapes: B images, m groups, k groups an image uses, F features, C classes.
+Each row changes only the selection of groups at inference. The gain of the phase-2 row, which uses the selected groups
+of each image, over the row without groups is the contribution of the group prompts.
+
+Shapes: B images, m groups, k groups an image uses, F features, C classes.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -60,7 +60,7 @@ def constant_scorer(metrics: Metrics) -> Iterator[str]:
         yield f"The scorer weights never leave {equal:.2f}: {MIXTURE.title} is the plain average of its experts."
     elif farthest < NEARLY:
         yield (
-            f"The scorer weights stay between {low:.2f} and {high:.2f}: {MIXTURE.title} hardly differs from the plain"
+            f"The scorer weights stay between {low:.2f} and {high:.2f}: {MIXTURE.title} is nearly the plain"
             " average of its experts."
         )
 
@@ -76,7 +76,8 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
         if by_luck or accuracy - chance < CHANCE * (100 - chance):
             yield (
                 f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
-                f" {chance:.1f} %. Its text tower does not know these class names."
+                f" {chance:.1f} %. The text tower does not recognize these class names: set descriptive ones"
+                " (data.class_names)."
             )
 
 

@@ -1,4 +1,4 @@
-"""The use of the group prompts by the evaluated images, and what they gain over the control rows.
+"""The use of the group prompts by the evaluated images, and their gain over the control rows.
 
 Shapes: n images, m groups, k groups an image uses.
 """

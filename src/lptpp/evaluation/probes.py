@@ -124,7 +124,7 @@ def _probe(kind: str, model: LogisticRegression, train: Part) -> Probe:
 
 
 def _score(kind: str, part: Part) -> Callable[[Probe], tuple[float, float]]:
-    """Return the function that judges a probe: accuracy, then log-likelihood of the true class.
+    """Return the function that scores a probe: accuracy, then log-likelihood of the true class.
 
     Both are means over the images or, for a balanced probe, over the classes.
     """

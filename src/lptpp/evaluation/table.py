@@ -31,12 +31,12 @@ MIXING = {  # control rows of the scorer
     "average_logits": "average of logits",
     "constant_weight": "one weight per expert",
     "class_weights": "one weight per expert and class",
-    "oracle": "oracle: the expert that is right",
+    "oracle": "oracle: the correct expert",
 }
 COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
-UPPER_BOUNDS = ("oracle",)  # kinds of rows that know the true class: nothing is compared with them
+UPPER_BOUNDS = ("oracle",)  # kinds of rows that use the true class; excluded from comparisons
 COMMON = {**COMBINED, **JOINT}  # of all experts together
 KEY = re.compile(
     rf"((?P<combined>{'|'.join(COMMON)})"

@@ -59,11 +59,11 @@ def class_weights(probabilities: torch.Tensor, of_classes: torch.Tensor) -> torc
 def oracle(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     """Return, for each image, the scores (B, C) of the expert that gives its class (B,) the highest one.
 
-    It knows the labels: the bound of any choice of one expert for each image.
+    It uses the labels: an upper bound for any rule that selects one expert per image.
     """
     right = probabilities.argmax(-1) == labels[:, None]  # (B, E)
     of_truth = probabilities.gather(2, labels[:, None, None].expand(-1, probabilities.shape[1], 1))[:, :, 0]
-    best = (right + of_truth).argmax(1)  # an expert that is right, the surest of them
+    best = (right + of_truth).argmax(1)  # a correct expert, the most confident of them
     return probabilities[torch.arange(len(labels), device=labels.device), best]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lptpp.evaluation.table import CONTROLS
 from lptpp.report.text import signed
 
-CREDIT = "Phase 2 is credited with what own groups gain over no groups, with the same classifier."
+CREDIT = "Gain of the selected groups over the control rows, with the same classifier:"
 SET_NAMES = {2: "pairs", 3: "triples"}
 
 
@@ -38,7 +38,7 @@ def unused(groups: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 
 def credits(groups: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return what own groups gain over each control row of each expert; empty without control rows."""
+    """Return what the selected groups gain over each control row of each expert; empty without control rows."""
     found = [
         f"{name}: {'; '.join(_gain(control, **gain) for control, gain in use['gain_over'].items())}."
         for name, use in groups.items()

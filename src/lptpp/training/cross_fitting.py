@@ -46,7 +46,7 @@ def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
 
 
 class CrossFitting:
-    """Trains the experts of each fold and collects their outputs; `stopping` tells whether the user asked to stop."""
+    """Trains the experts of each fold and collects their outputs; `stopping` returns whether the user asked to stop."""
 
     def __init__(
         self, settings: Settings, inputs: TrainingInputs, accelerator: Accelerator, stopping: Callable[[], bool]

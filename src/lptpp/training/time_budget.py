@@ -111,7 +111,9 @@ def measure(settings: Settings, dataset: ImageDataset, clock: Clock) -> tuple[di
         measured = settings.evaluation.each_epoch or settings.evaluation.keep == "best"
         validated = len(dataset.validation or ()) if measured else 0
         per_epoch = step * (stage.optimization.steps // stage.epochs) + per_image * validated
-        trained = max(1, settings.phase3.folds)  # times all images: k folds train on k − 1 of k parts each
+        trained = max(
+            1, settings.phase3.folds
+        )  # k folds train on k − 1 of k parts each, and the run on all: k times the images
         steps[key.settings_key] = steps.get(key.settings_key, 0.0) + trained * per_epoch
         if key.phase == 1:
             fixed += prepared + per_image * _images_without_gradients(settings, dataset)

@@ -7,7 +7,7 @@ from typing import Any
 from lptpp.data.sources.table_reader import TableFile
 from lptpp.utils.errors import UserError
 
-LOOKED_AT = 200  # rows that decide whether columns are one-hot
+CHECKED = 200  # rows that decide whether columns are one-hot
 
 
 def class_of(values: Sequence[Any], names: Sequence[str], place: str) -> str:
@@ -28,7 +28,7 @@ def class_of(values: Sequence[Any], names: Sequence[str], place: str) -> str:
 
 def one_hot_columns(file: TableFile, columns: Sequence[str]) -> list[str]:
     """Return which of the columns look like one column of 0 and 1 per class; empty if they do not."""
-    rows = [values for _, values in islice(file.rows(columns), LOOKED_AT)]
+    rows = [values for _, values in islice(file.rows(columns), CHECKED)]
     numbers = [[_number(value) for value in column] for column in zip(*rows, strict=True)]
     binary = [i for i, column in enumerate(numbers) if all(value in (0, 1) for value in column)]
     exclusive = all(sum(numbers[i][row] for i in binary) == 1 for row in range(len(rows)))

@@ -71,7 +71,7 @@ def is_image(name: str) -> bool:
 
 
 def counted(passed: Iterable[Note], most: int = 8) -> str:
-    """Return the number of files of each kind in words, the most frequent first: 20 .heic, 3 broken links."""
+    """Return the number of files of each kind in words, the most frequent first: 20 .cr2, 3 broken links."""
     kinds = Counter(note.detail for note in passed).most_common()
     texts = [f"{count:,} {kind}s" if count > 1 and kind in NOUNS else f"{count:,} {kind}" for kind, count in kinds]
     more = sum(count for _, count in kinds[most:])
