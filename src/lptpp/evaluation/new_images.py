@@ -75,11 +75,14 @@ def _refuse_others(folder: Path, on: Path) -> None:
 
 def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
     """Return the settings of the run; its image folder does not count, nor its columns if `on` is of another kind."""
-    settings = run_settings(run, overrides)
+    given = dict(override.removeprefix("data.").split("=", 1) for override in overrides)
+    of_columns = tuple(f"data.{key}=" for key in COLUMNS)  # of the table, not of the source of the run
+    settings = run_settings(run, [override for override in overrides if not override.startswith(of_columns)])
     kept = COLUMNS if same_kind(on, settings.data.source) else ()
-    for key in ("root", *COLUMNS):
-        if key not in kept and not any(override.startswith(f"data.{key}=") for override in overrides):
-            setattr(settings.data, key, None)
+    if "root" not in given:
+        settings.data.root = None
+    for key in COLUMNS:
+        setattr(settings.data, key, given.get(key, getattr(settings.data, key) if key in kept else None))
     return settings
 
 
