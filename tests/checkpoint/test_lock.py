@@ -1,5 +1,6 @@
 """One `lptpp fit` at a time holds a run folder; a killed one holds nothing."""
 
+import fcntl
 import multiprocessing
 import os
 import platform
@@ -66,6 +67,15 @@ def test_it_is_free_again_afterwards(tmp_path):
         raise KeyError
     refuse_if_held(tmp_path)
     enter(tmp_path)
+
+
+def test_a_file_system_without_locks_is_a_warning(tmp_path, monkeypatch, caplog):
+    def unsupported(*arguments):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", unsupported)
+    enter(tmp_path)
+    assert "cannot be locked (Function not implemented)" in caplog.text
 
 
 def test_looking_needs_no_lock_file_and_writes_none(tmp_path):

@@ -1,5 +1,6 @@
 """The lock of a run folder: one `lptpp fit` at a time."""
 
+import logging
 import os
 import platform
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import IO
 
 from lptpp.utils.errors import UserError
 
+log = logging.getLogger("lptpp")
 LOCK = ".lock"
 _held: set[IO[str]] = set()
 
@@ -23,10 +25,7 @@ def alone(folder: Path) -> Iterator[None]:
     import fcntl  # not on Windows, where training does not run
 
     with (folder / LOCK).open("a+", encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(_refusal(folder, file)) from None
+        _lock(file, fcntl.LOCK_EX, folder)
         _held.add(file)
         try:
             file.truncate(0)
@@ -35,7 +34,8 @@ def alone(folder: Path) -> Iterator[None]:
             yield
         finally:
             _held.discard(file)
-            file.truncate(0)
+            if not file.closed:  # as it is in a forked process
+                file.truncate(0)
 
 
 def refuse_if_held(folder: Path) -> None:
@@ -45,10 +45,18 @@ def refuse_if_held(folder: Path) -> None:
     if not (folder / LOCK).is_file():
         return
     with (folder / LOCK).open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(_refusal(folder, file)) from None
+        _lock(file, fcntl.LOCK_SH, folder)
+
+
+def _lock(file: IO[str], kind: int, folder: Path) -> None:
+    import fcntl
+
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(_refusal(folder, file)) from None
+    except OSError as error:  # some network file systems have no locks
+        log.warning("%s cannot be locked (%s): do not start `lptpp fit` on it twice.", folder, error.strerror)
 
 
 def _refusal(folder: Path, file: IO[str]) -> str:
@@ -60,7 +68,8 @@ def _refusal(folder: Path, file: IO[str]) -> str:
 def _leave() -> None:
     """Close the lock in a forked process, such as a loader worker, which may outlive a killed owner."""
     for file in _held:
-        os.close(file.fileno())
+        file.close()
+    _held.clear()
 
 
 os.register_at_fork(after_in_child=_leave)

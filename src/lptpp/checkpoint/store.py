@@ -196,7 +196,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if (DIGEST not in manifest and "files" in manifest) or is_sealed(manifest):
         check_format_number(folder.parent.parent, manifest)
     if not is_sealed(manifest):
-        raise Damaged(f"{MANIFEST} is changed")
+        raise Damaged(f"{MANIFEST} {'is changed' if DIGEST in manifest else 'has no digest'}")
     return manifest
 
 
