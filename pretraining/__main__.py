@@ -12,6 +12,7 @@ from lptpp.backbones import BUNDLED
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.emoji import emoji as emoji_collection
 from lptpp.data.sources.folder import folder as folder_collection
+from lptpp.utils.digest import file_digest
 from pretraining.measure import (
     EMOJI_TEMPLATES,
     TEMPLATES,
@@ -74,7 +75,8 @@ def ship(
 ) -> None:
     """Write a tower with its stem to one file of float16 weights with a card, as the package loads it."""
     runs = [weights] if average is None else [weights, average]
-    typer.echo(f"Wrote {ship_tower(read_settings(settings, overrides or []), runs, output)}")
+    path = ship_tower(read_settings(settings, overrides or []), runs, output)
+    typer.echo(f"Wrote {path}. A bundled file needs its sha256 in lptpp.backbones.cards.DIGESTS: {file_digest(path)}")
 
 
 @app.command()

@@ -1,12 +1,15 @@
 import json
+import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from lptpp.checkpoint import store as checkpoint
-from lptpp.checkpoint.store import latest_checkpoint, write_checkpoint
+from lptpp.checkpoint.store import latest_checkpoint, load_tuned, remove_leftovers, write_checkpoint
+from lptpp.utils.digest import sealed
 from lptpp.utils.errors import UserError
 
 
@@ -18,12 +21,9 @@ def write(root: Path, step: int) -> None:
     write_checkpoint(root, step, tensors(step), {"position": {"stage": "visual/phase1"}})
 
 
-def write_both(root: Path, tmp_path: Path) -> None:
-    """Leave steps 1 and 2 side by side, as a crash between writing and removing does."""
+def write_both(root: Path) -> None:
     write(root, 1)
-    shutil.copytree(root / "step-1", tmp_path / "kept")
     write(root, 2)
-    shutil.copytree(tmp_path / "kept", root / "step-1")
 
 
 def step_of(root: Path) -> int | None:
@@ -42,10 +42,29 @@ def test_what_was_written_is_read_back(tmp_path):
         }
 
 
-def test_the_older_one_goes_once_the_new_one_is_there(tmp_path):
-    write(tmp_path, 9)
-    write(tmp_path, 10)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-10"]
+def names(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+def test_the_last_two_are_kept(tmp_path):
+    for step in (8, 9, 10):
+        write(tmp_path, step)
+    assert names(tmp_path) == ["step-10", "step-9"]
+
+
+@pytest.mark.parametrize("keep, kept", [(1, ["step-4"]), (3, ["step-2", "step-3", "step-4"])])
+def test_as_many_are_kept_as_asked(keep, kept, tmp_path):
+    for step in (1, 2, 3, 4):
+        write_checkpoint(tmp_path, step, tensors(step), {}, keep)
+    assert names(tmp_path) == kept
+
+
+def test_a_damaged_one_does_not_count_among_the_kept(tmp_path):
+    for step in (1, 2):
+        write(tmp_path, step)
+    flip_a_byte(tmp_path / "step-2")
+    write(tmp_path, 3)
+    assert names(tmp_path) == ["step-1", "step-3"]
 
 
 def test_nothing_but_safetensors_and_a_manifest_is_written(tmp_path):
@@ -56,6 +75,28 @@ def test_nothing_but_safetensors_and_a_manifest_is_written(tmp_path):
         content = path.read_bytes()
         header = content[8 : 8 + int.from_bytes(content[:8], "little")]
         assert set(json.loads(header)) <= {"weight", "0.step", "__metadata__"}
+
+
+def change_manifest(folder: Path, **changes: object) -> None:
+    """Change the manifest without its digest."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def reseal(folder: Path, **changes: object) -> None:
+    """Change the manifest and its digest."""
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(sealed(json.loads(path.read_text()) | changes)))
+
+
+def as_device(folder: Path) -> None:
+    (folder / "tuned.safetensors").unlink()
+    (folder / "tuned.safetensors").symlink_to("/dev/zero")
+
+
+def as_pipe(folder: Path) -> None:
+    (folder / "manifest.json").unlink()
+    os.mkfifo(folder / "manifest.json")
 
 
 def spoil_manifest(folder: Path) -> None:
@@ -82,38 +123,88 @@ def flip_a_byte(folder: Path) -> None:
         spoil_manifest,
         cut_manifest,
         flip_a_byte,
+        as_device,
+        as_pipe,
+        lambda folder: change_manifest(folder, position={"stage": "visual/phase2"}),
+        lambda folder: change_manifest(folder, digest="0" * 64),
+        lambda folder: reseal(folder, files={}),
+        lambda folder: reseal(folder, files={"tuned.safetensors": "0" * 64, "/dev/zero": "0"}),
+        lambda folder: reseal(folder, files={"tuned.safetensors": "0" * 64, "../step-1/tuned.safetensors": "0"}),
     ],
-    ids=["no manifest", "no file", "partial", "empty manifest", "cut manifest", "one bit flipped"],
+    ids=[
+        "no manifest",
+        "no file",
+        "partial",
+        "empty manifest",
+        "cut manifest",
+        "one bit flipped",
+        "device",
+        "pipe",
+        "changed manifest",
+        "changed digest",
+        "no files",
+        "device in manifest",
+        "file elsewhere",
+    ],
 )
 def test_a_damaged_one_is_passed_over_for_the_one_before(damage, tmp_path):
     root = tmp_path / "checkpoint"
-    write_both(root, tmp_path)
+    write_both(root)
     assert step_of(root) == 2
     damage(root / "step-2")
     assert step_of(root) == 1
     write(root, 3)
-    assert [path.name for path in root.glob("step-*")] == ["step-3"]
+    assert sorted(path.name for path in root.glob("step-*")) == ["step-1", "step-3"]
 
 
-def test_a_damaged_one_is_reported(tmp_path, caplog):
-    write(tmp_path, 1)
+def test_falling_back_is_reported(tmp_path, caplog):
+    write_both(tmp_path)
+    flip_a_byte(tmp_path / "step-2")
+    assert step_of(tmp_path) == 1
+    assert caplog.messages == [
+        f"{tmp_path}: damaged checkpoint (step-2: tuned.safetensors is changed). The older step-1 is used."
+    ]
+
+
+def test_where_all_are_damaged_nothing_starts_again_unasked(tmp_path):
+    write_both(tmp_path)
     flip_a_byte(tmp_path / "step-1")
-    assert step_of(tmp_path) is None
-    assert str(tmp_path / "step-1") in caplog.text
+    cut_manifest(tmp_path / "step-2")
+    with pytest.raises(UserError, match=r"step-2: .*; step-1: .* restore it from a copy, or delete it to train"):
+        latest_checkpoint(tmp_path)
+    assert names(tmp_path) == ["step-1", "step-2"]
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    linear = SimpleNamespace(tuned_state=lambda: {"weight": torch.zeros(2)})
+    for value in (float("nan"), float("inf")):
+        written = write_checkpoint(tmp_path, 1, {"tuned": {"weight": torch.tensor([0.0, value])}}, {})
+        with pytest.raises(UserError, match="weight has values that are not finite"):
+            load_tuned(linear, written)
+
+
+def test_leftovers_of_killed_processes_are_removed(tmp_path):
+    root = tmp_path / "checkpoint"
+    (root / ".step-7.partial").mkdir(parents=True)
+    gone = [tmp_path / ".history.jsonl.999999999.partial", root / ".images.safetensors.999999999.partial"]
+    stays = [tmp_path / f".report.html.{os.getppid()}.partial", tmp_path / ".mine.partial"]
+    for path in gone + stays:
+        path.touch()
+    remove_leftovers(tmp_path)
+    assert not any(path.exists() for path in [*gone, root / ".step-7.partial"])
+    assert all(path.exists() for path in stays)
 
 
 def test_steps_are_ordered_as_numbers_and_other_folders_are_none(tmp_path):
     root = tmp_path / "checkpoint"
     write(root, 9)
-    shutil.copytree(root / "step-9", tmp_path / "kept")
     write(root, 10)
-    shutil.copytree(tmp_path / "kept", root / "step-9")
-    shutil.copytree(tmp_path / "kept", root / "step-99-old")
+    shutil.copytree(root / "step-9", root / "step-99-old")
     assert step_of(root) == 10
     assert step_of(tmp_path / "nowhere") is None
 
 
-@pytest.mark.parametrize("fails", ["save_file", "_sha256", "_sync"])
+@pytest.mark.parametrize("fails", ["save_file", "file_digest", "_sync"])
 def test_a_failure_while_writing_leaves_the_one_before(fails, tmp_path, monkeypatch):
     write(tmp_path, 1)
 
@@ -124,14 +215,18 @@ def test_a_failure_while_writing_leaves_the_one_before(fails, tmp_path, monkeypa
         patch.setattr(checkpoint, fails, full)
         with pytest.raises(OSError, match="No space left"):
             write(tmp_path, 2)
-    assert step_of(tmp_path) == 1
+    assert names(tmp_path) == ["step-1"]
     write(tmp_path, 2)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-2"]
+    assert step_of(tmp_path) == 2
 
 
 def test_the_one_before_stays_where_the_new_one_cannot_be_read_back(tmp_path, monkeypatch):
     write(tmp_path, 1)
-    monkeypatch.setattr(checkpoint, "_valid_manifest", lambda folder: None)
+
+    def damaged(folder):
+        raise checkpoint.Damaged("tuned.safetensors is changed")
+
+    monkeypatch.setattr(checkpoint, "_valid_manifest", damaged)
     with pytest.raises(UserError, match=r"step-2 cannot be read back"):
         write(tmp_path, 2)
     monkeypatch.undo()

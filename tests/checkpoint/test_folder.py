@@ -20,16 +20,22 @@ from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.predict import predict_paths
 from lptpp.report.gather import gather
 from lptpp.training.fit import fit
+from lptpp.utils.digest import sealed
 from lptpp.utils.errors import UserError
 from tests import golden
 
 OLD = {"shot_thresholds": "borders", "num_groups": "pool", "top_k": "chosen", "color": "colour"}
 
 
+def newest(folder: Path) -> list[Path]:
+    return list(folder.glob("checkpoint/step-30/manifest.json"))
+
+
 def age_manifest(folder: Path) -> None:
-    for path in folder.glob("checkpoint/step-*/manifest.json"):
+    for path in newest(folder):
         manifest = json.loads(path.read_text())
         assert manifest.pop("format") == FORMAT
+        manifest.pop("digest")
         path.write_text(json.dumps({"schema": 1, **manifest}))
 
 
@@ -95,8 +101,8 @@ def test_one_old_file_is_enough(age, run):
 
 
 def test_a_newer_format_is_refused(run):
-    (path,) = run.glob("checkpoint/step-*/manifest.json")
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": FORMAT + 1}))
+    (path,) = newest(run)
+    path.write_text(json.dumps(sealed(json.loads(path.read_text()) | {"format": FORMAT + 1})))
     with pytest.raises(UserError, match=f"format {FORMAT + 1}"):
         latest_checkpoint(run / "checkpoint")
 
@@ -125,18 +131,21 @@ def test_the_messages(trained, run, old, settings_of, tmp_path, caplog):
     (fresh[0] / "config.yaml").unlink()
     note(run_settings, fresh[0])
     note(fit, settings_of(fresh[1], "seed=1", "phase2.epochs=3"))
-    (path,) = fresh[2].glob("checkpoint/step-*/manifest.json")
+    (path,) = newest(fresh[2])
     manifest = json.loads(path.read_text())
     note(check_backbones, manifest | {"fingerprints": {"visual": "0" * 64}}, trained.mixture, fresh[2])
-    path.write_text(json.dumps(manifest | {"class_names": [*manifest["class_names"], "x"]}))
+    path.write_text(json.dumps(sealed(manifest | {"class_names": [*manifest["class_names"], "x"]})))
     note(fit, settings_of(fresh[2]))
-    path.write_text(json.dumps(manifest | {"images": None}))
+    path.write_text(json.dumps(sealed(manifest | {"images": None})))
     note(fit, settings_of(fresh[2]))
     text = (fresh[3] / "config.yaml").read_text()
     (fresh[3] / "config.yaml").write_text(text.replace("shared_prompts: 2", "shared_prompts: 3", 1))
     note(lptpp.load, fresh[3])
     path.write_text("{}")
-    assert latest_checkpoint(fresh[2] / "checkpoint") is None
+    assert latest_checkpoint(fresh[2] / "checkpoint").manifest["step"] == 27
     lines.append(caplog.messages[-1].replace(str(tmp_path), "TMP"))
     fingerprint = trained.mixture.experts["visual"].backbone.fingerprint[:12]
+    for other in fresh[2].glob("checkpoint/step-*/manifest.json"):
+        other.write_text("[]")
+    note(latest_checkpoint, fresh[2] / "checkpoint")
     golden.check("checkpoint_errors", "\n".join(lines).replace(fingerprint, "FINGERPRINT") + "\n")

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.training.fit import fit
 from lptpp.training.recorder import Interrupted, RunRecorder
 from lptpp.utils.errors import UserError
@@ -143,7 +144,8 @@ def test_measuring_changes_no_weight(trained, settings_of, tmp_path):
     quick = ["method=lpt", BARE, "data.validation=0.4"]
     for folder, each_epoch in ((without, "false"), (measured, "true")):
         fit(settings_of(folder, *quick, f"evaluation.each_epoch={each_epoch}"))
-    tuned = [next(folder.glob("checkpoint/step-*/tuned.safetensors")).read_bytes() for folder in (without, measured)]
+    last = [latest_checkpoint(folder / "checkpoint").folder for folder in (without, measured)]
+    tuned = [(folder / "tuned.safetensors").read_bytes() for folder in last]
     assert tuned[0] == tuned[1]
 
 

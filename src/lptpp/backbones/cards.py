@@ -17,28 +17,46 @@ from torch import nn
 from lptpp.backbones.base import Backbone, Preprocessing, TextTower
 from lptpp.backbones.hybrid import TextEncoder, build_hybrid
 from lptpp.backbones.weights import load_strictly, read_weights
+from lptpp.utils.digest import file_digest
 from lptpp.utils.errors import UserError
 
 STEMS = timm.list_models(module="efficientnet")
 CARD = "card"  # metadata key
+DIGESTS = {  # sha256 of the bundled files: both towers with their text towers and cards
+    "clip_lite0": "14d9e73b98c34add76d708c1e8981b60fbfa00e97596d790552aebcfc284d1d6",
+    "vision_lite2": "7897e6e93032fd1e114ba4ce06c13301e33f1f6f4eda17a30a51b08064a43f31",
+}
 
 
 def load_bundled(name: str) -> Backbone:
-    """Return a bundled tower."""
+    """Return a bundled tower.
+
+    Raises:
+        UserError: its file is damaged.
+    """
     with as_file(files("lptpp.backbones.bundled")) as folder:
         return load_card(folder / f"{name}.safetensors", bundled_card(name))
 
 
 def bundled_card(name: str) -> dict[str, Any]:
-    """Return the card of a bundled tower."""
+    """Return the card of a bundled tower, after comparing its file with the one that was released.
+
+    Raises:
+        UserError: the file is missing or changed.
+    """
     with as_file(files("lptpp.backbones.bundled")) as folder:
-        card = read_card(folder / f"{name}.safetensors")
+        path = folder / f"{name}.safetensors"
+        if not path.is_file() or file_digest(path) != DIGESTS[name]:
+            raise UserError(f"{path} is missing or damaged: install lptpp again (pip install --force-reinstall lptpp).")
+        card = read_card(path)
     assert card is not None
     return card
 
 
 def read_card(path: Path) -> dict[str, Any] | None:
     """Return the card in a safetensors file; None if the file does not exist or has no card."""
+    if not path.is_file():
+        return None
     try:
         with safe_open(path, "pt") as file:
             found = (file.metadata() or {}).get(CARD)

@@ -48,6 +48,13 @@ def check_weights(
             raise UserError(f"{source} does not match the {target}: {name}: {shapes}.")
 
 
+def check_finite(weights: Mapping[str, torch.Tensor], source: str) -> None:
+    """Raise `UserError` for the first weight that is infinite or not a number."""
+    for name, tensor in weights.items():
+        if not torch.isfinite(tensor).all():
+            raise UserError(f"{source}: {name} has values that are not finite: restore it from a copy, or train again.")
+
+
 def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source: str) -> None:
     """Load weights into a module after `check_weights`."""
     check_weights(weights, module.state_dict(), source)

@@ -1,6 +1,7 @@
 """The identity of a run: settings, classes, images, backbones. A run resumes only if they are the same."""
 
 import platform
+from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,10 @@ from lptpp.utils.text import listed
 
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 # settings that may change between the start of a run and a later command
-FREE = ("run", "device", "workers", "tracker", "track_every", "data.root", "data.memory_gb", "data.largest_megapixels")
+FREE = (
+    "run", "device", "workers", "tracker", "track_every", "keep_checkpoints", "checkpoint_minutes",
+    "data.root", "data.memory_gb", "data.largest_megapixels",
+)  # fmt: skip
 FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
 
@@ -52,17 +56,43 @@ def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) ->
 
 def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:
     """Raise `UserError` if a run folder belongs to a run with other settings."""
-    before, after = _fixed(manifest["settings"]), _fixed(to_dictionary(settings))
-    widest_first = sorted(before.keys() | after.keys(), key=lambda key: (key.count("."), key))
-    changed = [key for key in widest_first if before.get(key) != after.get(key)]
+    changed = _changed(manifest["settings"], to_dictionary(settings))
     if changed:
-        message = [
-            f"{key}: {written(before.get(key))} in the folder, {written(after.get(key))} requested" for key in changed
-        ]
+        message = [f"{key}: {before} in the folder, {after} requested" for key, before, after in changed]
         raise UserError(
             f"{folder} contains a run with other settings ({listed(message, between='; ')}): use the settings of the"
             " folder, set another run=FOLDER, or delete it."
         )
+
+
+def check_saved_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:
+    """Raise `UserError` if config.yaml has other settings than the run was trained with.
+
+    Files of backbone weights may move: their content is compared by its fingerprint.
+    """
+    found = _changed(manifest["settings"], to_dictionary(settings))
+    changed = [one for one in found if not (one[0].endswith(".backbone.weights") and _are_files(one[1:]))]
+    if changed:
+        message = [f"{key}: {after}, trained with {before}" for key, before, after in changed]
+        raise UserError(
+            f"{folder / 'config.yaml'} was changed after training ({listed(message, between='; ')}): restore the"
+            " values, or train again in a new run folder."
+        )
+
+
+def _are_files(values: Iterable[str]) -> bool:
+    return all(value.endswith(".safetensors") for value in values)
+
+
+def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """Return key and both values of every setting that differs and must not, the widest first."""
+    one, other = _fixed(before), _fixed(after)
+    widest_first = sorted(one.keys() | other.keys(), key=lambda key: (key.count("."), key))
+    found = [
+        (key, written(one.get(key)), written(other.get(key))) for key in widest_first if one.get(key) != other.get(key)
+    ]
+    orders = written(list(before["experts"])), written(list(after["experts"]))
+    return found or ([("order of experts", *orders)] if orders[0] != orders[1] else [])
 
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ files (size and time), `checkpoint/image_stamps.safetensors`, only save reading 
 they take 46 bytes an image, and its name.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
+from lptpp.utils.digest import file_digest
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import atomic_write
 
@@ -83,8 +83,7 @@ def read_record(root: Path, expected: str | None) -> ImageRecord:
 def record_digest(root: Path) -> str | None:
     """Return the sha256 of the record in a checkpoint folder; None without one."""
     try:
-        with (root / RECORD).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(root / RECORD)
     except FileNotFoundError:
         return None
 
@@ -96,10 +95,12 @@ def write_stamps(root: Path, stamps: np.ndarray, folder: str) -> None:
 
 def read_stamps(root: Path, images: int, folder: str) -> np.ndarray | None:
     """Return the stamps of the used images, (m, 2); None if they are missing or of images in another folder."""
+    if not (root / STAMPS).is_file():
+        return None
     try:
         with safe_open(root / STAMPS, "np") as file:
             stamps, known = file.get_tensor("stamps"), (file.metadata() or {}).get("folder")
-    except (FileNotFoundError, SafetensorError):
+    except (OSError, SafetensorError):
         return None
     return stamps if known == folder and stamps.shape == (images, 2) else None
 

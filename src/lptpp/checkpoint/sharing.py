@@ -60,6 +60,8 @@ def shared_run(folder: Path) -> tuple[Settings, Checkpoint]:
 def _facts(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
+        if not path.is_file():
+            raise FileNotFoundError(path)
         facts = json.loads(path.read_text(encoding="utf-8"))
         written_by = facts["lptpp_version"]
     except (OSError, ValueError, KeyError, TypeError) as error:

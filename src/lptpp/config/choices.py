@@ -14,21 +14,21 @@ from lptpp.utils.errors import UserError, did_you_mean
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers from `least` to `most`; without `most` itself if `below`."""
+    """The finite numbers from `least` to `most`; without `most` itself if `below`."""
 
     least: float = -inf
     most: float = inf
     below: bool = False
 
     def __contains__(self, value: float) -> bool:
-        return self.least <= value and (value < self.most if self.below else value <= self.most)
+        return -inf < value < inf and self.least <= value and (value < self.most if self.below else value <= self.most)
 
     def __str__(self) -> str:
         if (self.least, self.most) == (-inf, inf):
             return "a number"
         if self.below:
             return f"at least {self.least} and less than {self.most}"
-        return f"{self.least} or more" if self.most == inf else f"{self.least} to {self.most}"
+        return f"{self.least} or more" if self.most == inf else f"{self.least:,} to {self.most:,}"
 
 
 ANY = Range()

@@ -55,9 +55,12 @@ def run_settings(folder: Path, overrides: Sequence[str] = ()) -> Settings:
 def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     """Return the settings in a run's `config.yaml`; they are complete, so the method is not applied again.
 
+    The file may come from someone else: it can neither read other files nor the environment.
+
     Raises `UserError` as `load_settings`, but does not check that files and libraries exist.
     """
-    given, from_line = _read_both(Path(path), overrides)
+    given, from_line = _checked(_read_file(Path(path)), overrides, str(path))
+    _refuse_references(OmegaConf.to_container(given), Path(path), "")
     with _as_user_error(str(path)):
         settings = OmegaConf.merge(_without_options(), given)
     with _as_user_error(COMMAND_LINE):
@@ -127,12 +130,25 @@ def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _read_both(path: Path, overrides: Sequence[str]) -> tuple[DictConfig, DictConfig]:
     """Return the content of a file and of the command line, after checking that all keys exist."""
-    given, from_line = read_yaml(path), _parse(overrides)
-    for content, source in ((given, str(path)), (from_line, COMMAND_LINE)):
+    return _checked(read_yaml(path), overrides, str(path))
+
+
+def _checked(given: DictConfig, overrides: Sequence[str], path: str) -> tuple[DictConfig, DictConfig]:
+    from_line = _parse(overrides)
+    for content, source in ((given, path), (from_line, COMMAND_LINE)):
         with _as_user_error(source):
             _refuse_other_yaml(content, source)
             check_keys(content, Settings, source)
     return given, from_line
+
+
+def _refuse_references(content: Any, path: Path, key: str) -> None:
+    """Raise `UserError` if saved settings refer to other values, such as ${oc.env:HOME}, at any depth."""
+    if isinstance(content, Mapping | list):
+        for name, value in content.items() if isinstance(content, Mapping) else enumerate(content):
+            _refuse_references(value, path, f"{key}.{name}" if key else str(name))
+    elif isinstance(content, str) and "${" in content:
+        raise UserError(f"{path}: {key}={content}: settings of a trained run cannot refer to other values (${{…}}).")
 
 
 def _refuse_other_yaml(content: DictConfig, source: str) -> None:
@@ -153,18 +169,24 @@ def read_yaml(path: Path, children: tuple[Path, ...] = ()) -> DictConfig:
     """
     if path in children:
         raise UserError(f"Settings file {path} extends itself: remove an 'extends' line.")
-    if not path.is_file():
-        raise UserError(f"Settings file {path} does not exist.")
-    try:
-        content = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError) as error:
-        raise UserError(f"Settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, DictConfig):
-        raise UserError(f"Settings file {path}: expected 'key: value' lines.")
+    content = _read_file(path)
     if "extends" not in content:
         return content
     parent = parent_file(path, str(content.pop("extends")))  # the settings that this file does not change
     return OmegaConf.merge(read_yaml(parent, (*children, path)), content)  # type: ignore[return-value]
+
+
+def _read_file(path: Path) -> DictConfig:
+    """Return the content of one YAML file; raises `UserError` if it is missing or broken."""
+    if not path.is_file():
+        raise UserError(f"Settings file {path} does not exist.")
+    try:
+        content = OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, ValueError, OSError) as error:  # a wrong date, bare text
+        raise UserError(f"Settings file {path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, DictConfig):
+        raise UserError(f"Settings file {path}: expected 'key: value' lines.")
+    return content
 
 
 def _parse(overrides: Sequence[str]) -> DictConfig:

@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from lptpp.utils.digest import DIGEST, is_sealed
 from lptpp.utils.errors import UserError
 
 FORMAT = 3  # of run folders; raised whenever older versions of lptpp cannot read the new ones, or the reverse
@@ -17,7 +18,7 @@ def check_format(folder: Path) -> None:
     """Raise `UserError` if another version of lptpp wrote a run folder in another format."""
     for path in (folder / "checkpoint").glob("step-*/manifest.json"):
         manifest = _json(path)
-        if manifest:
+        if manifest and (DIGEST not in manifest or is_sealed(manifest)):  # else damaged, which its reader reports
             check_format_number(folder, manifest)
     if RENAMED & (_keys(_yaml(folder / "config.yaml")) | _json(folder / "metrics.json").keys()):
         check_format_number(folder, {})
@@ -41,6 +42,8 @@ def _keys(settings: Mapping[str, Any]) -> set[str]:
 
 def _yaml(path: Path) -> dict[str, Any]:
     """Return the settings of a file; none if it is missing or damaged, which is for its reader to report."""
+    if not path.is_file():
+        return {}
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError):
@@ -50,8 +53,10 @@ def _yaml(path: Path) -> dict[str, Any]:
 
 def _json(path: Path) -> dict[str, Any]:
     """Return a JSON object; an empty one if the file is missing or damaged, which is for its reader to report."""
+    if not path.is_file():
+        return {}
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}

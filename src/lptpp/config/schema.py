@@ -12,7 +12,6 @@ from lptpp.config.choices import (
     CONTROL_NAMES,
     LOSS_OPTIONS,
     MIX_NAMES,
-    NOT_NEGATIVE,
     READS,
     RESIZE_MODES,
     SAMPLER_NAMES,
@@ -24,7 +23,8 @@ from lptpp.config.choices import (
 from lptpp.config.methods import METHODS
 from lptpp.config.validate import check
 
-POSITIVE = Range(1)
+COUNT = Range(1, 10**6)
+LARGE = Range(0, 10**6)
 SPLIT_SHARE = Range(0, 0.9)
 DROPPED = Range(0, 1, below=True)
 OPTIMIZERS = ("sgd", "adamw")
@@ -81,7 +81,7 @@ class DataSettings:
     factor: float | None = setting(
         None,
         "subsample the training split to this imbalance factor; null: keep it as it is, CIFAR: 100",
-        within=Range(1),
+        within=Range(1, 10**9),
     )
     profile: str = setting(
         "exponential", "how class counts fall when subsampling to `factor`", choices=("exponential", "step")
@@ -106,15 +106,15 @@ class DataSettings:
         choices=RESIZE_MODES,
     )
     largest_megapixels: float = setting(
-        50.0, "an image of which more megapixels have to be decoded counts as unreadable", within=Range(0.001)
+        50.0, "an image of which more megapixels have to be decoded counts as unreadable", within=Range(0.001, 10**6)
     )
     white_level: float | None = setting(
         None,
         "value of white in images of more than 8 bits, such as 4095; null: as the file states, else guessed, with a"
         " warning",
-        within=Range(0.001),
+        within=Range(0.001, 10**12),
     )
-    memory_gb: float = setting(2.0, "memory for caching decoded images, in gigabytes", within=NOT_NEGATIVE)
+    memory_gb: float = setting(2.0, "memory for caching decoded images, in gigabytes", within=Range(0, 10**6))
 
 
 @dataclass
@@ -129,7 +129,7 @@ class AugmentationSettings:
     cached_views: int = setting(
         0,
         "random crops per image that the stem of a hybrid backbone processes once; 0: a new crop each time",
-        within=NOT_NEGATIVE,
+        within=Range(0, 1000),
     )
 
 
@@ -142,7 +142,7 @@ class BackboneSettings:
         "vision_lite2", "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model"
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
-    image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=POSITIVE)
+    image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=Range(8, 4096))
     resize: str | None = setting(
         None,
         "as data.resize, which overrides it, but for this expert and in evaluation only, before the center crop of"
@@ -162,20 +162,20 @@ class ExpertSettings:
     """One expert: its backbone and the sizes of its parts; 0 removes a part."""
 
     backbone: BackboneSettings = section(BackboneSettings)
-    shared_prompts: int = setting(10, "shared prompts P per block", within=NOT_NEGATIVE)
-    adapter_width: int = setting(4, "bottleneck width r of the adapters", within=NOT_NEGATIVE)
-    adapter_scale: float = setting(0.1, "scale s of the adapters")
-    group_prompts: int = setting(10, "prompts P per group, for each of the last K blocks", within=NOT_NEGATIVE)
-    num_groups: int = setting(20, "number of groups m", within=POSITIVE)
-    top_k: int = setting(2, "groups that each image uses", within=POSITIVE)
-    group_blocks: int = setting(6, "number K of last blocks with group prompts", within=POSITIVE)
+    shared_prompts: int = setting(10, "shared prompts P per block", within=Range(0, 1000))
+    adapter_width: int = setting(4, "bottleneck width r of the adapters", within=Range(0, 10_000))
+    adapter_scale: float = setting(0.1, "scale s of the adapters", within=Range(-1000, 1000))
+    group_prompts: int = setting(10, "prompts P per group, for each of the last K blocks", within=Range(0, 1000))
+    num_groups: int = setting(20, "number of groups m", within=Range(1, 10_000))
+    top_k: int = setting(2, "groups that each image uses", within=Range(1, 10_000))
+    group_blocks: int = setting(6, "number K of last blocks with group prompts", within=Range(1, 1000))
     keys: str = setting(
         "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
     )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
     templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
-    scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001))
-    learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=NOT_NEGATIVE)
+    scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001, 1000))
+    learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=LARGE)
     tune_backbone: bool = setting(False, "train all weights of the backbone (full fine-tuning, a baseline)")
 
 
@@ -196,7 +196,7 @@ class StreamSettings:
     weight: float = setting(
         1.0,
         "weight of the loss; that of a dual stream decreases linearly over the epochs, and 0 disables it",
-        within=NOT_NEGATIVE,
+        within=LARGE,
     )
 
 
@@ -208,46 +208,42 @@ def _dual() -> StreamSettings:
 class PhaseSettings:
     """Phase 1 or 2 of every expert."""
 
-    epochs: int = setting(10, "number of epochs; each draws as many images as the training split has", within=POSITIVE)
-    batch_size: int = setting(128, "images per stream and step", within=POSITIVE)
+    epochs: int = setting(10, "number of epochs; each draws as many images as the training split has", within=COUNT)
+    batch_size: int = setting(128, "images per stream and step", within=COUNT)
     optimizer: str = setting("sgd", "which optimizer", choices=OPTIMIZERS)
     learning_rate: float = setting(
-        0.02, "learning rate for a batch of 256; scales linearly with the batch size", within=NOT_NEGATIVE
+        0.02, "learning rate for a batch of 256; scales linearly with the batch size", within=LARGE
     )
-    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
-    warmup_epochs: float = setting(
-        1.0, "epochs of warm-up, may be a fraction; cosine decay to 0 follows", within=NOT_NEGATIVE
-    )
+    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=LARGE)
+    warmup_epochs: float = setting(1.0, "epochs of warm-up, may be a fraction; cosine decay to 0 follows", within=LARGE)
     warmup_rate: float | None = setting(
-        None, "constant learning rate of the warm-up, for a batch of 256; null: a linear rise", within=NOT_NEGATIVE
+        None, "constant learning rate of the warm-up, for a batch of 256; null: a linear rise", within=LARGE
     )
     dropout: float = setting(
         0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
     )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
-    key_weight: float = setting(0.5, "weight of the key-matching term, phase 2")
+    key_weight: float = setting(0.5, "weight of the key-matching term, phase 2", within=LARGE)
 
 
 @dataclass
 class ScorerSettings:
     """Phase 3: the scorer, trained on the experts' outputs, which are computed once."""
 
-    epochs: int = setting(
-        5, "number of epochs; each draws as many outputs as there are, over all views", within=POSITIVE
-    )
-    batch_size: int = setting(256, "outputs per step", within=POSITIVE)
+    epochs: int = setting(5, "number of epochs; each draws as many outputs as there are, over all views", within=COUNT)
+    batch_size: int = setting(256, "outputs per step", within=COUNT)
     optimizer: str = setting("adamw", "which optimizer", choices=OPTIMIZERS)
     learning_rate: float = setting(
         0.0002, "learning rate for a batch of 256; low, because experts are overconfident on training images",
-        within=NOT_NEGATIVE,
+        within=LARGE,
     )  # fmt: skip
-    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=NOT_NEGATIVE)
-    warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=NOT_NEGATIVE)
+    weight_decay: float = setting(0.01, "weight decay of the optimizer", within=LARGE)
+    warmup_epochs: float = setting(1.0, "as in phases 1 and 2", within=LARGE)
     sampler: str = setting("class_balanced", "how outputs are drawn", choices=SAMPLER_NAMES)
-    hidden: int = setting(64, "width of the hidden layer", within=POSITIVE)
+    hidden: int = setting(64, "width of the hidden layer", within=Range(1, 100_000))
     views: int = setting(
-        4, "augmented views of each training image; 0: the image as in evaluation", within=NOT_NEGATIVE
+        4, "augmented views of each training image; 0: the image as in evaluation", within=Range(0, 1000)
     )
     held_back: float = setting(
         0.0,
@@ -257,7 +253,7 @@ class ScorerSettings:
     folds: int = setting(
         0,
         "train the scorer on cross-fitted outputs: those of experts trained on all folds but the image's own; 0: off",
-        within=NOT_NEGATIVE,
+        within=Range(0, 1000),
     )
     check: float = setting(
         0.0,
@@ -281,9 +277,9 @@ class EvaluationSettings:
     balanced: int = setting(
         0,
         "also evaluate on a balanced subset, with this many test images of every class that has as many; 0: off",
-        within=NOT_NEGATIVE,
+        within=Range(0, 10**9),
     )
-    batch_size: int = setting(64, "images per forward pass; small is fastest on a CPU, large on a GPU", within=POSITIVE)
+    batch_size: int = setting(64, "images per forward pass; small is fastest on a CPU, large on a GPU", within=COUNT)
     baselines: list[str] = setting(
         ["zero_shot", "linear_probe", "balanced_probe"],
         "extra rows of the table (docs/method.md); joint_*: on the features of all towers together",
@@ -337,10 +333,16 @@ class Settings:
     seed: int = setting(0, "seed of all random draws in training")
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", "auto: bf16 if it is faster on this machine", choices=("auto", "float32", "bf16"))
-    workers: int = setting(0, "data loader processes; affects speed, never results", within=NOT_NEGATIVE)
+    workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(
-        10, "steps between two lines of history.jsonl and two points of a tracker", within=POSITIVE
+        10, "steps between two lines of history.jsonl and two points of a tracker", within=Range(1, 10**9)
+    )
+    keep_checkpoints: int = setting(
+        2, "checkpoints to keep; an older one is used if the last is damaged", within=Range(1, 1000)
+    )
+    checkpoint_minutes: float = setting(
+        5.0, "save at least this often within an epoch: a power cut loses no more training", within=Range(0, 10_000)
     )
     data: DataSettings = section(DataSettings)
     augmentation: AugmentationSettings = section(AugmentationSettings)

@@ -17,7 +17,7 @@ from lptpp.evaluation.files import read_metrics
 from lptpp.export.card import data_name, model_card
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
-from lptpp.utils.io import write_json
+from lptpp.utils.io import atomic_write, write_json, write_text
 
 PUBLIC = (
     "source",
@@ -44,15 +44,16 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
     """
     settings, checkpoint = finished_run(run)
     metrics = read_metrics(Path(settings.run))
-    (folder / WEIGHTS).write_bytes(save(checkpoint.tensors("tuned"), metadata={"format": "pt"}))
+    with atomic_write(folder / WEIGHTS, "wb") as file:
+        file.write(save(checkpoint.tensors("tuned"), metadata={"format": "pt"}))
     facts = {key: checkpoint.manifest[key] for key in FACTS}
     facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # a shared run is exported again
     about = {"library_name": "lptpp", FORMAT_KEY: FORMAT, "lptpp_version": version("lptpp"), "finished": True}
     write_json(folder / "config.json", about | facts)
     write_json(folder / "metrics.json", metrics)
     public = _public(settings, folder)
-    (folder / "config.yaml").write_text(to_yaml(public), encoding="utf-8")
-    (folder / "README.md").write_text(model_card(name, public, facts, metrics, license), encoding="utf-8")
+    write_text(folder / "config.yaml", to_yaml(public))
+    write_text(folder / "README.md", model_card(name, public, facts, metrics, license))
     yield f"{WEIGHTS}, config.yaml, config.json, metrics.json and README.md, the model card"
 
 

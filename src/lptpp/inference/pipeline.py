@@ -144,6 +144,7 @@ def features_of(
     found, all_labels = [], []
     with progress_bar(description, len(cache)) as bar:
         for views, labels, _ in split_batches(cache, transforms, runner.batch_size, range(len(cache))):
+            runner.before_batch()
             with runner.autocast():
                 found.append(compute(views["plain"].to(runner.device)).float().cpu())
             all_labels.append(labels)

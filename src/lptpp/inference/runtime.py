@@ -55,9 +55,11 @@ class Runner:
     autocast: Callable[[], AbstractContextManager] = nullcontext
     batch_size: int = 256
     workers: int = 0
+    before_batch: Callable[[], object] = lambda: None  # may raise, to stop
 
     def forward(self, mixture: Mixture, views: Mapping[str, torch.Tensor]) -> dict[str, ExpertOutput]:
         """Return the expert outputs, on the device, for views by expert (B, 3, height, width)."""
+        self.before_batch()
         with self.autocast():
             return mixture.forward_experts({name: view.to(self.device) for name, view in views.items()})
 

@@ -10,7 +10,7 @@ from lptpp.sweep.files import REASON, run_folder, write_best, write_trials
 from lptpp.sweep.plan import Plan, begin
 from lptpp.sweep.study import Study, Trial
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import locked
+from lptpp.utils.io import locked, write_text
 
 log = logging.getLogger("lptpp")
 MINIMIZED = ("calibration_error",)
@@ -62,7 +62,7 @@ def _run(plan: Plan, trial: Trial) -> float | None:
         return plan.objective(fit(plan.settings(trial.overrides, folder)))
     except UserError as error:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / REASON).write_text(str(error), encoding="utf-8")
+        write_text(folder / REASON, str(error))
         log.warning("Trial %d failed: %s", trial.number, error)
         return None
 

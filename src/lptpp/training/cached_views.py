@@ -56,6 +56,7 @@ def stem_maps(
     found = []
     with progress_bar(f"{name}: crops", len(draws)) as bar:
         for images, labels, _ in batches(views, draws, runner.batch_size, runner.workers):
+            runner.before_batch()
             with torch.no_grad(), runner.autocast():
                 found.append(embed.maps(images[name].to(runner.device)).half().cpu())
             bar.advance(len(labels))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from lptpp.config import Settings
 from lptpp.config.stages import StageKey
@@ -26,6 +26,7 @@ from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
 from lptpp.utils.errors import Interrupted
+from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import Bar, progress_bar
 from lptpp.utils.random import generator
 
@@ -88,9 +89,8 @@ class CrossFitting:
             f"features.{name}": one for name, one in zip(self.inputs.mixture.experts, rows.features, strict=True)
         }
         self.folder.mkdir(exist_ok=True)
-        partial = path.with_suffix(".partial")
-        save_file({**features, "confidences": rows.confidences, "targets": rows.targets}, partial)
-        partial.rename(path)
+        with atomic_write(path, "wb") as file:
+            file.write(save({**features, "confidences": rows.confidences, "targets": rows.targets}))
 
     def _mixture(self, fold: int, kept: np.ndarray) -> Mixture:
         """Return experts that are trained on the images at `kept`."""

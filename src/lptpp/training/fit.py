@@ -11,8 +11,10 @@ import torch
 
 from lptpp.checkpoint.identity import check_backbones, check_settings
 from lptpp.checkpoint.images import record_images, run_dataset
-from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned
+from lptpp.checkpoint.lock import alone, refuse_if_held
+from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned, remove_leftovers, steps
 from lptpp.config import Settings, to_yaml
+from lptpp.config.resolve import SETTINGS
 from lptpp.config.stages import SCORER, StageKey
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.prepare import check_dataset, load_dataset, log_warnings, preprocessings
@@ -31,6 +33,8 @@ from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
 from lptpp.training.scorer_phase import ScorerData, scorer_phase
 from lptpp.training.tracking import check_tracker
+from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_text
 from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
@@ -53,6 +57,8 @@ def fit(settings: Settings) -> FitResult:
     """
     check_tracker(settings.tracker)
     folder = Path(settings.run)
+    refuse_if_held(folder)
+    seen = steps(folder / "checkpoint")
     checkpoint = latest_checkpoint(folder / "checkpoint")
     if checkpoint is None:
         collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
@@ -63,11 +69,23 @@ def fit(settings: Settings) -> FitResult:
     if checkpoint is not None:
         check_backbones(checkpoint.manifest, mixture, folder)
     check_before_training(settings, collection, mixture)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(to_yaml(settings), encoding="utf-8")
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
+    folder.mkdir(parents=True, exist_ok=True)
+    with alone(folder):
+        if steps(folder / "checkpoint") != seen:
+            raise UserError(f"Another `lptpp fit` trained {folder} in the meantime: repeat the command to resume it.")
+        remove_leftovers(folder)
+        _write_settings(settings)
+        return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
+
+
+def _train(
+    settings: Settings, collection: ImageDataset, mixture: Mixture, checkpoint: Checkpoint | None
+) -> dict[str, Any]:
+    """Train, evaluate, and return the metrics."""
+    folder = Path(settings.run)
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
         _log_input(settings, collection)
@@ -75,11 +93,18 @@ def fit(settings: Settings) -> FitResult:
         if checkpoint is None:
             record_images(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
-        with training.recorder.tracking as tracking:
+        with stopping_softly(training.recorder), training.recorder.tracking as tracking:
             training.run()
-            metrics = write_evaluation(settings, mixture, collection, runner_of(settings))
+            runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
+            metrics = write_evaluation(settings, mixture, collection, runner)
             tracking.result(metrics)
-    return FitResult(metrics, collection, trained=True)
+    return metrics
+
+
+def _write_settings(settings: Settings) -> None:
+    path, text = Path(settings.run) / SETTINGS, to_yaml(settings)
+    if not path.is_file() or path.read_text(encoding="utf-8", errors="replace") != text:
+        write_text(path, text)
 
 
 def _log_start(collection: ImageDataset, folder: Path) -> None:
@@ -139,12 +164,13 @@ class Training:
         self.mixture = mixture
         self.checkpoint = checkpoint
         self.accelerator = make_accelerator(settings.device, settings.precision)
-        self.runner = runner_on(settings, self.accelerator)
-        self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
+        steady = runner_on(settings, self.accelerator)
+        self.runner = replace(steady, before_batch=self.recorder.stop_if_asked)
+        self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.folds = CrossFitting(settings, self.inputs, self.accelerator, lambda: self.recorder.stop_asked)
         if settings.evaluation.each_epoch or settings.evaluation.keep == "best":
-            self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), self.runner)
+            self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), steady)
 
     def run(self) -> None:
         """Train the stages that are not finished."""
@@ -152,10 +178,9 @@ class Training:
         position = self._restore() if self.checkpoint is not None else self._start(stages[0])
         inside = position.epoch or position.batch
         optimizer_state = self.checkpoint.tensors("optimizer") if self.checkpoint is not None and inside else None
-        with stopping_softly(self.recorder):
-            for stage in stages[stages.index(position.stage) :]:
-                at = position if stage == position.stage else Position(stage)
-                self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
+        for stage in stages[stages.index(position.stage) :]:
+            at = position if stage == position.stage else Position(stage)
+            self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
         self.folds.remove()
 
     def _start(self, first: StageKey) -> Position:

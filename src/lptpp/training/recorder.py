@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -35,12 +36,21 @@ STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n
 
 
 class RunRecorder:
-    """Writes a checkpoint after every epoch, and at the step at which the user stops the run."""
+    """Writes a checkpoint after every epoch, every few minutes, and at the step at which the user stops the run."""
 
     def __init__(
-        self, settings: Settings, mixture: Mixture, collection: ImageDataset, checkpoint: Checkpoint | None
+        self,
+        settings: Settings,
+        mixture: Mixture,
+        collection: ImageDataset,
+        checkpoint: Checkpoint | None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = Path(settings.run)
+        self.keep = settings.keep_checkpoints
+        self.clock = clock  # seconds; monotonic, so that setting the time of day changes nothing
+        self.interval = 60 * settings.checkpoint_minutes
+        self.saved_at = clock()
         self.mixture = mixture
         self.identity = identity(settings, mixture, collection)
         self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
@@ -70,8 +80,13 @@ class RunRecorder:
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        if self.stop_asked:
+        if self.stop_asked or self.clock() - self.saved_at >= self.interval:
             self._save(position, optimizer)
+        self.stop_if_asked()
+
+    def stop_if_asked(self) -> None:
+        """Raise `Interrupted` if the user asked to stop; called where there is nothing to save."""
+        if self.stop_asked:
             raise Interrupted
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
@@ -111,8 +126,9 @@ class RunRecorder:
         where = {"position": position.saved(), "finished": finished, "history": self.history}
         if self.best is not None:
             where[ENTRY] = self.best.saved()
-        written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, {**where, **self.identity})
-        self.steps = written.manifest["step"]
+        manifest = {**where, **self.identity}
+        written = write_checkpoint(self.folder / "checkpoint", self.steps, tensors, manifest, self.keep)
+        self.steps, self.saved_at = written.manifest["step"], self.clock()
 
 
 class Validation:
@@ -136,7 +152,7 @@ class Validation:
 
 @contextmanager
 def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, finish the step, save and stop; on a second one, stop immediately."""
+    """On Ctrl-C or SIGTERM, finish the step or the batch, save and stop; on a second one, stop immediately."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -19,6 +19,7 @@ from lptpp.training.journal import Journal, Record
 from lptpp.training.loop import Position, Stage
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
+from lptpp.utils.io import write_text
 
 log = logging.getLogger("lptpp")
 MARKS = {"tensorboard": "tensorboard", "wandb": "wandb/run_id"}  # what a tracker leaves in the run folder
@@ -138,7 +139,7 @@ def _wandb(run: Path) -> GeneralTracker:
         raise UserError(
             f"tracker=wandb cannot start ({reason}): log in with `wandb login`, or set WANDB_MODE=offline."
         ) from error
-    mark.write_text(run_id, encoding="utf-8")  # resumes the same run
+    write_text(mark, run_id)  # resumes the same run
     place = f"upload with `wandb sync {tracker.run.settings.sync_dir}`" if tracker.run.offline else tracker.run.url
     log.info("Tracking with Weights & Biases: %s", place)
     return tracker

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -62,6 +63,31 @@ def write_json(path: str | Path, content: object) -> None:
     with atomic_write(path) as file:
         json.dump(plain(content), file, indent=2, ensure_ascii=False, allow_nan=False)
         file.write("\n")
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file in UTF-8."""
+    with atomic_write(path) as file:
+        file.write(text)
+
+
+def remove_partials(folder: Path) -> None:
+    """Remove what `atomic_write` left in a folder in processes that were killed: those that no longer exist."""
+    for path in folder.glob(".*.partial"):
+        owner = re.fullmatch(r"\..+\.(\d+)\.partial", path.name)
+        if owner is not None and not _runs(int(owner[1])):
+            path.unlink(missing_ok=True)
+
+
+def _runs(process: int) -> bool:
+    """Return whether another process with this number exists."""
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return process != os.getpid()
 
 
 @contextmanager
