@@ -168,18 +168,41 @@ def test_another_host_is_refused(site):
 
 
 @pytest.mark.parametrize(
-    "path", "/openapi.json /docs /redoc /gradio_api/openapi.json /gradio_api/info /gradio_api/info/ /monitoring"
-    " /gradio_api/proxy=http://127.0.0.1:1/ /gradio_api/file=/etc/passwd /gradio_api/file=http://127.0.0.1:1/a"
-    " /gradio_api/file/etc/passwd /gradio_api/runs /gradio_api/vibe-code /gradio_api/app_id".split()
-)  # fmt: skip
+    "path",
+    [
+        "/openapi.json",
+        "/docs",
+        "/redoc",
+        "/gradio_api/openapi.json",
+        "/gradio_api/info",
+        "/gradio_api/info/",
+        "/monitoring",
+        "/gradio_api/proxy=http://127.0.0.1:1/",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/file=http://127.0.0.1:1/a",
+        "/gradio_api/file/etc/passwd",
+        "/gradio_api/runs",
+        "/gradio_api/vibe-code",
+        "/gradio_api/app_id",
+    ],
+)
 def test_other_addresses_are_closed(path, site):
     assert site.client.get(path, follow_redirects=False).status_code == 403
 
 
 @pytest.mark.parametrize(
-    "path", "/login /gradio_api/run/predict /gradio_api/api/predict /gradio_api/call/uploaded /gradio_api/vibe-edit"
-    " /gradio_api/component_server /gradio_api/process_recording /gradio_api/stream/1".split()
-)  # fmt: skip
+    "path",
+    [
+        "/login",
+        "/gradio_api/run/predict",
+        "/gradio_api/api/predict",
+        "/gradio_api/call/uploaded",
+        "/gradio_api/vibe-edit",
+        "/gradio_api/component_server",
+        "/gradio_api/process_recording",
+        "/gradio_api/stream/1",
+    ],
+)
 def test_other_functions_are_closed(path, site):
     assert site.client.post(path, json={}, headers=HOME).status_code == 403
 
