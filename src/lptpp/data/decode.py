@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lptpp.data.dataset import ImageReference
+from lptpp.data.dataset import ImageReference, image_bytes
 from lptpp.data.formats import open_image, pixels_in_memory, too_much_text, without_texts
 from lptpp.data.levels import eight_bits, has_levels
 from lptpp.data.sizes import FULL, Enough
@@ -67,7 +67,7 @@ def decode(reference: ImageReference, how: Decoding = UNLIMITED) -> Image.Image:
     if isinstance(reference, np.ndarray):
         _check_ratio(reference.shape[1], reference.shape[0])
         return _shrunk(Image.fromarray(reference), how.enough)
-    data, name = reference.read_bytes(), str(reference)
+    data, name = image_bytes(reference), str(reference)
     try:
         return _decoded(data, name, how)
     except ValueError as error:
@@ -116,7 +116,7 @@ def image_size(reference: ImageReference) -> tuple[int, int] | None:
     if isinstance(reference, np.ndarray):
         return reference.shape[1], reference.shape[0]
     try:
-        with open_image(reference.read_bytes()) as image:
+        with open_image(image_bytes(reference)) as image:
             turned = image.format != "TIFF" and image.getexif().get(0x0112) in (
                 5,
                 6,
