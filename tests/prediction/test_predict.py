@@ -41,7 +41,7 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
     assert found[0]["prediction"] == found[0]["label_1"] in ("apple", "bear", "car", "dog")
     assert [row["error"] for row in found] == [
         "",
-        "cannot be read: not an image format supported by Pillow",
+        "cannot be read: not in a supported image format",
         "has 60.0 megapixels, more than 50 (raise data.largest_megapixels; predict and app: --largest-megapixels)",
     ]
     assert [row["image"] for row in summary.predicted + summary.failed] == [row["image"] for row in found]

@@ -92,6 +92,8 @@ def _digest(collection: ImageDataset) -> str:
 
 def _read(path: Path, identity: dict[str, str]) -> FeatureTable | None:
     """Return the saved table, None if it is missing, damaged or of another model or other images."""
+    if not path.is_file():
+        return None
     try:
         with safe_open(path, "pt") as file:
             known = file.metadata() == identity

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.app.examples import Examples
+from lptpp.app.guard import LARGEST_UPLOAD, Guard
 from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio, style
 from lptpp.app.predictions import ImagePredictor
@@ -46,7 +47,7 @@ def serve(
     """
     check_megapixels(largest_megapixels)
     with _listening(port) as listening, tempfile.TemporaryDirectory(prefix="lptpp-app-") as uploads:
-        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(uploads).resolve())
         gradio()
         page = _page(run, similar, largest_megapixels)
         address = f"http://{HOST}:{listening.getsockname()[1]}"
@@ -108,18 +109,27 @@ def _neighbors(model: Model, collection: ImageDataset | None, run: Path, similar
 
 def _run(page: Any, listening: socket.socket) -> None:
     import uvicorn
+
+    settings = uvicorn.Config(application(page), log_level="error", timeout_graceful_shutdown=1)
+    uvicorn.Server(settings).run(sockets=[listening])
+
+
+def application(page: Any) -> Any:
+    """Return the web application of a page: Gradio behind `Guard`, for this computer only."""
     from fastapi import FastAPI
     from starlette.middleware.trustedhost import TrustedHostMiddleware
 
     gr = gradio()
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(Guard, uploads=Path(os.environ["GRADIO_TEMP_DIR"]))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=[HOST, "localhost"])  # against DNS rebinding
     app.middleware("http")(_with_policy)
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     gr.mount_gradio_app(app, page, "/", theme=theme, css=style(), footer_links=[], run_history=False, show_error=False,
-                        ssr_mode=False, mcp_server=False, enable_monitoring=False)  # fmt: skip
-    settings = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
-    uvicorn.Server(settings).run(sockets=[listening])
+                        ssr_mode=False, mcp_server=False, enable_monitoring=False,
+                        max_file_size=int(LARGEST_UPLOAD * 1e6))  # fmt: skip
+    page.has_launched = True  # otherwise Gradio does not check that a file was uploaded
+    return app
 
 
 async def _with_policy(request: Any, call_next: Any) -> Any:

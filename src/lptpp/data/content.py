@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from lptpp.data.check import map_in_threads
-from lptpp.data.dataset import ImageReference
+from lptpp.data.dataset import ImageReference, image_bytes
 from lptpp.utils.progress import progress_bar
 
 DIGEST = 16  # bytes of a digest
@@ -57,7 +57,7 @@ def stamp(image: ImageReference) -> Stamp:
 def digest(image: ImageReference) -> bytes:
     """Return the BLAKE2b digest of an image file or an array, (DIGEST,) bytes; zeros if it cannot be read."""
     try:
-        content = _of_array(image) if isinstance(image, np.ndarray) else image.read_bytes()
+        content = _of_array(image) if isinstance(image, np.ndarray) else image_bytes(image)
     except (OSError, ValueError):
         return bytes(DIGEST)
     return hashlib.blake2b(content, digest_size=DIGEST).digest()

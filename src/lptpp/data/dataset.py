@@ -7,6 +7,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import special_kind
 
 
 class StoredImage(Protocol):
@@ -47,6 +48,13 @@ class MissingImage:
 
 
 ImageReference = Path | np.ndarray | StoredImage  # a file, pixels as uint8 (H, W, 3), or an encoded image
+
+
+def image_bytes(image: Path | StoredImage) -> bytes:
+    """Return the bytes of an image file; raises OSError for a FIFO or a device, whose reading may never end."""
+    if isinstance(image, Path) and (kind := special_kind(image)):
+        raise OSError(f"{kind}, not a regular file")
+    return image.read_bytes()
 
 
 @dataclass

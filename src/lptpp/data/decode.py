@@ -17,8 +17,8 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lptpp.data.dataset import ImageReference
-from lptpp.data.formats import open_image, too_much_text, without_texts
+from lptpp.data.dataset import ImageReference, image_bytes
+from lptpp.data.formats import open_image, pixels_in_memory, too_much_text, without_texts
 from lptpp.data.levels import eight_bits, has_levels
 from lptpp.data.sizes import FULL, Enough
 from lptpp.utils.errors import UserError
@@ -67,7 +67,7 @@ def decode(reference: ImageReference, how: Decoding = UNLIMITED) -> Image.Image:
     if isinstance(reference, np.ndarray):
         _check_ratio(reference.shape[1], reference.shape[0])
         return _shrunk(Image.fromarray(reference), how.enough)
-    data, name = reference.read_bytes(), str(reference)
+    data, name = image_bytes(reference), str(reference)
     try:
         return _decoded(data, name, how)
     except ValueError as error:
@@ -107,7 +107,7 @@ def decode_failure(reference: ImageReference, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         return "file not found"
     if isinstance(error, UnidentifiedImageError) and not isinstance(reference, np.ndarray):
-        return "not an image format supported by Pillow" if reference.read_bytes() else "the file is empty"
+        return "not in a supported image format" if reference.read_bytes() else "the file is empty"
     return str(error) or type(error).__name__
 
 
@@ -116,7 +116,7 @@ def image_size(reference: ImageReference) -> tuple[int, int] | None:
     if isinstance(reference, np.ndarray):
         return reference.shape[1], reference.shape[0]
     try:
-        with open_image(reference.read_bytes()) as image:
+        with open_image(image_bytes(reference)) as image:
             turned = image.format != "TIFF" and image.getexif().get(0x0112) in (
                 5,
                 6,
@@ -137,7 +137,7 @@ def _decoded(data: bytes, name: str, how: Decoding) -> Image.Image:
     with open_image(data) as image:
         _check_ratio(*image.size)
         shrinks = how.enough.shrinks(*image.size)
-        counted = _drafted(image, how.enough) if shrinks else _pixels(image)
+        counted = _drafted(image, how.enough) if shrinks else pixels_in_memory(image)
         if counted > how.largest_megapixels * 1e6:
             raise RefusedImage(_too_large(counted / 1e6, how.largest_megapixels))
         image.load()
@@ -151,10 +151,10 @@ def _drafted(image: Image.Image, enough: Enough) -> int:
 
     A progressive JPEG is counted in full: its coefficients are held in memory.
     """
-    full = _pixels(image)
+    full = pixels_in_memory(image)
     width, height = enough.size(*image.size)
     image.draft(None, (REDUCING_GAP * width, REDUCING_GAP * height))
-    return full if image.info.get("progressive") else _pixels(image)
+    return full if image.info.get("progressive") else pixels_in_memory(image)
 
 
 def _shrunk(image: Image.Image, enough: Enough) -> Image.Image:
@@ -163,10 +163,6 @@ def _shrunk(image: Image.Image, enough: Enough) -> Image.Image:
 
 def _resized(image: Image.Image, enough: Enough) -> Image.Image:
     return image.resize(enough.size(*image.size), Image.Resampling.LANCZOS, reducing_gap=REDUCING_GAP)
-
-
-def _pixels(image: Image.Image) -> int:
-    return image.width * image.height
 
 
 def _check_ratio(width: int, height: int) -> None:

@@ -1,4 +1,7 @@
-"""Opening image files: without Pillow's process-wide limits, PNGs with large texts, and HEIC with an extra."""
+"""Opening image files: the formats that are read, Pillow's limits, PNGs with large texts, and HEIC with an extra.
+
+Formats that are read by other programs (EPS by Ghostscript) or seldom are not opened, whatever the suffix says.
+"""
 
 import io
 import struct
@@ -9,6 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from lptpp.utils.extras import extra
 
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO", "PCX", "TGA")
+ICO, ICON_PIXELS = b"\0\0\1\0", 4_000_000  # an icon is decoded when it is opened, before its size is known
+TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of a TIFF
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 PNG = b"\x89PNG\r\n\x1a\n"
 TEXTS = (b"tEXt", b"zTXt", b"iTXt", b"iCCP")  # chunks that do not affect the pixels read here
@@ -18,15 +24,21 @@ _opening = threading.Lock()
 def open_image(data: bytes) -> Image.Image:
     """Open the bytes of an image file; the pixels are not decoded yet. Raises what Pillow raises, `UserError` for HEIC.
 
-    Pillow's limit on pixels is not applied: `lptpp.data.decode` has its own.
+    The limit on pixels is that of `lptpp.data.decode`, after opening; an icon, decoded by opening, has Pillow's.
     """
     try:
-        return _opened(data)
+        return _opened(data, FORMATS)
     except UnidentifiedImageError:
         if not is_heif(data):
             raise
         extra("pillow_heif", "heif", "HEIC").register_heif_opener()
-        return _opened(data)
+        return _opened(data, ("HEIF",))
+
+
+def pixels_in_memory(image: Image.Image) -> int:
+    """Return the number of pixels that decoding holds at once: those of the image, or of a larger tile of a TIFF."""
+    tags = getattr(image, "tag_v2", {})
+    return max(image.width * image.height, tags.get(TILE_WIDTH, 0) * tags.get(TILE_LENGTH, 0))
 
 
 def is_heif(data: bytes) -> bool:
@@ -53,10 +65,11 @@ def _chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
         start += 12 + length
 
 
-def _opened(data: bytes) -> Image.Image:
+def _opened(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     with _opening:
-        limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        limit = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = ICON_PIXELS if data.startswith(ICO) else None
         try:
-            return Image.open(io.BytesIO(data))
+            return Image.open(io.BytesIO(data), formats=formats)
         finally:
             Image.MAX_IMAGE_PIXELS = limit

@@ -20,7 +20,7 @@ from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, counted, walk
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import natural_key, refuse_no_input
+from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.text import printable
 
@@ -43,7 +43,8 @@ def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
     `column` names the column of paths in tables; by default it is the one with a usual name, such as image or path.
 
     Raises:
-        UserError: a path does not exist, a folder or a glob contains no image, a list or table is invalid.
+        UserError: a path does not exist or is a FIFO or a device, a folder or a glob contains no image, a list or a
+            table is invalid.
     """
     for path in paths:
         if str(path) == STANDARD_INPUT:
@@ -52,6 +53,8 @@ def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
             yield from map(_file, _in_folder(path))
         elif not path.exists():
             yield from map(_file, _matching(path))
+        elif special_kind(path):
+            refuse_special(path)
         elif path.suffix.lower() in LISTS:
             with path.open("rb") as file:
                 yield from _lines(file, str(path), path.parent)

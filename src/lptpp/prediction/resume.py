@@ -15,6 +15,7 @@ import numpy as np
 
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import json_line, locked, write_json
+from lptpp.utils.paths import refuse_special
 
 Identity = Mapping[str, Any]  # model, inputs, options, as JSON: they determine the bytes of an output
 JOB, LOCK, NEW_INPUTS, INPUTS = "job.json", "lock", "inputs.new", "inputs.jsonl"
@@ -104,6 +105,7 @@ def _difference(found: Identity | None, identity: Identity) -> str:
 
 
 def _read(path: Path) -> dict[str, Any] | None:
+    refuse_special(path)
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -2,6 +2,7 @@
 
 import glob
 import re
+import stat
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -27,6 +28,29 @@ KINDS = {
 }
 
 
+SPECIAL = (
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
+
+
+def special_kind(path: Path) -> str | None:
+    """Return what a path is that is neither a regular file nor a folder, after links; reading it may never end."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return next((kind for is_kind, kind in SPECIAL if is_kind(mode)), None)
+
+
+def refuse_special(path: Path) -> None:
+    """Raise UserError if a path is a FIFO, a socket or a device."""
+    if kind := special_kind(path):
+        raise UserError(f"{path} is {kind}, expected a regular file: copy its content to one.")
+
+
 def refuse_no_folder(root: str) -> Path:
     """Return `data.root` as a path.
 
@@ -47,7 +71,8 @@ def refuse_no_folder(root: str) -> Path:
 
 
 def refuse_no_file(path: Path, purpose: str) -> None:
-    """Raise UserError if a file does not exist; `purpose` says what it is for in messages."""
+    """Raise UserError if a file does not exist or is no regular one; `purpose` says what it is for in messages."""
+    refuse_special(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
 

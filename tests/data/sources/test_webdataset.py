@@ -78,7 +78,7 @@ def test_an_unreadable_image_has_the_name_of_its_member(tmp_path: Path) -> None:
     )
     _, faults = check_images({"train": read(tmp_path).train}, "skip")
     assert faults == [
-        (f"{path}:x.png", "cannot be read: not an image format supported by Pillow"),
+        (f"{path}:x.png", "cannot be read: not in a supported image format"),
         (f"{path}:y.jpg", "cannot be read: the file is empty"),
     ]
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from lptpp.data.sources.files import read_text
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
+from lptpp.utils.paths import refuse_special
 
 SEPARATOR = re.compile(r'"?sep=([,;\t|])"?', re.IGNORECASE)  # first line of some CSV files from Excel
 DELIMITERS = (",", ";", "\t", "|")
@@ -44,6 +45,7 @@ def delimiter_of(line: str) -> str:
 
 def open_table(path: Path) -> TableFile:
     """Return the table in a file: parquet if the suffix is .parquet or .pq, else CSV; raises UserError if invalid."""
+    refuse_special(path)
     if path.suffix.lower() in (".json", ".jsonl"):
         raise UserError(
             f"{path} is JSON, and tables are CSV or parquet: convert it, or, if it is the metadata.jsonl of an image"

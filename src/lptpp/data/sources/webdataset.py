@@ -18,7 +18,7 @@ from lptpp.data.sources.labels import read_names
 from lptpp.data.sources.walk import SUFFIXES
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
-from lptpp.utils.paths import matching_files, resolve_path
+from lptpp.utils.paths import matching_files, refuse_special, resolve_path
 from lptpp.utils.progress import progress_bar
 
 IMAGES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
@@ -121,6 +121,7 @@ def read_samples(shard: Path) -> dict[str, SampleFiles]:
 
 
 def _members(shard: Path) -> list[tarfile.TarInfo]:
+    refuse_special(shard)
     try:
         with tarfile.open(shard, "r:") as tar:  # "r:" accepts no compression, which would rule out offsets
             return tar.getmembers()
