@@ -1,5 +1,6 @@
 """The command `lptpp app` with a real server and a real browser."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 from PIL import Image
 
 import lptpp
+from lptpp.utils.digest import sealed
 
 pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all of them
 NASTY = "${1+1} {{name}} & <b>"
@@ -45,8 +47,9 @@ def rename(run: Path, data: Path) -> None:
     for part in ("train", "test"):
         (data / part / "apple").rename(data / part / NASTY)
     (run / "config.yaml").write_text(settings.replace(root, str(data)), encoding="utf-8")
-    (manifest,) = run.glob("checkpoint/*/manifest.json")
-    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"apple"', f'"{NASTY}"'), encoding="utf-8")
+    for manifest in run.glob("checkpoint/step-*/manifest.json"):
+        content = json.loads(manifest.read_text(encoding="utf-8").replace('"apple"', f'"{NASTY}"'))
+        manifest.write_text(json.dumps(sealed(content)), encoding="utf-8")
 
 
 @pytest.fixture
