@@ -104,7 +104,7 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
         assert text in out
     assert f"Report: {folder / 'report.html'}" in out
     files = {"checkpoint", "config.yaml", "log.txt", "metrics.json", "history.csv", "history.jsonl"}
-    files |= {"groups.csv", "group_sets.csv", "report.html"}
+    files |= {"groups.csv", "group_sets.csv", "report.html", ".lock"}
     assert files | {"per_class.csv", "predictions.csv", "confusion.csv"} == {path.name for path in folder.iterdir()}
     assert "visual/phase2 epoch 1 of 1: loss" in (folder / "log.txt").read_text()
     assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings

@@ -204,7 +204,7 @@ def find(name: str, inputs: Path, folder: Path) -> Found:
 
 def tuned_weights(folder: Path) -> list[torch.Tensor]:
     """Return the tensors that a finished run keeps."""
-    (path,) = folder.glob("checkpoint/*/tuned.safetensors")
+    path = max(folder.glob("checkpoint/step-*/tuned.safetensors"), key=lambda one: int(one.parent.name[5:]))
     return list(load_file(path).values())
 
 

@@ -210,7 +210,7 @@ def test_settings_that_do_not_fit_the_weights_are_refused(trained, tmp_path):
     folder = Path(shutil.copytree(trained.folder, tmp_path / "run"))
     text = (folder / "config.yaml").read_text()
     (folder / "config.yaml").write_text(text.replace("shared_prompts: 2", "shared_prompts: 3", 1))
-    with pytest.raises(UserError, match=r"experts\.visual\.encoder\.shared\.tokens"):
+    with pytest.raises(UserError, match=r"experts\.visual\.shared_prompts: 3, trained with 2"):
         lptpp.load(folder)
 
 

@@ -1,7 +1,6 @@
 """The identity of a run: settings, classes, images, backbones. A run resumes only if they are the same."""
 
 import platform
-from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -68,10 +67,10 @@ def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -
 def check_saved_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:
     """Raise `UserError` if config.yaml has other settings than the run was trained with.
 
-    Files of backbone weights may move: their content is compared by its fingerprint.
+    Backbone weights and images may move: their content is compared with that of training.
     """
     found = _changed(manifest["settings"], to_dictionary(settings))
-    changed = [one for one in found if not (one[0].endswith(".backbone.weights") and _are_files(one[1:]))]
+    changed = [one for one in found if not _may_move(*one)]
     if changed:
         message = [f"{key}: {after}, trained with {before}" for key, before, after in changed]
         raise UserError(
@@ -80,8 +79,11 @@ def check_saved_settings(manifest: dict[str, Any], settings: Settings, folder: P
         )
 
 
-def _are_files(values: Iterable[str]) -> bool:
-    return all(value.endswith(".safetensors") for value in values)
+def _may_move(key: str, before: str, after: str) -> bool:
+    """Return whether a setting says where files are that are compared by their content, or which splits are drawn."""
+    if key.endswith(".backbone.weights"):
+        return before.endswith(".safetensors") and after.endswith(".safetensors")
+    return key.startswith("data.") and key not in ("data.resize", "data.white_level")
 
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
