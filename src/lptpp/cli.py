@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.paths import refuse_no_input, refuse_no_run
 from lptpp.utils.progress import console as progress_console
+from lptpp.utils.text import visible
 
 
 class Commands(TyperGroup):
@@ -528,13 +529,15 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        print(f"Error: {error}", file=sys.stderr)
+        print(visible(f"Error: {error}"), file=sys.stderr)
         sys.exit(2)
     except Interrupted:
         print(f"Stopped and saved. To resume: {shlex.join(['lptpp', *sys.argv[1:]])}", file=sys.stderr)
         sys.exit(130)
     except OSError as error:
-        print(f"Error: {error}. Check the disk or the file; the last checkpoint is kept.", file=sys.stderr)
+        print(
+            visible(f"Error: {error}") + ". Check the disk or the file; the last checkpoint is kept.", file=sys.stderr
+        )
         sys.exit(1)
     except (StoppedAtOnce, KeyboardInterrupt):
         print("Stopped at once; the last checkpoint, if there is one, is kept.", file=sys.stderr)

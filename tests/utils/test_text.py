@@ -1,6 +1,6 @@
 from pathlib import Path
 
-from lptpp.utils.text import listed
+from lptpp.utils.text import listed, visible
 
 
 def test_the_first_names_are_listed_and_the_others_counted() -> None:
@@ -10,3 +10,8 @@ def test_the_first_names_are_listed_and_the_others_counted() -> None:
     assert listed(str(i) for i in range(9)) == "0, 1, 2, 3, 4, 5, 6, 7 and 1 more"
     assert listed([Path("a")] * 1234, 1, between="; ") == "a and 1,233 more"
     assert listed("abc", 2, between="; ") == "a; b and 1 more"
+
+
+def test_a_terminal_shows_control_characters_and_does_not_obey_them() -> None:
+    assert visible("a\x1b[31mb\0c\x9b\u202ed") == r"a\x1b[31mb\x00c\x9b\u202ed"
+    assert visible("two\nlines, ü 👩\u200d🔬") == "two\nlines, ü 👩\u200d🔬"
