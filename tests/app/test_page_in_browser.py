@@ -15,7 +15,6 @@ from PIL import Image
 import lptpp
 from lptpp.training.fit import fit
 
-pytestmark = pytest.mark.xdist_group("browser")  # one server and one browser for all of them
 NASTY = "${1+1} {{name}} & <b>"
 
 

@@ -8,6 +8,7 @@ from lptpp.evaluation.findings import (
     constant_scorer,
     findings,
     harmful_options,
+    precision,
     weight_ranges,
     zero_shot_at_chance,
 )
@@ -48,6 +49,12 @@ def test_what_is_printed_as_equal_is_equal_and_what_was_not_measured_is_left_out
         "Compared with the best other row, LPT++ is overall equal to plain average (58.0 %)."
     ]
     assert list(comparison(metrics(mixture=(58.0, 1.0, 1.0)))) == []
+
+
+def test_the_precision_is_the_wilson_interval():
+    """Written out: (p + z²/2n ± z·√(p(1 − p)/n + z²/4n²)) / (1 + z²/n) for p = 0.58, n = 1,000, z = 1.96."""
+    (text,) = precision(metrics(mixture=(58.0, 46.5, 41.0)))
+    assert text.endswith("is 54.9 to 61.0 %.") and text.startswith("On 1,000 images")
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ def test_top_k_ends_at_the_number_of_classes(model, images):
         ("nowhere.png", "nowhere.png does not exist"),
         (np.zeros((8, 8), np.uint8), r"array of uint8 \(8, 8\), expected uint8 \(height, width, 3\)"),
         (np.zeros((8, 8, 3), np.float32), "array of float32"),
-        (b"no picture", "Image given as bytes cannot be read: not an image format"),
+        (b"no picture", "Image given as bytes cannot be read: not in a supported image format"),
         (7, "must be a path, a Pillow image, bytes or a uint8 array .*, not int"),
     ],
 )

@@ -63,13 +63,13 @@ def test_the_time_of_an_epoch_is_that_of_its_steps_on_a_fake_clock(settings_of, 
 
 def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_path, caplog):
     caplog.set_level("INFO", "lptpp")
-    settings = settings_of(tmp_path, *METHOD)
+    settings = settings_of(tmp_path / "new", *METHOD)
     dataset = load_dataset(settings)
-    steps, fixed = measure(settings, dataset, ticking())
+    steps, fixed = measure(settings_of(tmp_path, *METHOD), dataset, ticking())
     found = fit_epochs(settings, int(fixed + 7 * steps["phase1"]) + 1, ticking())
     assert found == replace(settings, phase1=replace(settings.phase1, epochs=7))
     assert "Epochs: 7 in phase1" in caplog.text
-    assert json.loads((tmp_path / time_budget.FILE).read_text())["epochs"] == {"phase1": 7}
+    assert json.loads((tmp_path / "new" / time_budget.FILE).read_text())["epochs"] == {"phase1": 7}
 
     def never() -> float:
         raise AssertionError("measured again")

@@ -17,7 +17,8 @@ Metrics = Mapping[str, Any]  # as in metrics.json
 
 def findings(metrics: Metrics) -> list[str]:
     """Return all sentences that apply."""
-    return [*comparison(metrics), *constant_scorer(metrics), *zero_shot_at_chance(metrics), *harmful_options(metrics)]
+    kinds = (comparison, precision, constant_scorer, zero_shot_at_chance, harmful_options)
+    return [sentence for kind in kinds for sentence in kind(metrics)]
 
 
 def comparison(metrics: Metrics) -> Iterator[str]:
@@ -33,6 +34,14 @@ def comparison(metrics: Metrics) -> Iterator[str]:
             parts.append(f"{where} {_relation(rows[result][key], found[best])} {best.title} ({found[best]:.1f} %)")
     if parts:
         yield f"Compared with the best other row, {result.title} is {'; '.join(parts)}."
+
+
+def precision(metrics: Metrics) -> Iterator[str]:
+    """Yield the interval of the result's overall accuracy: how far a comparison on so many images can be trusted."""
+    overall = metrics["rows"][metrics["result"]].get("overall")
+    if known(overall):
+        low, high = interval(overall, metrics["images"])
+        yield f"On {metrics['images']:,} images, the 95 % interval of the overall accuracy is {low:.1f} to {high:.1f} %."
 
 
 def _relation(value: float, best: float) -> str:

@@ -61,6 +61,7 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     if (Path(settings.run) / "checkpoint").is_dir():
         raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
     dataset = load_dataset(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
     steps, fixed = measure(settings, dataset, clock)
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
     epochs = fitting(seconds - fixed, steps, wanted)
@@ -72,7 +73,6 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     )  # fmt: skip
     if expected > seconds:
         log.warning("One epoch of each phase already takes longer than the time budget of %d s.", seconds)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
     return _with_epochs(settings, epochs)
 
@@ -111,9 +111,7 @@ def measure(settings: Settings, dataset: ImageDataset, clock: Clock) -> tuple[di
         measured = settings.evaluation.each_epoch or settings.evaluation.keep == "best"
         validated = len(dataset.validation or ()) if measured else 0
         per_epoch = step * (stage.optimization.steps // stage.epochs) + per_image * validated
-        trained = max(
-            1, settings.phase3.folds
-        )  # k folds train on k − 1 of k parts each, and the run on all: k times the images
+        trained = max(1, settings.phase3.folds)  # k folds, k − 1 of k parts each, and the run itself: k times
         steps[key.settings_key] = steps.get(key.settings_key, 0.0) + trained * per_epoch
         if key.phase == 1:
             fixed += prepared + per_image * _images_without_gradients(settings, dataset)

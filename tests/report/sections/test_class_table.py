@@ -6,7 +6,6 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 from lptpp.data.statistics import SHOTS
 from lptpp.report.gather import EvaluatedRun, gather
@@ -48,7 +47,6 @@ def test_classes_never_recognized_are_named_by_shot(run: EvaluatedRun) -> None:
     assert len(found) == any(never)
 
 
-@pytest.mark.xdist_group("browser")
 def test_a_browser_sorts_and_searches_8142_classes(browser, tmp_path: Path) -> None:
     counts = np.maximum(2, 1000 * np.exp(-np.linspace(0, 6.2, 8142))).astype(int)
     names = [f"species {index}" for index in range(8142)]
