@@ -41,7 +41,8 @@ def precision(metrics: Metrics) -> Iterator[str]:
     overall = metrics["rows"][metrics["result"]].get("overall")
     if known(overall):
         low, high = interval(overall, metrics["images"])
-        yield f"On {metrics['images']:,} images, the 95 % interval of the overall accuracy is {low:.1f} to {high:.1f} %."
+        images = f"{metrics['images']:,} images"
+        yield f"On {images}, the 95 % interval of the overall accuracy is {low:.1f} to {high:.1f} %."
 
 
 def _relation(value: float, best: float) -> str:
