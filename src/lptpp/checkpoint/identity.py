@@ -59,8 +59,8 @@ def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -
     if changed:
         message = [f"{key}: {before} in the folder, {after} requested" for key, before, after in changed]
         raise UserError(
-            f"{folder} contains a run with other settings ({listed(message, between='; ')}): use the settings of the"
-            " folder, set another run=FOLDER, or delete it."
+            f"{folder} contains a run with other settings ({listed(message, between='; ')}): `lptpp fit {folder}`"
+            " resumes it with its own; for a new run, set another run=FOLDER or delete it."
         )
 
 

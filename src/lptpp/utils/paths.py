@@ -67,6 +67,7 @@ def refuse_no_folder(root: str) -> Path:
     raise UserError(
         f"data.root: the folder {root} does not exist"
         + (f": did you mean {near}?" if near else "; expected the folder that contains the images.")
+        + ("" if path.is_absolute() else " A relative path counts from the current folder.")
     )
 
 
