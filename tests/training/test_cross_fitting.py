@@ -1,5 +1,6 @@
 """Cross-fitted outputs: every image is seen by experts that were not trained on it."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -59,6 +60,25 @@ def test_outputs_of_a_fold_are_those_of_a_run_on_the_other_folds(settings_of, tm
         outputs = made.inputs.scorer_outputs(alone.mixture, rows[folds[rows] == fold])
         found = data.confidences[torch.from_numpy(folds[rows] == fold)]
         torch.testing.assert_close(found, outputs.confidences, rtol=1e-4, atol=1e-5)
+
+
+def test_more_folds_than_images_of_any_class_leave_some_without_an_image(settings_of, tmp_path):
+    made = training(settings_of(tmp_path / "run", *FOLDS, "phase3.folds=12"))
+    data = cross_fitting(made).data()
+    assert data.targets.tolist() == made.inputs.cache.split.labels[
+        made.inputs.scorer_draws(np.flatnonzero(fold_of(made.inputs.cache.split.labels, 12, 0) >= 0)).taken()
+    ].tolist()  # fmt: skip
+
+
+def test_classes_of_one_image_are_refused_before_training(settings_of, tmp_path, pictures):
+    root = tmp_path / "single"
+    for name in ("apple", "bear"):
+        (root / "train" / name).mkdir(parents=True)
+        shutil.copy(pictures / "train" / name / "0.png", root / "train" / name)
+        shutil.copytree(pictures / "test" / name, root / "test" / name)
+    with pytest.raises(UserError, match=r"phase3\.folds=2: "):
+        fit(settings_of(tmp_path / "run", *FOLDS, f"data.root={root}"))
+    assert not (tmp_path / "run" / "checkpoint").exists()
 
 
 def test_a_stopped_fold_starts_again_and_finished_ones_are_kept(settings_of, tmp_path):

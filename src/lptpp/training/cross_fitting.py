@@ -69,8 +69,9 @@ class CrossFitting:
         folds = fold_of(labels, self.settings.phase3.folds, self.settings.seed)
         draws = self.inputs.scorer_draws(np.flatnonzero(folds >= 0))
         of_taken = folds[draws.taken() % len(labels)]
-        taken = [draws.taken()[of_taken == fold] for fold in range(self.settings.phase3.folds)]
-        return scorer_data([self._outputs(fold, folds, rows) for fold, rows in enumerate(taken)], taken, draws)
+        taken = {fold: draws.taken()[of_taken == fold] for fold in np.unique(of_taken).tolist()}
+        parts = [self._outputs(fold, folds, rows) for fold, rows in taken.items()]
+        return scorer_data(parts, list(taken.values()), draws)
 
     def remove(self) -> None:
         """Delete the files of the folds."""

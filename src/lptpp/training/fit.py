@@ -135,6 +135,8 @@ def check_before_training(settings: Settings, collection: ImageDataset, mixture:
     for stream in (stream for phase in (settings.phase1, settings.phase2) for stream in (phase.main, phase.dual)):
         build_loss(stream.loss.name, torch.from_numpy(counts), 1.0, stream.loss.options)
     train, _ = held_back(collection.train, settings.phase3.held_back, settings.seed)
+    if settings.phase3.folds and counts.max() < 2:
+        raise UserError(f"phase3.folds={settings.phase3.folds}: no class has two images to divide into folds; use 0.")
     views = settings.augmentation.cached_views * len(train)
     for name, expert in mixture.experts.items() if views else ():
         check_stem(name, expert, views, gb_to_bytes(settings.data.memory_gb))
