@@ -13,7 +13,7 @@ from lptpp.console.tables import shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_rows
-from lptpp.evaluation.findings import findings
+from lptpp.evaluation.findings import findings, precision
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
@@ -36,7 +36,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
     _show_groups(console, metrics["groups"])
-    for sentence in findings(metrics):
+    for sentence in (*precision(metrics), *findings(metrics)):
         console.print(sentence)
     _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")

@@ -17,7 +17,7 @@ Metrics = Mapping[str, Any]  # as in metrics.json
 
 def findings(metrics: Metrics) -> list[str]:
     """Return all sentences that apply."""
-    kinds = (comparison, precision, constant_scorer, zero_shot_at_chance, harmful_options)
+    kinds = (comparison, constant_scorer, zero_shot_at_chance, harmful_options)
     return [sentence for kind in kinds for sentence in kind(metrics)]
 
 
