@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 
 from lptpp.config import load_settings, resolve
-from lptpp.config.choices import LOSS_OPTIONS, SAMPLER_NAMES, SOURCE_NAMES
+from lptpp.config.choices import LOSS_OPTIONS, SAMPLER_NAMES, SOURCE_NAMES, SOURCE_SETTINGS
 from lptpp.data.sources import SOURCES
 from lptpp.losses import LOSSES, build_loss
 from lptpp.samplers import SAMPLERS, class_shares
@@ -34,7 +34,7 @@ RARE = torch.tensor([50, 5, 0])
 
 @pytest.fixture(autouse=True)
 def tables_as_they_were() -> Iterator[None]:
-    tables = (LOSSES, LOSS_OPTIONS, SAMPLERS, SOURCES)
+    tables = (LOSSES, LOSS_OPTIONS, SAMPLERS, SOURCES, SOURCE_SETTINGS)
     before = [dict(table) for table in tables]
     names = [list(table) for table in (SAMPLER_NAMES, SOURCE_NAMES)]
     yield
