@@ -12,7 +12,9 @@ from PIL import Image, UnidentifiedImageError
 
 from lptpp.utils.extras import extra
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO", "PCX", "TGA")
+ACCEPTED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF", "JPEG2000", "ICO", "PCX", "TGA")
+Image.init()
+FORMATS = tuple(name for name in ACCEPTED if name in Image.OPEN)  # Pillow reads AVIF from 11.3 on
 ICO, ICON_PIXELS = b"\0\0\1\0", 4_000_000  # an icon is decoded when it is opened, before its size is known
 TILE_WIDTH, TILE_LENGTH = 322, 323  # tags of a TIFF
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
