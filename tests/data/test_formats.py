@@ -63,6 +63,8 @@ def test_images_are_turned_upright_once(kind: str, tmp_path: Path) -> None:
     if suffix == "avif" and not features.check("avif"):
         pytest.skip("Pillow without AVIF")
     path = saved(tmp_path / f"a.{suffix}", TURNED, **options)
+    if kind == "XMP" and XMP not in path.read_bytes():
+        pytest.skip("this Pillow does not write XMP")
     assert is_upright(path)
     assert image_size(path) == (40, 20)
 
