@@ -67,8 +67,9 @@ def oracle(probabilities: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return probabilities[torch.arange(len(labels), device=labels.device), best]
 
 
-def _minimized(loss: Callable[[torch.Tensor], torch.Tensor], start: torch.Tensor) -> torch.Tensor:
-    point = torch.zeros_like(start).requires_grad_()
+def _minimized(loss: Callable[[torch.Tensor], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
+    """Return the point of least loss that L-BFGS finds from 0, of the shape of `like`."""
+    point = torch.zeros_like(like).requires_grad_()
     optimizer = torch.optim.LBFGS([point], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> torch.Tensor:
