@@ -95,7 +95,7 @@ def agreement(run: EvaluatedRun) -> Table:
     headings = ["correct experts", "images", f"accuracy of {run.result.title}"]
     caption = (
         f"At least one expert is correct on {percent(100 * right.any(1).mean(), 1)} of the images. If only one is, a"
-        " high accuracy means that the scorer favors the correct expert."
+        " high accuracy means that the mixture follows the correct expert."
     )
     return Table("Agreement of the experts", headings, rows, caption)
 
