@@ -17,7 +17,7 @@ demo: $(DEMO)  ## train LPT++ on 1,903 emoji, print its shot table and three pre
 	$(BIN)/lptpp fit emoji
 
 test: $(DEV)  ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 check: $(DEV)  ## lint, format, types, order of imports
 	$(BIN)/ruff check .
@@ -39,7 +39,7 @@ wheel: $(DEV)  ## build dist/, install the wheel in a clean environment outside 
 	PYTHON=$(PYTHON) LOCK=$(abspath $(LOCK)) tests/packaging/try_wheel.sh dist/*.whl $(SHORT)
 
 floors: $(FLOORS)/installed  ## run the core tests and a short training with the lowest versions of all dependencies
-	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest -n auto --dist loadfile --no-loadscope-reorder $(FLOOR_TESTS)
+	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest -n auto --dist loadfile $(FLOOR_TESTS)
 	$(FLOORS)/bin/lptpp fit emoji run=$(FLOORS)/emoji $(SHORT)
 	rm -r $(FLOORS)/emoji
 

@@ -19,21 +19,6 @@ from lptpp.training import fit as training
 from lptpp.training import recorder
 from tests.towers import LANGUAGE, VISION, write_card
 
-SLOW = (  # files that start processes or train longer: first, so that no worker waits for another one at the end
-    "test_cli.py",
-    "test_readme.py",
-    "benchmarks/test_speed.py",
-    "export/test_docs.py",
-    "export/test_onnx_files.py",
-    "sweep/",
-    "app/test_page_in_browser.py",
-    "training/test_resume.py",
-    "training/test_tracking_page.py",
-    "test_guard.py",
-    "test_extending.py",
-    "inference/test_model.py",
-    "benchmarks/",
-)
 COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
 TESTED = 3  # of each class
 SMALL = """
@@ -63,12 +48,6 @@ phase2: {{epochs: 2, batch_size: 8}}
 phase3: {{epochs: 2, batch_size: 8, views: 1, hidden: 8}}
 evaluation: {{shot_thresholds: [2, 6]}}
 """
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run the slow files first; the order within a file stays."""
-    tests = Path(__file__).parent
-    items.sort(key=lambda item: not item.path.relative_to(tests).as_posix().startswith(SLOW))
 
 
 @dataclass(frozen=True)
