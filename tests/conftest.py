@@ -3,6 +3,7 @@
 import gc
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,9 @@ phase2: {{epochs: 2, batch_size: 8}}
 phase3: {{epochs: 2, batch_size: 8, views: 1, hidden: 8}}
 evaluation: {{shot_thresholds: [2, 6]}}
 """
+
+
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,8 @@ class DataSettings:
     split_seed: int = setting(0, "seed of the validation and test draws")
     on_error: str = setting(
         "stop",
-        "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
+        "an unreadable image, looked for during a few seconds before training and found as images are used; stop: name"
+        " it and exit; skip: check all images before training, exclude the unreadable ones, list them in skipped.csv",
         choices=("stop", "skip"),
     )
     resize: str | None = setting(

@@ -62,7 +62,9 @@ class ImageCache:
             return pixels(decode(self.split.images[i], self.decoding))
         except Exception as error:
             reason = decode_failure(self.split.images[i], error)
-            raise UserError(f"{self.split.name(i)} cannot be read ({reason}): fix or remove it.") from error
+            raise UserError(
+                f"{self.split.name(i)} cannot be read ({reason}): fix or remove it; `lptpp data` finds all such images."
+            ) from error
 
     def _store(self, i: int, image: torch.Tensor) -> None:
         with _storing:

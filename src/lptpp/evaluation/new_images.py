@@ -29,7 +29,7 @@ from lptpp.utils.memory import gb_to_bytes
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
-ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error")))
+ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in COLUMNS))
 
 
 def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:

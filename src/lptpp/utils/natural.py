@@ -10,9 +10,9 @@ FEW = 16  # names for which it does not pay
 
 
 def naturally_sorted(names: list[str]) -> list[str]:
-    """Return `sorted(names, key=natural_key)`."""
+    """Return the names of files in one folder in the natural order of their paths."""
     found = None if len(names) < FEW else _numbered(names) or _of_one_shape(names)
-    return sorted(names, key=natural_key) if found is None else found
+    return sorted(names, key=lambda name: natural_key(f"/{name}")) if found is None else found
 
 
 def _numbered(names: list[str]) -> list[str] | None:
