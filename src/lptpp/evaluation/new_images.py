@@ -104,11 +104,13 @@ def _temperature(settings: Settings, model: Model) -> float:
 
 
 def _trained_on(run: Path, split: Split) -> int | None:
-    """Return how many images have the content of a training image; None if the run does not record its images."""
+    """Return how many images have the content of a training image; None if the run does not record all its images."""
     _, checkpoint = finished_run(run)
     if "images" not in checkpoint.manifest:
         return None
     trained = read_record(run / "checkpoint", checkpoint.manifest["images"]).digests_in("train")
+    if not trained.any(1).all():
+        return None
     found = digests_of(split.images, "Looking for training images")
     return int(np.isin(_as_texts(found), _as_texts(trained)).sum())
 
