@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lptpp.checkpoint import images as run_images
 from lptpp.checkpoint import digests as run_digests
+from lptpp.checkpoint import images as run_images
 from lptpp.checkpoint.digests import BackgroundDigests
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.record import DIGESTS, RECORD, STAMPS, read_record, record_digest

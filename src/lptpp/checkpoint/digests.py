@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from lptpp.checkpoint.record import read_digests, write_digests
-from lptpp.data.content import DIGEST, digest, digests_of
+from lptpp.data.content import digest, digests_of
 from lptpp.data.dataset import ImageDataset, ImageReference
 
 log = logging.getLogger("lptpp")

@@ -57,12 +57,21 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
 
 
 def members_by_class(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield each label of `labels` (N,), ascending, with the indices of its images, ascending; sorts the labels once."""
+    """Yield each label of `labels` (N,), ascending, with the ascending indices of its images. Sorts once."""
     order = np.argsort(labels, kind="stable")
     ends = np.cumsum(np.bincount(labels))
     for label, members in enumerate(np.split(order, ends[:-1])):
         if len(members):
             yield label, members
+
+
+def at_most(labels: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Return the indices of up to `number` images of every class, drawn at random, ascending, int64."""
+    drawn = [
+        generator(seed, "class means", label).choice(members, min(number, len(members)), replace=False)
+        for label, members in members_by_class(labels)
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 def draw_split(dataset: ImageDataset, name: str, share: float, seed: int) -> ImageDataset:

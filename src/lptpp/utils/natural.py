@@ -17,7 +17,7 @@ def naturally_sorted(names: list[str]) -> list[str]:
 
 def _numbered(names: list[str]) -> list[str] | None:
     """Return the names in order if they differ only in one number: cat_1.jpg, cat_12.jpg; None for other names."""
-    prefix = len(os.path.commonprefix([min(names), max(names)]).rstrip("0123456789"))
+    prefix = len(os.path.commonprefix([min(names), max(names)]).rstrip("0123456789"))  # noqa: RUF071 (names, no paths)
     end = names[0][names[0].rfind(".") :] if "." in names[0] else ""
     cut = slice(prefix, -len(end) or None)
     numbers = [name[cut] for name in names if name.endswith(end)]

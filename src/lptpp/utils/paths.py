@@ -139,7 +139,7 @@ def suggest_files(*missing: Path) -> str:
 def natural_key(name: str) -> str:
     """Return a sort key that puts "class 2" before "class 10", and text before numbers; letter case decides last.
 
-    A number follows a zero character and the length of what is left without leading zeros, so that keys compare as text.
+    A number follows a zero character and its length without leading zeros, so that keys compare as text.
     """
     pieces = _numbers(name.casefold())  # text and numbers in turn
     for place in range(1, len(pieces), 2):

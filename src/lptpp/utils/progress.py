@@ -1,6 +1,8 @@
-"""Progress bars on standard error, shown only in a terminal."""
+"""Progress on standard error: bars in a terminal, lines in a file or a pipe. Nothing that takes seconds is silent."""
 
+import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from rich.progress import (
 )
 
 console = Console(file=sys.stderr, highlight=False)
+log = logging.getLogger("lptpp")
+FIRST_LINE, LONGEST_WAIT = 2.0, 300.0  # seconds until the first line, and between two at most; the waits double
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,31 @@ class Bar:
         self.progress.update(self.task, advance=steps, note=note)
 
 
+class Lines:
+    """Progress as lines of the log, for what takes longer than `FIRST_LINE`."""
+
+    def __init__(self, description: str, total: int | None, done: int) -> None:
+        self.description, self.total, self.done = description, total, done
+        self.wait = FIRST_LINE
+        self.next = time.monotonic() + self.wait
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count `steps`, and log a line if it is time for one."""
+        self.done += steps
+        if time.monotonic() < self.next:
+            return
+        of = "" if self.total is None else f" of {self.total:,}"
+        log.info("%s", f"{self.description}: {self.done:,}{of}{f', {note}' if note else ''}")
+        self.wait = min(2 * self.wait, LONGEST_WAIT)
+        self.next = time.monotonic() + self.wait
+
+
 @contextmanager
-def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show a bar with the time left (without a total, a count) while the block runs; silent outside of a terminal."""
+def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar | Lines]:
+    """Show a bar with the time left (without a total, a count) while the block runs; `Lines` outside of a terminal."""
+    if not console.is_terminal:
+        yield Lines(description, total, done)
+        return
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),
@@ -43,5 +69,5 @@ def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))

@@ -75,7 +75,8 @@ def _in_order(images: dict[str, list[str]], folder: str, base: str) -> Files:
         return Files.in_folder(own, naturally_sorted(names), base)
     begin = len(folder.rstrip("/"))
     paths = [own + name for own, names in images.items() for name in names]
-    return Files.of(sorted(paths, key=lambda path: natural_key(path[begin:])), base)
+    paths.sort(key=lambda path: natural_key(path[begin:]))
+    return Files.of(paths, base)
 
 
 def images_below(path: Path) -> Files:
