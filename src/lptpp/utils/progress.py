@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -23,8 +24,15 @@ log = logging.getLogger("lptpp")
 FIRST_LINE, LONGEST_WAIT = 2.0, 300.0  # seconds until the first line, and between two at most; the waits double
 
 
+class Bar(Protocol):
+    """Shows progress."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Advance by `steps` and show `note`."""
+
+
 @dataclass(frozen=True)
-class Bar:
+class TerminalBar:
     """One progress bar."""
 
     progress: Progress
@@ -55,7 +63,7 @@ class Lines:
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar | Lines]:
+def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
     """Show a bar with the time left (without a total, a count) while the block runs; `Lines` outside of a terminal."""
     if not console.is_terminal:
         yield Lines(description, total, done)
@@ -70,4 +78,4 @@ def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))
+        yield TerminalBar(progress, progress.add_task(description, total=total, completed=done, note=""))
