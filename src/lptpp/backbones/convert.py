@@ -11,7 +11,7 @@ from open_clip.transformer import VisionTransformer as ClipTower
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from lptpp.backbones.base import check_supported
+from lptpp.backbones.supported import check_supported
 from lptpp.backbones.weights import load_strictly
 from lptpp.utils.errors import UserError
 

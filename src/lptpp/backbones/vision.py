@@ -6,7 +6,8 @@ from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, check_supported
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.supported import check_supported
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
