@@ -52,7 +52,8 @@ class AdaptedEncoder(nn.Module):
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
-        self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
+        groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
+        self.groups = GroupPrompts(*groups) if group_prompts else None
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""
