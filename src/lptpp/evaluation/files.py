@@ -15,6 +15,7 @@ from lptpp.evaluation.groups import group_sets
 from lptpp.evaluation.metrics import class_accuracy, confusion
 from lptpp.evaluation.table import ResultRow
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import read_csv
 
 METRICS = "metrics.json"
 
@@ -40,8 +41,8 @@ def read_metrics(run: Path) -> dict[str, Any]:
     return metrics
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file of a run folder, as text.
+def read_rows(path: Path, formulas: bool = False) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of a run folder, as text; `formulas` is whether it was written with them.
 
     Raises:
         UserError: The file is missing, empty or truncated.
@@ -50,11 +51,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise UserError(f"{path} does not exist: {fix}")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_csv(path, formulas)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read ({error}): {fix}") from error
-    if not rows or any(None in row or None in row.values() for row in rows):
+    except ValueError:  # a row is shorter or longer than the header
+        rows = []
+    if not rows:
         raise UserError(f"{path} is empty or truncated: {fix}")
     return rows
 

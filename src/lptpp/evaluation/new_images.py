@@ -23,6 +23,7 @@ from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
 from lptpp.inference.runtime import Runner, runner_of
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 
@@ -49,7 +50,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
     metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     experts = list(model.mixture.experts)
     write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
     return metrics

@@ -107,12 +107,13 @@ def write_files(
     experts: list[str],
 ) -> None:
     """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
-    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
-    write_csv(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
-    write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    write = partial(write_csv, formulas=metrics["formulas"])
+    write(folder / "per_class.csv", class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
+    write(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
+    write(folder / "confusion.csv", confusion_rows(evaluation, names))
     if evaluation.groups:
-        write_csv(folder / "groups.csv", group_rows(evaluation, names))
-        write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
+        write(folder / "groups.csv", group_rows(evaluation, names))
+        write(folder / "group_sets.csv", group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
 
 
@@ -152,6 +153,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
+        "formulas": not asked.escape_formulas,
     }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())

@@ -32,6 +32,7 @@ def summary(
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
+        "formulas": not asked.escape_formulas,
         "method": settings.method,
         "seed": settings.seed,
         **_parameters(mixture),

@@ -15,9 +15,10 @@ from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Setti
 from lptpp.config.run_format import FORMAT
 from lptpp.evaluation.files import read_metrics
 from lptpp.export.card import data_name, model_card
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
-from lptpp.utils.io import atomic_write, write_json, write_text
+from lptpp.utils.io import write_json, write_text
 
 PUBLIC = (
     "source",

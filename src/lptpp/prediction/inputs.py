@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NamedTuple
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, counted, walk
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.progress import progress_bar
@@ -134,7 +135,7 @@ def file_state(path: str) -> os.stat_result | None:
 def write_listing(path: Path, inputs: Iterable[Input]) -> dict[str, Any]:
     """Write one JSON line for each input; return their number and a sha256 over names, sizes and modification times."""
     digest, count = hashlib.sha256(), 0
-    with path.open("w", encoding="utf-8") as file, progress_bar("Listing images", None) as bar:
+    with atomic_write(path) as file, progress_bar("Listing images", None) as bar:
         for one in inputs:
             line = json.dumps([*one, *_state(one.path)]) + "\n"
             digest.update(line.encode())

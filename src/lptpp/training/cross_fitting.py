@@ -25,8 +25,8 @@ from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import Interrupted
-from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import Bar, progress_bar
 from lptpp.utils.random import generator
 
