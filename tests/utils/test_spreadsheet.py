@@ -8,10 +8,12 @@ from lptpp.utils.io import read_csv, write_csv
 from lptpp.utils.spreadsheet import escaped, exact
 
 FORMULAS = [
-    "=1+1", '=HYPERLINK("x")', "+cmd", "-cmd", "@SUM(1)", "\tx", "\rx", "\n=x", "＝1", "-1+1", "+", "--1", "'=1", "''=1", "'\t",
+    "=1+1", '=HYPERLINK("x")', "+cmd", "-cmd", "@SUM(1)", "\tx", "\rx", "\n=x", "＝1", "-1+1", "+", "--1", "'=1",
+    "''=1", "'\t",
 ]  # fmt: skip
 TEXTS = [
-    "", "a=1", "oak, red", "it's", "'", "''", "'quoted'", "-1", "+2.5", "-1e-3", "-.5", "'-1", " =1", "a\rb", 'a"b', "猫\0",
+    "", "a=1", "oak, red", "it's", "'", "''", "'quoted'", "-1", "+2.5", "-1e-3", "-.5", "'-1", " =1", "a\rb",
+    'a"b', "猫\0",
 ]  # fmt: skip
 
 

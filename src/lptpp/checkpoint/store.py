@@ -108,10 +108,11 @@ def steps(root: Path) -> list[int]:
 def remove_leftovers(run: Path) -> None:
     """Remove the incomplete files and checkpoints that killed processes left in a run folder, which must be locked."""
     root = run / "checkpoint"
-    for folder in (run, root, run / "cross_fitting"):
+    for folder in (run, root):
         remove_partials(folder)
-    for folder in root.glob(".step-*.partial"):
-        shutil.rmtree(folder)
+    for place in (root, *run.glob("cross_fitting/fold-*")):
+        for folder in place.glob(".step-*.partial"):
+            shutil.rmtree(folder)
 
 
 def _write_files(folder: Path, tensors: Mapping[str, Mapping[str, torch.Tensor]], manifest: dict[str, Any]) -> None:

@@ -314,7 +314,7 @@ class EvaluationSettings:
     )
     escape_formulas: bool = setting(
         True,
-        "in the CSV files, an apostrophe before names that a spreadsheet would take for formulas (docs/evaluate.md)",
+        "in the CSV files, an apostrophe before names that a spreadsheet would take for formulas (docs/report.md)",
     )
 
 

@@ -23,6 +23,7 @@ from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import printable
 
 log = logging.getLogger("lptpp")
@@ -117,9 +118,10 @@ def _column(path: Path, column: str | None) -> Iterator[Input]:
 def _located(name: str, folder: Path) -> str:
     """Return the path of an existing file: relative to the working folder, or else to the list's folder.
 
-    Backslashes that Windows wrote become slashes if only then the file exists.
+    Backslashes that Windows wrote become slashes, and an apostrophe that `lptpp.utils.spreadsheet` wrote is dropped, if
+    only then the file exists.
     """
-    names = [name, name.replace("\\", "/")] if name else []
+    names = [name, name.replace("\\", "/"), exact(name)] if name else []
     paths = [path for one in names for path in (one, str(folder / one))]
     return next((path for path in paths if file_state(path) is not None), name)
 
