@@ -8,10 +8,9 @@ from pathlib import Path
 import pytest
 
 import lptpp
-from lptpp.export import write as export
+from lptpp.export.write import SAFE
 from lptpp.prediction import predict as prediction
 from lptpp.report import page
-from lptpp.utils.disk import CannotWrite
 from tests.disks import Disk, fill, small_disk
 from tests.presets import run_lptpp
 from tests.training.test_resume import BARE, assert_same_run
@@ -33,12 +32,12 @@ def until_done(capsys) -> Callable[..., int]:
             errors = capsys.readouterr().err
             if status == 0:
                 return failed
-            lines = [line for line in errors.splitlines() if line.startswith("Error: ")]
-            assert status == 1
-            assert len(lines) == 1, errors
-            assert FULL in lines[0]
-            assert lines[0].endswith(safe)
+            assert status == 1, errors
             assert "Traceback" not in errors
+            assert errors.count("Error: ") == 1, errors
+            sentence = errors[errors.index("Error: ") :]
+            assert FULL in sentence
+            assert sentence.endswith(f"{safe}\n")
             assert not [*folder.rglob(".*.partial"), *folder.glob(".out*")]
         raise AssertionError("never done")
 
@@ -48,7 +47,7 @@ def until_done(capsys) -> Callable[..., int]:
 def test_training_and_evaluation_end_with_the_same_bits(until_done, config, trained, tmp_path):
     """The disk is full at settings, lock, log, record, checkpoints, histories, tables and the report."""
     folder = tmp_path / "run"
-    rooms = [0, 1, 3, 5, 9, 13, 20, 33, 36, 35, 34, 33, 14, 22, 28, 31]
+    rooms = [0, 1, 3, 5, 9, 13, 20, 31, 32, 31, 30, 29, 14, 18, 22, 25, 28]
     failed = until_done(
         tmp_path, rooms, "resumes from its last checkpoint, if there is one.", "fit", config, f"run={folder}", BARE
     )
@@ -70,7 +69,7 @@ def test_predictions_end_with_the_same_bytes(until_done, trained, pictures, tmp_
     assert run_lptpp(*arguments, "-o", whole / "out.csv", "--embeddings", whole / "out.npy") == 0
     rest = ["-o", broken / "out.csv", "--embeddings", broken / "out.npy"]
     safe = f"Predictions resume from the last complete batch in {broken / 'out.csv.partial'}, if there is one."
-    assert until_done(broken, [*range(25)], safe, *arguments, *rest) >= 15
+    assert until_done(broken, [*range(25)], safe, *arguments, *rest) >= 10
     for name in ("out.csv", "out.npy"):
         assert (broken / name).read_bytes() == (whole / name).read_bytes()
     assert sorted(path.name for path in broken.iterdir()) == ["out.csv", "out.csv.json", "out.npy"]
@@ -102,17 +101,20 @@ def test_a_report_that_is_not_written_leaves_the_old_one(until_done, trained, tm
 def test_no_part_of_an_export_is_left(until_done, trained, tmp_path):
     rooms = [0, 2, 5, 8, 12]
     arguments = ["export", trained.folder, "--to", "huggingface", "-o", tmp_path / "out"]
-    assert until_done(tmp_path, rooms, export.SAFE, *arguments) == len(rooms)
+    assert until_done(tmp_path, rooms, SAFE, *arguments) == len(rooms)
     assert not [path for path in tmp_path.iterdir() if path.name != "out"]
+
+
+def test_an_evaluation_of_new_images(until_done, trained, pictures, tmp_path):
+    run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    arguments = ["evaluate", run, "evaluation.baselines=[]", "--on", pictures / "test", "--name", "new"]
+    assert until_done(tmp_path, [0, 5, 17], "unchanged.", *arguments) == 3
+    assert (run / "evaluations" / "new" / "metrics.json").is_file()
 
 
 def test_the_tables_of_a_data_set(until_done, config, tmp_path):
     arguments = ["data", config, "-o", tmp_path / "tables", "--no-images"]
     assert until_done(tmp_path, [0, 1, 4, 8], "unchanged.", *arguments) == 4
-    before = {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()}
-    with Disk(tmp_path, 5).mounted(), pytest.raises(CannotWrite):
-        lptpp.utils.io.write_csv(tmp_path / "tables" / "classes.csv", [{"a": 1}] * 5)
-    assert {path.name: path.read_bytes() for path in (tmp_path / "tables").iterdir()} == before
 
 
 def test_a_run_on_a_disk_that_is_really_full(trained, config, tmp_path, capsys, monkeypatch):
@@ -120,7 +122,7 @@ def test_a_run_on_a_disk_that_is_really_full(trained, config, tmp_path, capsys, 
     monkeypatch.setattr(page, "_sections", lambda run: [])
     with small_disk(tmp_path / "disk", 8000) as disk:
         run = Path(shutil.copytree(trained.checkpoints[7], disk / "run"))
-        ballast = fill(disk, left=60)
+        ballast = fill(disk, left=8)
         assert run_lptpp("fit", config, f"run={run}", BARE) == 1
         assert FULL in capsys.readouterr().err
         assert not list(run.rglob("*.partial"))

@@ -148,8 +148,8 @@ def _write_and_show(console: Console, inspection: Inspection, folder: Path) -> N
 def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
     """Write the figure and the tables of an inspection to a folder; return the file names."""
     make_folder(folder)
+    write_json(folder / "summary.json", inspection.summary())  # first: it marks the folder, see `check_folder`
     _draw(inspection, folder / "distribution.png")
-    write_json(folder / "summary.json", inspection.summary())
     write_csv(folder / "classes.csv", class_rows(inspection))
     written = ["distribution.png", "summary.json", "classes.csv"]
     if write_warnings(folder / FILE, inspection.warnings):

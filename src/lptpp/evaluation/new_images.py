@@ -18,7 +18,7 @@ from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, write_files
+from lptpp.evaluation.run import CHANGEABLE, TABLES, check_changeable, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
@@ -66,8 +66,12 @@ def new_folder(run: Path, on: Path, name: str | None) -> Path:
 
 
 def _refuse_others(folder: Path, on: Path) -> None:
-    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images."""
-    if not folder.exists() or [path.name for path in folder.iterdir()] == [SKIPPED]:
+    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images.
+
+    One without metrics.json is unfinished.
+    """
+    found = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.exists() else set()
+    if found <= {SKIPPED, *TABLES}:
         return
     before = read_metrics(folder).get("evaluated_on") if (folder / METRICS).is_file() else None
     if before != str(on.resolve()):

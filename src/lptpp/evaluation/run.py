@@ -41,6 +41,7 @@ from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
+TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
 
 
@@ -108,12 +109,13 @@ def write_files(
 ) -> None:
     """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
     write = partial(write_csv, formulas=metrics["formulas"])
-    write(folder / "per_class.csv", class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
-    write(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
-    write(folder / "confusion.csv", confusion_rows(evaluation, names))
+    per_class, predictions, pairs, groups, group_sets = (folder / name for name in TABLES)
+    write(per_class, class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
+    write(predictions, prediction_rows(evaluation, split, names, experts))
+    write(pairs, confusion_rows(evaluation, names))
     if evaluation.groups:
-        write(folder / "groups.csv", group_rows(evaluation, names))
-        write(folder / "group_sets.csv", group_set_rows(evaluation))
+        write(groups, group_rows(evaluation, names))
+        write(group_sets, group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
 
 

@@ -71,9 +71,10 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
             raise _taken(there[0], (done or {}).get("job"), identity)
         if unfinished is not None:
             raise _taken(folder, unfinished, identity)
-    for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
-        (folder / name).unlink(missing_ok=True)
-    (folder / NEW_INPUTS).replace(folder / INPUTS)
+    with writing(folder):
+        for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
+            (folder / name).unlink(missing_ok=True)
+        (folder / NEW_INPUTS).replace(folder / INPUTS)
     write_json(folder / JOB, identity)
     return True
 
