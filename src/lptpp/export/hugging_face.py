@@ -54,7 +54,13 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
     write_json(folder / "metrics.json", metrics)
     public = _public(settings, folder)
     write_text(folder / "config.yaml", to_yaml(public))
-    files = {path.name: file_digest(path) for path in sorted(folder.iterdir())}
+    names = [
+        WEIGHTS,
+        "config.yaml",
+        "metrics.json",
+        *sorted(path.name for path in folder.glob("backbone-*.safetensors")),
+    ]
+    files = {name: file_digest(folder / name) for name in names}
     write_json(folder / FACTS_FILE, sealed({**about, **facts, "files": files}))
     write_text(folder / "README.md", model_card(name, public, facts, metrics, license))
     yield f"{WEIGHTS}, config.yaml, config.json, metrics.json and README.md, the model card"

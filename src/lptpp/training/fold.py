@@ -35,7 +35,7 @@ class FoldCheckpoints:
 
     def outputs(self) -> Tensors | None:
         """Return the outputs of the finished fold, None before."""
-        if self.last is None or OUTPUTS not in self.last.manifest["files"]:
+        if self.last is None or f"{OUTPUTS}.safetensors" not in self.last.manifest["files"]:
             return None
         return self.last.tensors(OUTPUTS)
 
