@@ -63,7 +63,7 @@ class RunRecorder:
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
-        if checkpoint is not None:
+        if self.history:
             self._write_history()  # which may lack the last epoch: the disk was full
 
     @contextmanager
