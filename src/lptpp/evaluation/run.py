@@ -18,10 +18,13 @@ from lptpp.evaluation.controls import control_rankings, control_rows, with_contr
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import (
     METRICS,
+    NAMES,
     class_rows,
     confusion_rows,
     group_rows,
     group_set_rows,
+    has_formulas,
+    names_in,
     prediction_rows,
     read_metrics,
 )
@@ -108,7 +111,7 @@ def write_files(
     experts: list[str],
 ) -> None:
     """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
-    write = partial(write_csv, formulas=metrics["formulas"])
+    write = partial(write_csv, formulas=has_formulas(metrics))
     per_class, predictions, pairs, groups, group_sets = (folder / name for name in TABLES)
     write(per_class, class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
     write(predictions, prediction_rows(evaluation, split, names, experts))
@@ -155,7 +158,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
-        "formulas": not asked.escape_formulas,
+        NAMES: names_in(settings),
     }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())
