@@ -1,9 +1,10 @@
-"""Progress bars on standard error, shown only in a terminal."""
+"""The terminal: a console that names cannot control, and progress bars on standard error, shown only in a terminal."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -16,7 +17,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console(file=sys.stderr, highlight=False)
+from lptpp.utils.text import visible
+
+
+class Terminal(Console):
+    """A console that prints each text as one line, control characters in it as escape sequences.
+
+    Cells of tables are `rich.text.Text`, made by `lptpp.console.tables.cell`.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts, tables and other renderables."""
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+console = Terminal(file=sys.stderr, highlight=False)
 
 
 @dataclass(frozen=True)
@@ -28,20 +43,20 @@ class Bar:
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Advance by `steps` and show `note`."""
-        self.progress.update(self.task, advance=steps, note=note)
+        self.progress.update(self.task, advance=steps, note=visible(note))
 
 
 @contextmanager
 def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
     """Show a bar with the time left (without a total, a count) while the block runs; silent outside of a terminal."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))
+        yield Bar(progress, progress.add_task(visible(description), total=total, completed=done, note=""))
