@@ -18,8 +18,8 @@ from safetensors.numpy import load_file, save
 
 from lptpp.data.content import DIGEST
 from lptpp.utils.digest import file_digest
+from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import atomic_write
 
 RECORD = "images.safetensors"
 DIGESTS = "image_digests.safetensors"
@@ -66,7 +66,7 @@ def packed(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def write_record(root: Path, record: ImageRecord) -> None:
     """Write the record to the checkpoint folder of a run, without the digests."""
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     _write(root / RECORD, {one.name: getattr(record, one.name) for one in fields(record) if one.name != "digests"})
 
 

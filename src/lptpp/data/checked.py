@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from lptpp.data.content import UNKNOWN, stamps_of
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding
-from lptpp.utils.io import atomic_write
+from lptpp.utils.disk import atomic_write
 
 log = logging.getLogger("lptpp")
 READABLE, NOT_CHECKED = 0, -1  # codes of images; other codes count the reasons from 1

@@ -1,4 +1,4 @@
-"""Progress on standard error: bars in a terminal, lines in a file or a pipe. Nothing that takes seconds is silent."""
+"""The terminal: a console that names cannot control, and progress: bars in a terminal, lines in a file or a pipe."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -19,7 +19,21 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-console = Console(file=sys.stderr, highlight=False)
+from lptpp.utils.text import visible
+
+
+class Terminal(Console):
+    """A console that prints each text as one line, control characters in it as escape sequences.
+
+    Cells of tables are `rich.text.Text`, made by `lptpp.console.tables.cell`.
+    """
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print texts, tables and other renderables."""
+        super().print(*(visible(one) if isinstance(one, str) else one for one in objects), **options)
+
+
+console = Terminal(file=sys.stderr, highlight=False)
 log = logging.getLogger("lptpp")
 FIRST_LINE, LONGEST_WAIT = 2.0, 300.0  # seconds until the first line, and between two at most; the waits double
 
@@ -40,7 +54,7 @@ class TerminalBar:
 
     def advance(self, steps: int = 1, note: str = "") -> None:
         """Advance by `steps` and show `note`."""
-        self.progress.update(self.task, advance=steps, note=note)
+        self.progress.update(self.task, advance=steps, note=visible(note))
 
 
 class Lines:
@@ -69,13 +83,13 @@ def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator
         yield Lines(description, total, done)
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console, transient=True) as progress:
-        yield TerminalBar(progress, progress.add_task(description, total=total, completed=done, note=""))
+        yield TerminalBar(progress, progress.add_task(visible(description), total=total, completed=done, note=""))
