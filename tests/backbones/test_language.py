@@ -111,7 +111,7 @@ def test_quick_gelu_must_match_in_both_directions(monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_failed_download_is_one_line_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(open_clip, "create_model", without_network(open_clip.create_model))
+    monkeypatch.setattr(language, "fetch", without_network)
     with pytest.raises(UserError, match=r"laion2b_s34b_b79k of ViT-B-32") as caught:
         load_backbone("language", "ViT-B-32", "laion2b_s34b_b79k")
     assert "\n" not in str(caught.value)

@@ -2,9 +2,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lptpp.backbones import base
-from lptpp.backbones.base import TextTower
+from lptpp.backbones import text
 from lptpp.backbones.language import build_clip, simple_tokenizer
+from lptpp.backbones.text import TextTower
 from lptpp.utils.errors import UserError
 
 VISION = {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8}
@@ -28,7 +28,7 @@ def test_class_vectors_do_not_depend_on_the_batches(monkeypatch: pytest.MonkeyPa
     assert whole.shape == (7, 8)
     torch.testing.assert_close(whole.norm(dim=-1), torch.ones(7))
     for texts in (1, 6):
-        monkeypatch.setattr(base, "TEXTS", texts)
+        monkeypatch.setattr(text, "TEXTS", texts)
         torch.testing.assert_close(tower.class_vectors(names, templates), whole)
 
 

@@ -1,21 +1,20 @@
 """The backbone of an expert: a frozen pretrained ViT with its preprocessing and, for CLIP models, its text tower."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-import open_clip
 import torch
 from timm.layers import Attention
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
+from lptpp.backbones.pooled import ADVICE, PooledTower
+from lptpp.backbones.text import TextTower
 from lptpp.utils.errors import UserError
 
 BUNDLED = {"vision": "vision_lite2", "language": "clip_lite0"}  # bundled towers by kind
-TEXTS = 256  # texts encoded at once
 
 
 @dataclass(frozen=True)
@@ -52,58 +51,33 @@ class Preprocessing:
         return replace(self, resize=mode, crops=mode, crop_share=self.crop_share if mode == "crop" else 1.0)
 
 
-class TextTower:
-    """A frozen text tower and its tokenizer.
-
-    `logit_scale` is CLIP's factor: zero-shot logits are `logit_scale * cos`.
-    """
-
-    def __init__(self, model: Any, tokenizer: Callable[[list[str]], torch.Tensor]) -> None:
-        self.model = model.float().eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.logit_scale = float(model.logit_scale.exp())
-
-    def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
-        """Return a unit vector (C, F) for each class: the mean over templates of the unit text features (CLIP).
-
-        Raises:
-            UserError: a template has no `{}`.
-        """
-        for template in templates:
-            if "{}" not in template:
-                raise UserError(f"Template {template!r} has no {{}} in place of the class name: add it.")
-        vectors = open_clip.build_zero_shot_classifier(
-            self.model,
-            self.tokenizer,
-            [name.replace("_", " ") for name in names],
-            [partial(template.replace, "{}") for template in templates],  # `format` would fail on other braces
-            num_classes_per_batch=max(TEXTS // len(templates), 1),
-        )  # (F, C)
-        return vectors.T.contiguous()
-
-
 @dataclass
 class Backbone:
     """A frozen tower, its preprocessing, and the text tower of a vision-language model.
 
-    `tower` is always a timm `VisionTransformer`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
-    (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection.
+    `tower` is a timm `VisionTransformer`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
+    (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection. For an expert
+    without prompts, it may also be a `PooledTower`.
     """
 
     name: str
-    tower: VisionTransformer
+    tower: VisionTransformer | PooledTower
     preprocessing: Preprocessing
     text: TextTower | None = None
+    revision: str | None = None  # of weights from the hub: repository@commit
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        check_supported(self.tower, self.name)
+        if not isinstance(self.tower, PooledTower):
+            check_supported(self.tower, self.name)
         self.tower.float().eval().requires_grad_(False)
         self.fingerprint = fingerprint(self.tower)
 
     @property
     def feature_width(self) -> int:
         """Width F of the features."""
+        if isinstance(self.tower, PooledTower):
+            return self.tower.num_features
         linear = [module for module in self.tower.head.modules() if isinstance(module, nn.Linear)]
         return linear[-1].out_features if linear else self.tower.num_features
 
@@ -113,17 +87,25 @@ class Backbone:
         The fingerprint does not change. None keeps the size.
 
         Raises:
-            UserError: the size is not a multiple of the patch size.
+            UserError: the size is not a multiple of the patch size, or the tower cannot change it.
         """
         if image_size is None or (image_size, image_size) == self.preprocessing.size:
             return self
-        patch = self.tower.patch_embed.feat_ratio()  # for a hybrid: pixels per token
-        if image_size < patch or image_size % patch:
-            raise UserError(f"image_size={image_size} of {self.name}: expected a multiple of the patch size {patch}.")
-        self.tower.set_input_size(img_size=(image_size, image_size))
+        if isinstance(self.tower, PooledTower):
+            self.tower.set_input_size(image_size, self.name)
+        else:
+            set_input_size(self.tower, image_size, self.name)
         self.tower.requires_grad_(False)
         self.preprocessing = self.preprocessing.at((image_size, image_size))
         return self
+
+
+def set_input_size(tower: VisionTransformer, size: int, name: str) -> None:
+    """Resample the position embeddings of a ViT for images of `size` pixels."""
+    patch = tower.patch_embed.feat_ratio()  # for a hybrid: pixels per token
+    if size < patch or size % patch:
+        raise UserError(f"image_size={size} of {name}: expected a multiple of the patch size {patch}.")
+    tower.set_input_size(img_size=(size, size))
 
 
 def fingerprint(tower: nn.Module) -> str:
@@ -138,6 +120,17 @@ def weights_digest(weights: Mapping[str, Any]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
         digest.update(tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
+
+
+def takes_prompts(tower: Any, name: str, required: bool) -> bool:
+    """Return whether a tower can have prompts; raises `UserError` if it cannot and they are `required`."""
+    try:
+        check_supported(tower, name)
+    except UserError as error:
+        if required:
+            raise UserError(f"{error} {ADVICE}") from error
+        return False
+    return True
 
 
 def check_supported(tower: Any, name: str) -> None:

@@ -12,6 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
 from lptpp.backbones.base import check_supported
+from lptpp.backbones.pooled import ADVICE
 from lptpp.backbones.weights import load_strictly
 from lptpp.utils.errors import UserError
 
@@ -45,6 +46,17 @@ def image_tower(visual: nn.Module, name: str) -> nn.Module:
     tower = _empty_tower(visual)
     load_strictly(tower, _renamed(visual, after_pool="fc_norm." if _norm_after_mean(visual) else "norm."), name)
     return tower
+
+
+def converts(visual: nn.Module, name: str, required: bool) -> bool:
+    """Return whether an image tower can be converted; raises `UserError` if it cannot and must, for prompts."""
+    try:
+        check_convertible(visual, name)
+    except UserError as error:
+        if required:
+            raise UserError(f"{error} {ADVICE}") from error
+        return False
+    return True
 
 
 def check_convertible(visual: nn.Module, name: str) -> None:

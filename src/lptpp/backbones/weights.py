@@ -61,18 +61,22 @@ def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source
     module.load_state_dict(dict(weights), strict=True)
 
 
+LOCAL_FILE = "set backbone.weights to a local .safetensors file"
+
+
 @contextmanager
-def downloading(name: str) -> Iterator[None]:
+def downloading(name: str, advice: str = LOCAL_FILE) -> Iterator[None]:
     """Turn any failure to download `name` into a `UserError`, and silence the retries of the libraries."""
     logging.getLogger("lptpp").info("Loading %s (from the local cache or the network).", name)
     logging.disable(logging.ERROR)
     try:
         yield
+    except UserError:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"Could not download {name} ({type(error).__name__}: {reason}): check the network, or set backbone.weights"
-            " to a local .safetensors file."
+            f"Could not download {name} ({type(error).__name__}: {reason}): check the network, or {advice}."
         ) from error
     finally:
         logging.disable(logging.NOTSET)

@@ -17,6 +17,7 @@ from lptpp.config.choices import (
     SAMPLER_NAMES,
     SHARE,
     SOURCE_NAMES,
+    TEMPLATE_NAMES,
     VIEW_NAMES,
     Range,
 )
@@ -135,13 +136,21 @@ class AugmentationSettings:
 
 @dataclass
 class BackboneSettings:
-    """The frozen ViT of an expert."""
+    """The frozen tower of an expert: a ViT, or any model for an expert without prompts (docs/backbones.md)."""
 
     kind: str = setting("vision", "vision (timm) or language (open_clip)", choices=("vision", "language"))
     name: str = setting(
-        "vision_lite2", "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model"
+        "vision_lite2",
+        "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model; `lptpp backbones`"
+        " lists them",
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
+    revision: str | None = setting(
+        None,
+        "commit, tag or branch of the weights at the hub; null: the cached one, else the newest. The run records the"
+        " commit and keeps it",
+    )
+    tokenizer: str | None = setting(None, "language: local folder with the files of the tokenizer; null: the model's")
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=Range(8, 4096))
     resize: str | None = setting(
         None,
@@ -173,7 +182,10 @@ class ExpertSettings:
         "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
     )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
-    templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
+    templates: list[str] = setting(
+        ["a photo of a {}."],
+        "prompts of the text tower; {} is replaced by the class name. Sets by name: " + ", ".join(TEMPLATE_NAMES),
+    )
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001, 1000))
     learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=LARGE)
     tune_backbone: bool = setting(False, "train all weights of the backbone (full fine-tuning, a baseline)")

@@ -53,11 +53,11 @@ def baseline_rankings(
 
 
 def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
-    """Rank classes by CLIP's logits, scale · cos(image, text), for features (n, F)."""
-    assert expert.backbone.text is not None
-    vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
-    logits = expert.backbone.text.logit_scale * F.normalize(features, dim=-1) @ vectors.T
-    return rank(logits.softmax(-1).numpy())
+    """Rank classes by the text tower's probabilities, from cos(image, text), for features (n, F)."""
+    text = expert.backbone.text
+    assert text is not None
+    vectors = text.class_vectors(class_names, templates)  # (C, F)
+    return rank(text.probabilities(F.normalize(features, dim=-1) @ vectors.T).numpy())
 
 
 def nearest_mean(features: Features, split: str, classes: int, scale: float) -> Ranking:

@@ -1,6 +1,6 @@
 """The universal long-tailed adaptation of one frozen tower (docs/method.md)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from timm.models.vision_transformer import VisionTransformer
@@ -52,6 +52,10 @@ class AdaptedEncoder(nn.Module):
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
         self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
+
+    def frozen(self) -> Self:
+        """Return the encoder of the tower alone."""
+        return type(self)(self.tower)
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""

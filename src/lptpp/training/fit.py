@@ -65,7 +65,8 @@ def fit(settings: Settings) -> FitResult:
     else:
         check_settings(checkpoint.manifest, settings, folder)
         collection = run_dataset(settings, checkpoint)
-    mixture = build_mixture(settings, len(collection.class_names))
+    recorded = {} if checkpoint is None else checkpoint.manifest.get("revisions", {})
+    mixture = build_mixture(settings, len(collection.class_names), recorded)
     if checkpoint is not None:
         check_backbones(checkpoint.manifest, mixture, folder)
     check_before_training(settings, collection, mixture)
