@@ -115,7 +115,7 @@ def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
         ("vit_tiny_patch16_224", f"tag: did you mean {PRETRAINED}"),
         ("vit_tiny_patch16_224.augreg_in22k", f"tag: did you mean {PRETRAINED}"),
         ("resnet18.a1_in1k", "is a ResNet"),
-        ("eva02_tiny_patch14_224.mim_in22k", "is a Eva"),
+        ("eva02_enormous_patch14_clip_224.laion2b", r"unsupported blocks \(EvaBlockPostNorm with EvaAttention\)"),
     ],
 )
 def test_refuses_unsupported_names(name: str, message: str) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
-from timm.layers import Attention
-from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
-from lptpp.backbones.pooled import ADVICE, PooledTower
+from lptpp.backbones.families import FAMILIES
+from lptpp.backbones.pooled import PooledTower
+from lptpp.backbones.supported import check_supported
 from lptpp.backbones.text import TextTower
 from lptpp.utils.errors import UserError
 
@@ -55,13 +55,13 @@ class Preprocessing:
 class Backbone:
     """A frozen tower, its preprocessing, and the text tower of a vision-language model.
 
-    `tower` is a timm `VisionTransformer`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
+    `tower` is a timm ViT of one of the `FAMILIES`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
     (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection. For an expert
     without prompts, it may also be a `PooledTower`.
     """
 
     name: str
-    tower: VisionTransformer | PooledTower
+    tower: Any
     preprocessing: Preprocessing
     text: TextTower | None = None
     revision: str | None = None  # of weights from the hub: repository@commit
@@ -94,18 +94,19 @@ class Backbone:
         if isinstance(self.tower, PooledTower):
             self.tower.set_input_size(image_size, self.name)
         else:
-            set_input_size(self.tower, image_size, self.name)
+            _resample(self.tower, image_size, self.name)
         self.tower.requires_grad_(False)
         self.preprocessing = self.preprocessing.at((image_size, image_size))
         return self
 
 
-def set_input_size(tower: VisionTransformer, size: int, name: str) -> None:
-    """Resample the position embeddings of a ViT for images of `size` pixels."""
-    patch = tower.patch_embed.feat_ratio()  # for a hybrid: pixels per token
+def _resample(tower: Any, size: int, name: str) -> None:
+    """Resample what depends on the input size of a ViT, for images of `size` pixels."""
+    family = FAMILIES[type(tower)]
+    patch = family.patch_size(tower)
     if size < patch or size % patch:
         raise UserError(f"image_size={size} of {name}: expected a multiple of the patch size {patch}.")
-    tower.set_input_size(img_size=(size, size))
+    family.resize(tower, (size, size))
 
 
 def fingerprint(tower: nn.Module) -> str:
@@ -120,30 +121,3 @@ def weights_digest(weights: Mapping[str, Any]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
         digest.update(tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def takes_prompts(tower: Any, name: str, required: bool) -> bool:
-    """Return whether a tower can have prompts; raises `UserError` if it cannot and they are `required`."""
-    try:
-        check_supported(tower, name)
-    except UserError as error:
-        if required:
-            raise UserError(f"{error} {ADVICE}") from error
-        return False
-    return True
-
-
-def check_supported(tower: Any, name: str) -> None:
-    """Raise `UserError` unless the tower is a timm `VisionTransformer` of plain pre-norm blocks."""
-    if type(tower) is not VisionTransformer:
-        raise UserError(
-            f"Backbone {name} is a {type(tower).__name__}: expected timm's VisionTransformer; choose a vit_* name."
-        )
-    unsupported = next((block for block in tower.blocks if not _plain(block)), None)
-    if unsupported is not None:
-        found = f"{type(unsupported).__name__} with {type(getattr(unsupported, 'attn', None)).__name__}"
-        raise UserError(f"Backbone {name} has unsupported blocks ({found}): choose one with plain pre-norm blocks.")
-
-
-def _plain(block: Any) -> bool:
-    return type(block) is Block and type(block.attn) is Attention and getattr(block.attn, "gate", None) is None

@@ -11,7 +11,7 @@ from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
 from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
-from lptpp.backbones.convert import converts, image_tower
+from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prompts
 from lptpp.backbones.hub import fetch
 from lptpp.backbones.pooled import PooledTower, pooled_width
 from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, load_tokenizer
@@ -40,13 +40,15 @@ def load_language(
     known = [BUNDLED["language"], *open_clip.list_models()]
     if name not in known:
         raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
+    check_text_modules(name, tokenizer)
+    empty = _empty(name, device="meta").visual  # needs neither memory nor a download
+    if prompts:
+        check_convertible(empty, name)
     from_file = weights is not None and weights.endswith(".safetensors")
     if not from_file:
         _check_tag(name, weights)
-    check_text_modules(name, tokenizer)
-    empty = _empty(name, device="meta").visual  # needs neither memory nor a download
     size = _preprocessing(empty.preprocess_cfg).size
-    width = None if converts(empty, name, required=prompts) else pooled_width(empty, size, name)
+    width = None if no_clip_prompts(empty) is None else pooled_width(empty, size, name)
     tokens = load_tokenizer(name, tokenizer)  # small, so before the weights
     model, commit = _from_file(name, str(weights)) if from_file else _from_hub(name, str(weights), revision)
     return from_clip(name, model, tokens, width, commit).resized(image_size)

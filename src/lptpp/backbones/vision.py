@@ -7,9 +7,10 @@ from timm.models import split_model_name_tag
 from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import nn
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, takes_prompts
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
 from lptpp.backbones.hub import fetch
-from lptpp.backbones.pooled import PooledTower, pooled_width
+from lptpp.backbones.pooled import ADVICE, PooledTower, pooled_width
+from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
@@ -35,10 +36,12 @@ def load_vision(
     _check_name(name, architecture, tag, from_file=weights is not None)
     with torch.device("meta"):  # needs neither memory nor a download
         empty = timm.create_model(architecture, num_classes=0)
-    with_prompts = takes_prompts(empty, name, required=prompts)
+    reason = no_prompts(empty)
+    if prompts and reason is not None:
+        raise UserError(f"Backbone {name} {reason}. {ADVICE}")
     model, commit = _from_hub(name, revision) if weights is None else (_from_file(name, weights), None)
     preprocessing = _preprocessing(model)
-    tower = model if with_prompts else PooledTower(model, pooled_width(empty, preprocessing.size, name))
+    tower = model if reason is None else PooledTower(model, pooled_width(empty, preprocessing.size, name))
     return Backbone(name, tower, preprocessing, revision=commit).resized(image_size)
 
 

@@ -1,9 +1,9 @@
 """Build an untrained mixture on its backbones from settings."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 
 from lptpp.backbones import load_backbone
 from lptpp.backbones.base import Backbone
@@ -60,7 +60,7 @@ def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Exper
     return Expert(backbone, encoder, classes, settings.scale, settings.tune_backbone)
 
 
-def encoder_of(tower: VisionTransformer | PooledTower, settings: ExpertSettings) -> AdaptedEncoder | PooledEncoder:
+def encoder_of(tower: Any, settings: ExpertSettings) -> AdaptedEncoder | PooledEncoder:
     """Return the adaptation of a tower: in its blocks, or on the pooled feature of one without prompts."""
     if isinstance(tower, PooledTower):
         return PooledEncoder(tower, settings.adapter_width, settings.adapter_scale)
