@@ -41,7 +41,7 @@ def load_language(
     if name not in known:
         raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
     check_text_modules(name, tokenizer)
-    empty = _empty(name, device="meta").visual  # needs neither memory nor a download
+    empty = empty_model(name, device="meta").visual  # needs neither memory nor a download
     if prompts:
         check_convertible(empty, name)
     from_file = weights is not None and weights.endswith(".safetensors")
@@ -55,7 +55,7 @@ def load_language(
 
 
 def _from_file(name: str, path: str) -> tuple[Any, None]:
-    model = _empty(name)
+    model = empty_model(name)
     load_strictly(model, read_weights(path), path)
     model.visual.preprocess_cfg |= _published_preprocessing(name)
     return model, None
@@ -64,7 +64,7 @@ def _from_file(name: str, path: str) -> tuple[Any, None]:
 def _from_hub(name: str, tag: str, revision: str | None) -> tuple[Any, str]:
     """Return a model with the weights of a tag, and their revision."""
     published = get_pretrained_cfg(name, tag)
-    model = _empty(name)
+    model = empty_model(name)
     with downloading(f"the weights {tag} of {name}"):
         found = fetch(*_hub_files(published["hf_hub"]), revision)
         open_clip.load_checkpoint(model, str(found.path))
@@ -96,7 +96,7 @@ def language_preprocessing(name: str, weights: str | None = None) -> Preprocessi
     else:
         _check_tag(name, weights)
         published = get_pretrained_cfg(name, weights)
-    settings = _empty(name, device="meta").visual.preprocess_cfg
+    settings = empty_model(name, device="meta").visual.preprocess_cfg
     return _preprocessing(settings | {key: published[key] for key in PUBLISHED if key in published})
 
 
@@ -113,7 +113,8 @@ def from_clip(
     return Backbone(name, tower, preprocessing, TextTower(model, tokenizer), revision)
 
 
-def _empty(name: str, device: str = "cpu") -> Any:
+def empty_model(name: str, device: str = "cpu") -> Any:
+    """Return an open_clip model with random weights."""
     with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 

@@ -18,6 +18,7 @@ LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 FREE = (
     "run", "device", "workers", "tracker", "track_every", "keep_checkpoints", "checkpoint_minutes",
     "data.root", "data.memory_gb", "data.largest_megapixels",
+    "tower_precision", "phase1.gradient_checkpointing", "phase2.gradient_checkpointing",
 )  # fmt: skip
 FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 

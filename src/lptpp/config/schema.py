@@ -234,6 +234,9 @@ class PhaseSettings:
     dropout: float = setting(
         0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
     )
+    gradient_checkpointing: bool = setting(
+        False, "compute the activations of the blocks again in the backward pass: less memory, about a third more time"
+    )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
     key_weight: float = setting(0.5, "weight of the key-matching term, phase 2", within=LARGE)
@@ -345,6 +348,11 @@ class Settings:
     seed: int = setting(0, "seed of all random draws in training")
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", "auto: bf16 if it is faster on this machine", choices=("auto", "float32", "bf16"))
+    tower_precision: str = setting(
+        "auto",
+        "how frozen backbones are stored in memory; auto: bf16 on a GPU that computes in bf16, with equal results",
+        choices=("auto", "float32"),
+    )
     workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(

@@ -29,6 +29,11 @@ class PooledEncoder(nn.Module):
         self.tower = tower
         self.adapters = Adapter(tower.num_features, adapter_width, adapter_scale) if adapter_width else None
 
+    def recompute(self, wanted: bool) -> None:
+        """Checkpoint the stages of a tower that is fine-tuned, if timm can; a frozen one keeps no activations."""
+        if hasattr(self.tower.model, "set_grad_checkpointing"):
+            self.tower.model.set_grad_checkpointing(wanted)
+
     def frozen(self) -> Self:
         """Return the encoder of the tower alone."""
         return type(self)(self.tower)
