@@ -115,9 +115,7 @@ def test_the_tokenizer_comes_before_the_weights(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setitem(sys.modules, "transformers", ModuleType("transformers"))
     monkeypatch.setattr(text, "fetch_tokenizer", refuse)
     monkeypatch.setattr(language, "fetch", refuse)
-    with pytest.raises(
-        UserError, match=r"tokenizer of ViT-B-16-SigLIP2 .*: check the network, or set backbone\.tok"
-    ):
+    with pytest.raises(UserError, match=r"tokenizer of ViT-B-16-SigLIP2 .*: check the network, or set backbone\.tok"):
         load_backbone("language", "ViT-B-16-SigLIP2", "webli")
     assert asked == ["timm/ViT-B-16-SigLIP2"]
 
