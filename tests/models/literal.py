@@ -1,4 +1,4 @@
-"""The adapted encoder, literally: every image by itself, prompts among the tokens, two full forward passes."""
+"""The adapted encoder, literally: each image by itself, prompts concatenated to the tokens, two full passes."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

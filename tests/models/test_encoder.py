@@ -45,8 +45,8 @@ def tiny_timm(**options: object) -> VisionTransformer:
     return VisionTransformer(**sizes, **options)
 
 
-def tiny_clip(quick_gelu: bool = False) -> nn.Module:
-    vision = {"image_size": 32, "layers": 4, "width": 48, "head_width": 16, "patch_size": 8}
+def tiny_clip(quick_gelu: bool = False, **options: object) -> nn.Module:
+    vision = {"image_size": 32, "layers": 4, "width": 48, "head_width": 16, "patch_size": 8, **options}
     text = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
     return build_clip({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text, "quick_gelu": quick_gelu}).visual
 
@@ -216,3 +216,12 @@ def test_a_size_of_zero_removes_the_part() -> None:
 def test_refuses_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
         AdaptedEncoder(tiny_timm(), group_prompts=2, **(GROUPS | sizes))
+
+
+@torch.no_grad()
+def test_groups_are_chosen_by_a_pooled_token_of_another_width() -> None:
+    pooling = {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 3}
+    tower = image_tower(tiny_clip(**pooling), "CoCa").requires_grad_(False).eval()
+    encoder = AdaptedEncoder(tower, group_prompts=2, **GROUPS)
+    assert encoder.groups.keys.shape == (5, 24)
+    torch.testing.assert_close(encoder(make_images(torch.float32)).query_feature, tower(make_images(torch.float32)))

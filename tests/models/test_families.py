@@ -129,7 +129,7 @@ class Together(nn.Module):
         return tuple(encoder.query_feature(images) for encoder in self.encoders)
 
 
-EXPORTED = ["DINOv3", "ViT, mixed RoPE", "NaFlexViT, RoPE", "BEiT", "RelPos, class token"]
+EXPORTED = ["DINOv3", "ViT, mixed RoPE", "BEiT"]
 
 
 @torch.no_grad()

@@ -1,10 +1,12 @@
-"""Visual backbones: timm models by their exact names. With prompts, a VisionTransformer; without, any model."""
+"""Visual backbones: timm models by their exact names. With prompts, a ViT; without, any model."""
+
+from importlib import import_module
+from typing import Any
 
 import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 from torch import nn
 
 from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
@@ -81,7 +83,7 @@ def _from_hub(name: str, revision: str | None) -> tuple[nn.Module, str | None]:
 def _from_file(name: str, path: str) -> nn.Module:
     model = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
     tensors = read_weights(path)
-    if isinstance(model, VisionTransformer):
+    if no_prompts(model) is None:
         tensors = _renamed(tensors, model, path)
     classifier = _classifier(model)  # of the pretraining task, not part of a backbone
     load_strictly(model, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
@@ -95,16 +97,17 @@ def _classifier(model: nn.Module) -> tuple[str, ...]:
     return tuple(f"{name}." for name in [*names, "head_dist"])
 
 
-def _renamed(weights: dict[str, torch.Tensor], tower: VisionTransformer, path: str) -> dict[str, torch.Tensor]:
+def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[str, torch.Tensor]:
     """Return weights with timm's names and position embeddings of the tower's size; refuses to resample patches."""
-    wanted, found = tower.patch_embed.proj.weight.shape, weights.get("patch_embed.proj.weight")
-    if found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
+    embed, found = getattr(tower, "patch_embed", None), weights.get("patch_embed.proj.weight")
+    wanted = None if embed is None else embed.proj.weight.shape
+    if wanted is not None and found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
         raise UserError(
             f"{path} does not match the model: its patches are {found.shape[-1]} pixels wide, expected {wanted[-1]};"
             " set backbone.name to the architecture of the weights."
         )
     try:
-        return checkpoint_filter_fn(weights, tower)
+        return import_module(type(tower).__module__).checkpoint_filter_fn(weights, tower)
     except (AttributeError, KeyError, RuntimeError) as error:
         raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 

@@ -3,8 +3,8 @@
     q, k, v = queries, keys, values of the tokens;   kp, vp = keys and values of the prompts
     out     = softmax(R q · [R k; kp] · scale + [bias, 0]) [v; vp]
 
-R is a rotation by position of the tokens after the prefix (2104.09864), or nothing. Prompts have no position, so they
-are not rotated and their columns of the bias are zero.
+R is a rotation by position of the tokens after the prefix (2104.09864), or nothing. Prompts have no position: they are
+not rotated, and their columns of the bias are zero.
 """
 
 from collections.abc import Sequence

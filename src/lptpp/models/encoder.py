@@ -55,7 +55,8 @@ class AdaptedEncoder(nn.Module):
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
-        self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
+        groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
+        self.groups = GroupPrompts(*groups) if group_prompts else None
 
     def recompute(self, wanted: bool) -> None:
         """Keep only the inputs of the blocks for the backward pass and compute the rest again there (1604.06174)."""
