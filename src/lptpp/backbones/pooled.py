@@ -11,7 +11,7 @@ from torch import nn
 
 from lptpp.utils.errors import UserError
 
-ADVICE = "Prompts need a ViT; without them (shared_prompts=0 and group_prompts=0 of the expert), any model is accepted."
+ADVICE = "Without prompts (shared_prompts=0 and group_prompts=0 of the expert), any model is accepted."
 
 
 class PooledTower(nn.Module):
