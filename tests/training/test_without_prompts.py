@@ -43,9 +43,7 @@ def test_an_expert_without_prompts_joins_a_mixture(settings_of, tmp_path, hub, p
     settings = settings_of(tmp_path / "run", *BACKBONE, "experts.visual.group_prompts=0", *QUICK)
     metrics = api.fit(settings)
     assert list(metrics["tuned_parts"]["visual"]) == ["adapters", "classifier"]
-    assert {"visual.phase1", "visual.linear_probe", "language.phase2", "mixture"} <= {
-        row["row"] for row in rows(metrics)
-    }
+    assert {"visual.phase1", "visual.linear_probe", "language.phase2", "mixture"} <= set(metrics["rows"])
     stages = [line["stage"] for line in latest_checkpoint(tmp_path / "run/checkpoint").manifest["history"]]
     assert list(dict.fromkeys(stages)) == ["visual/phase1", "language/phase1", "language/phase2", "mixture/phase3"]
     assert latest_checkpoint(tmp_path / "run/checkpoint").manifest["revisions"] == {"visual": f"timm/{NAME}@{COMMIT}"}
@@ -54,10 +52,6 @@ def test_an_expert_without_prompts_joins_a_mixture(settings_of, tmp_path, hub, p
     image = next(pictures.rglob("*.png"))
     assert model.predict(image)[0].label in model.class_names
     assert list(export_run(tmp_path / "run", "torch", tmp_path / "out", ExportOptions((image,), None, None)))
-
-
-def rows(metrics: dict) -> list[dict]:
-    return metrics["rows"]
 
 
 def test_prompts_are_refused_before_the_download(settings_of, tmp_path, hub):

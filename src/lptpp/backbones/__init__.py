@@ -1,5 +1,6 @@
 """Frozen pretrained towers: two bundled towers, timm models, open_clip models, and files with a card."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from lptpp.backbones.language import language_preprocessing, load_language
 from lptpp.backbones.vision import load_vision, vision_preprocessing
 from lptpp.utils.errors import UserError, did_you_mean
 
-LOADERS = {"vision": load_vision, "language": load_language}
+LOADERS: dict[str, Callable[..., Backbone]] = {"vision": load_vision, "language": load_language}
 PREPROCESSING = {"vision": vision_preprocessing, "language": language_preprocessing}
 
 

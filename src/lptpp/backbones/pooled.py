@@ -4,7 +4,7 @@ Prompts are keys and values of global attention, so they need a ViT. Everything 
 expert without prompts (docs/backbones.md).
 """
 
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import nn
@@ -30,7 +30,7 @@ class PooledTower(nn.Module):
         """Map images (B, 3, H, W) to features (B, F)."""
         return pooled_feature(self.model, images)
 
-    def train(self, mode: bool = True) -> "PooledTower":
+    def train(self, mode: bool = True) -> Self:
         """Stay in evaluation mode."""
         return super().train(False)
 
