@@ -24,7 +24,7 @@ from tests import golden
 from tests.presets import run_lptpp
 
 COMMANDS = [
-    "fit", "presets", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
+    "fit", "presets", "backbones", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
 ]  # fmt: skip
 
 

@@ -172,6 +172,31 @@ def presets(
 
 
 @app.command()
+def backbones(
+    pattern: Annotated[
+        str | None,
+        typer.Argument(help="Part of a name; * stands for anything. '*' lists all.", show_default=False),
+    ] = None,
+) -> None:
+    """List pretrained backbones: kind, size, license of the weights, and whether they take prompts.
+
+    Without a pattern, those that the package and its presets use. Every model that takes no prompts can be an expert
+    without prompts (docs/backbones.md). Nothing is downloaded.
+
+    **Examples**
+
+    lptpp backbones
+
+    lptpp backbones dinov3
+
+    lptpp backbones 'vit_base*clip'
+    """
+    from lptpp.console.backbones import show_backbones
+
+    show_backbones(console, pattern)
+
+
+@app.command()
 def init(
     preset: Annotated[str, typer.Argument(help="A preset; `lptpp presets` lists them.", show_default=False)],
     output: Annotated[Path, typer.Argument(help="The settings file to write.", show_default=False)],

@@ -1,6 +1,5 @@
 """timm towers by name and local file; nothing here reaches for a network."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,8 +8,9 @@ import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from lptpp.backbones import load_backbone
+from lptpp.backbones import load_backbone, vision
 from lptpp.backbones.base import fingerprint
+from lptpp.backbones.hub import HubFile
 from lptpp.utils.errors import UserError
 from tests.families import FAMILIES, TINY, tiny
 
@@ -142,26 +142,31 @@ def test_an_unknown_tag_is_refused_with_a_file_too() -> None:
         load_backbone("vision", "vit_tiny_patch16_224.mine", "any.safetensors")
 
 
-def without_network(create: Callable) -> Callable:
-    def refuse(name: str, pretrained: object = None, **options: object) -> object:
-        if pretrained:
-            raise OSError("We couldn't connect\nto any hub")
-        return create(name, pretrained=pretrained, **options)
-
-    return refuse
+def without_network(*given: object) -> object:
+    raise OSError("We couldn't connect\nto any hub")
 
 
 def test_a_failed_download_is_one_line_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(timm, "create_model", without_network(timm.create_model))
+    monkeypatch.setattr(vision, "fetch", without_network)
     with pytest.raises(UserError, match=PRETRAINED) as caught:
         load_backbone("vision", PRETRAINED)
     assert "\n" not in str(caught.value)
 
 
-def test_a_hub_tower_comes_without_classifier(monkeypatch: pytest.MonkeyPatch) -> None:
-    create = timm.create_model
-    monkeypatch.setattr(timm, "create_model", lambda name, pretrained=False, **options: create(name, **options))
-    backbone = load_backbone("vision", "test_vit.r160_in1k", image_size=64)
+def test_a_hub_tower_comes_without_classifier_and_knows_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tower, asked = random_tower(), []
+
+    def fetch(*given: object) -> HubFile:
+        asked.append(given)
+        return HubFile(Path(saved(tmp_path / "model.safetensors", tower)), "timm/test_vit.r160_in1k", "c0ffee")
+
+    monkeypatch.setattr(vision, "fetch", fetch)
+    backbone = load_backbone("vision", "test_vit.r160_in1k", image_size=64, revision="c0ffee")
+    assert asked == [("timm/test_vit.r160_in1k", ("model.safetensors", "pytorch_model.bin"), "c0ffee")]
     assert backbone.feature_width == 64
     assert backbone.preprocessing.size == (64, 64)
-    assert backbone.name == "test_vit.r160_in1k"
+    assert (backbone.name, backbone.revision) == ("test_vit.r160_in1k", "timm/test_vit.r160_in1k@c0ffee")
+    tower.reset_classifier(0)
+    assert backbone.fingerprint == fingerprint(tower)

@@ -1,21 +1,20 @@
 """The backbone of an expert: a frozen pretrained ViT with its preprocessing and, for CLIP models, its text tower."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any
 
-import open_clip
 import torch
 from torch import nn
 
 from lptpp.backbones.families import FAMILIES
+from lptpp.backbones.pooled import PooledTower
 from lptpp.backbones.supported import check_supported
+from lptpp.backbones.text import TextTower
 from lptpp.utils.errors import UserError
 
 BUNDLED = {"vision": "vision_lite2", "language": "clip_lite0"}  # bundled towers by kind
-TEXTS = 256  # texts encoded at once
 
 
 @dataclass(frozen=True)
@@ -52,42 +51,13 @@ class Preprocessing:
         return replace(self, resize=mode, crops=mode, crop_share=self.crop_share if mode == "crop" else 1.0)
 
 
-class TextTower:
-    """A frozen text tower and its tokenizer.
-
-    `logit_scale` is CLIP's factor: zero-shot logits are `logit_scale * cos`.
-    """
-
-    def __init__(self, model: Any, tokenizer: Callable[[list[str]], torch.Tensor]) -> None:
-        self.model = model.float().eval().requires_grad_(False)
-        self.tokenizer = tokenizer
-        self.logit_scale = float(model.logit_scale.exp())
-
-    def class_vectors(self, names: Sequence[str], templates: Sequence[str]) -> torch.Tensor:
-        """Return a unit vector (C, F) for each class: the mean over templates of the unit text features (CLIP).
-
-        Raises:
-            UserError: a template has no `{}`.
-        """
-        for template in templates:
-            if "{}" not in template:
-                raise UserError(f"Template {template!r} has no {{}} in place of the class name: add it.")
-        vectors = open_clip.build_zero_shot_classifier(
-            self.model,
-            self.tokenizer,
-            [name.replace("_", " ") for name in names],
-            [partial(template.replace, "{}") for template in templates],  # `format` would fail on other braces
-            num_classes_per_batch=max(TEXTS // len(templates), 1),
-        )  # (F, C)
-        return vectors.T.contiguous()
-
-
 @dataclass
 class Backbone:
     """A frozen tower, its preprocessing, and the text tower of a vision-language model.
 
     `tower` is a timm ViT of one of the `FAMILIES`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
-    (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection.
+    (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection. For an expert
+    without prompts, it may also be a `PooledTower`.
     """
 
     name: str
@@ -95,16 +65,20 @@ class Backbone:
     preprocessing: Preprocessing
     text: TextTower | None = None
     card: str | None = None  # digest of the card in its file, which has more of the architecture than the weights
+    revision: str | None = None  # of weights from the hub: repository@commit
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:
-        check_supported(self.tower, self.name)
+        if not isinstance(self.tower, PooledTower):
+            check_supported(self.tower, self.name)
         self.tower.float().eval().requires_grad_(False)
         self.fingerprint = fingerprint(self.tower)
 
     @property
     def feature_width(self) -> int:
         """Width F of the features."""
+        if isinstance(self.tower, PooledTower):
+            return self.tower.num_features
         linear = [module for module in self.tower.head.modules() if isinstance(module, nn.Linear)]
         return linear[-1].out_features if linear else self.tower.num_features
 
@@ -114,18 +88,26 @@ class Backbone:
         The fingerprint does not change. None keeps the size.
 
         Raises:
-            UserError: the size is not a multiple of the patch size.
+            UserError: the size is not a multiple of the patch size, or the tower cannot change it.
         """
         if image_size is None or (image_size, image_size) == self.preprocessing.size:
             return self
-        family = FAMILIES[type(self.tower)]
-        patch = family.patch_size(self.tower)
-        if image_size < patch or image_size % patch:
-            raise UserError(f"image_size={image_size} of {self.name}: expected a multiple of the patch size {patch}.")
-        family.resize(self.tower, (image_size, image_size))
+        if isinstance(self.tower, PooledTower):
+            self.tower.set_input_size(image_size, self.name)
+        else:
+            _resample(self.tower, image_size, self.name)
         self.tower.requires_grad_(False)
         self.preprocessing = self.preprocessing.at((image_size, image_size))
         return self
+
+
+def _resample(tower: Any, size: int, name: str) -> None:
+    """Resample what depends on the input size of a ViT, for images of `size` pixels."""
+    family = FAMILIES[type(tower)]
+    patch = family.patch_size(tower)
+    if size < patch or size % patch:
+        raise UserError(f"image_size={size} of {name}: expected a multiple of the patch size {patch}.")
+    family.resize(tower, (size, size))
 
 
 def fingerprint(tower: nn.Module) -> str:

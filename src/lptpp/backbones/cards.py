@@ -14,8 +14,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
-from lptpp.backbones.base import Backbone, Preprocessing, TextTower
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.backbones.hybrid import TextEncoder, build_hybrid
+from lptpp.backbones.text import TextTower
 from lptpp.backbones.weights import load_strictly, read_weights
 from lptpp.utils.digest import content_digest, file_digest
 from lptpp.utils.errors import UserError

@@ -11,7 +11,8 @@ from open_clip.transformer import VisionTransformer as ClipTower
 from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
-from lptpp.backbones.supported import check_supported
+from lptpp.backbones.pooled import ADVICE
+from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.weights import load_strictly
 from lptpp.utils.errors import UserError
 
@@ -50,17 +51,23 @@ def image_tower(visual: nn.Module, name: str) -> nn.Module:
 
 
 def check_convertible(visual: nn.Module, name: str) -> None:
-    """Raise `UserError` unless the image tower is a plain ViT."""
+    """Raise `UserError` unless the image tower takes prompts."""
+    reason = no_clip_prompts(visual)
+    if reason is not None:
+        raise UserError(f"The image tower of {name} {reason}. {ADVICE}")
+
+
+def no_clip_prompts(visual: nn.Module) -> str | None:
+    """Return why an image tower of open_clip takes no prompts, as the rest of a sentence; None if it takes them."""
     if isinstance(visual, TimmModel):
-        return check_supported(visual.trunk, name)
+        return no_prompts(visual.trunk)
     if not isinstance(visual, ClipTower):
-        raise UserError(
-            f"The image tower of {name} is a {type(visual).__name__}: choose a CLIP model with a ViT image tower."
-        )
+        return f"is a {type(visual).__name__}: prompts need a ViT"
     plain = all(type(block) is ResidualAttentionBlock for block in visual.transformer.resblocks)
     pools = ("tok", "avg") if visual.attn_pool is None else ("tok",)
     if not plain or visual.pool_type not in pools:
-        raise UserError(f"The image tower of {name} has unsupported blocks or pooling: choose a plain CLIP ViT.")
+        return "has unsupported blocks or pooling: prompts need a plain CLIP ViT"
+    return None
 
 
 class FirstQuery(nn.Module):

@@ -1,40 +1,86 @@
-"""Vision-language backbones: open_clip models with a ViT image tower, by name and pretrained tag or local file."""
+"""Vision-language backbones: open_clip models, by name and pretrained tag or local file.
+
+With prompts, the image tower is a ViT; without, any.
+"""
 
 from typing import Any
 
 import open_clip
 import torch
+from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, TextTower
-from lptpp.backbones.convert import check_convertible, image_tower
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prompts
+from lptpp.backbones.hub import fetch
+from lptpp.backbones.pooled import PooledTower, pooled_width
+from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, load_tokenizer
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
 PUBLISHED = ("mean", "std", "interpolation", "resize_mode")  # preprocessing of a pretrained tag
 
 
-def load_language(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
+def load_language(
+    name: str,
+    weights: str | None = None,
+    image_size: int | None = None,
+    prompts: bool = True,
+    revision: str | None = None,
+    tokenizer: str | None = None,
+) -> Backbone:
     """Return both towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
 
+    `revision` is a commit, a tag or a branch of the hub; `tokenizer` a local folder with the files of a tokenizer.
+
     Raises:
-        UserError: the name or tag is unknown, the image tower is not supported, or the weights cannot be loaded.
+        UserError: the name or tag is unknown, the image tower cannot have `prompts`, a module is missing, or the
+            weights or the tokenizer cannot be loaded.
     """
     known = [BUNDLED["language"], *open_clip.list_models()]
     if name not in known:
         raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
-    _check_tower(name)
-    if weights is not None and weights.endswith(".safetensors"):
-        model = _empty(name)
-        load_strictly(model, read_weights(weights), weights)
-        model.visual.preprocess_cfg |= _published_preprocessing(name)
-    else:
+    check_text_modules(name, tokenizer)
+    empty = empty_model(name, device="meta").visual  # needs neither memory nor a download
+    if prompts:
+        check_convertible(empty, name)
+    from_file = weights is not None and weights.endswith(".safetensors")
+    if not from_file:
         _check_tag(name, weights)
-        with downloading(f"the weights {weights} of {name}"):
-            model = open_clip.create_model(name, pretrained=weights)
-    with downloading(f"the tokenizer of {name}"):
-        tokenizer = open_clip.get_tokenizer(name)
-    return from_clip(name, model, tokenizer).resized(image_size)
+    size = _preprocessing(empty.preprocess_cfg).size
+    width = None if no_clip_prompts(empty) is None else pooled_width(empty, size, name)
+    tokens = load_tokenizer(name, tokenizer)  # small, so before the weights
+    model, commit = _from_file(name, str(weights)) if from_file else _from_hub(name, str(weights), revision)
+    return from_clip(name, model, tokens, width, commit).resized(image_size)
+
+
+def _from_file(name: str, path: str) -> tuple[Any, None]:
+    model = empty_model(name)
+    load_strictly(model, read_weights(path), path)
+    model.visual.preprocess_cfg |= _published_preprocessing(name)
+    return model, None
+
+
+def _from_hub(name: str, tag: str, revision: str | None) -> tuple[Any, str]:
+    """Return a model with the weights of a tag, and their revision."""
+    published = get_pretrained_cfg(name, tag)
+    model = empty_model(name)
+    with downloading(f"the weights {tag} of {name}"):
+        found = fetch(*_hub_files(published["hf_hub"]), revision)
+        open_clip.load_checkpoint(model, str(found.path))
+    model.visual.preprocess_cfg |= {key: published[key] for key in PUBLISHED if key in published}
+    return model, found.revision
+
+
+def _hub_files(place: str) -> tuple[str, list[str]]:
+    """Return the repository of a tag and the files that may have its weights, safetensors first.
+
+    open_clip reads the other formats without running any code in them.
+    """
+    repository, _, file = place.rpartition("/")
+    if file:
+        return repository, [file.rsplit(".", 1)[0] + ".safetensors", file]
+    return repository, [HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME.replace(".bin", ".safetensors"), HF_WEIGHTS_NAME]
 
 
 def language_preprocessing(name: str, weights: str | None = None) -> Preprocessing:
@@ -50,26 +96,27 @@ def language_preprocessing(name: str, weights: str | None = None) -> Preprocessi
     else:
         _check_tag(name, weights)
         published = get_pretrained_cfg(name, weights)
-    settings = _empty(name, device="meta").visual.preprocess_cfg
+    settings = empty_model(name, device="meta").visual.preprocess_cfg
     return _preprocessing(settings | {key: published[key] for key in PUBLISHED if key in published})
 
 
-def from_clip(name: str, model: Any, tokenizer: open_clip.SimpleTokenizer) -> Backbone:
-    """Return the backbone of an open_clip model, its image tower converted to timm."""
-    tower = image_tower(model.visual, name)
+def from_clip(
+    name: str, model: Any, tokenizer: Tokenizer, width: int | None = None, revision: str | None = None
+) -> Backbone:
+    """Return the backbone of an open_clip model, its image tower converted to timm.
+
+    With a `width`, the image tower is kept as it is, for an expert without prompts; its features are that wide.
+    """
+    tower = image_tower(model.visual, name) if width is None else PooledTower(model.visual, width)
     preprocessing = _preprocessing(model.visual.preprocess_cfg)
-    del model.visual  # replaced by the converted tower
-    return Backbone(name, tower, preprocessing, TextTower(model, tokenizer))
+    del model.visual  # it is the tower, or was converted to it
+    return Backbone(name, tower, preprocessing, TextTower(model, tokenizer), revision)
 
 
-def _empty(name: str, device: str = "cpu") -> Any:
+def empty_model(name: str, device: str = "cpu") -> Any:
+    """Return an open_clip model with random weights."""
     with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
-
-
-def _check_tower(name: str) -> None:
-    with torch.device("meta"):  # needs neither memory nor a download
-        check_convertible(_empty(name, device="meta").visual, name)
 
 
 def _check_tag(name: str, tag: str | None) -> None:

@@ -1,4 +1,4 @@
-"""Visual backbones: timm ViTs by their exact names."""
+"""Visual backbones: timm models by their exact names. With prompts, a ViT; without, any model."""
 
 from importlib import import_module
 from typing import Any
@@ -7,26 +7,44 @@ import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
+from torch import nn
 
 from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
-from lptpp.backbones.supported import check_supported
+from lptpp.backbones.hub import fetch
+from lptpp.backbones.pooled import ADVICE, PooledTower, pooled_width
+from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
+HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # timm reads the second without running any code in it
 
-def load_vision(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
-    """Return a timm ViT, from the hub (`weights=None`, the name has a tag) or a local file.
+
+def load_vision(
+    name: str,
+    weights: str | None = None,
+    image_size: int | None = None,
+    prompts: bool = True,
+    revision: str | None = None,
+) -> Backbone:
+    """Return a timm model, from the hub (`weights=None`, the name has a tag) or a local file.
+
+    `revision` is a commit, a tag or a branch of the hub.
 
     Raises:
-        UserError: the name is unknown or has no pretrained tag, the tower is not supported, or the weights cannot be
-            loaded.
+        UserError: the name is unknown or has no pretrained tag, the tower cannot have `prompts`, or the weights cannot
+            be loaded.
     """
     architecture, tag = split_model_name_tag(name)
     _check_name(name, architecture, tag, from_file=weights is not None)
     with torch.device("meta"):  # needs neither memory nor a download
-        check_supported(timm.create_model(architecture, num_classes=0), name)
-    tower = _from_hub(name) if weights is None else _from_file(name, weights)
-    return Backbone(name, tower, _preprocessing(tower)).resized(image_size)
+        empty = timm.create_model(architecture, num_classes=0)
+    reason = no_prompts(empty)
+    if prompts and reason is not None:
+        raise UserError(f"Backbone {name} {reason}. {ADVICE}")
+    model, commit = _from_hub(name, revision) if weights is None else (_from_file(name, weights), None)
+    preprocessing = _preprocessing(model)
+    tower = model if reason is None else PooledTower(model, pooled_width(empty, preprocessing.size, name))
+    return Backbone(name, tower, preprocessing, revision=commit).resized(image_size)
 
 
 def vision_preprocessing(name: str, weights: str | None = None) -> Preprocessing:
@@ -51,17 +69,32 @@ def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None
         raise UserError(f"Backbone {name} {reason}: {did_you_mean(name, known)}")
 
 
-def _from_hub(name: str) -> Any:
+def _from_hub(name: str, revision: str | None) -> tuple[nn.Module, str | None]:
+    """Return a model and the revision of its weights."""
+    repository = timm.get_pretrained_cfg(name).hf_hub_id
     with downloading(f"the weights of {name}"):
-        return timm.create_model(name, pretrained=True, num_classes=0)
+        if not repository:  # 19 old names: a URL, checked by the hash in it
+            return timm.create_model(name, pretrained=True, num_classes=0), None
+        found = fetch(repository, HUB_FILES, revision)
+        local = {"file": str(found.path), "custom_load": False}
+        return timm.create_model(name, pretrained=True, pretrained_cfg_overlay=local, num_classes=0), found.revision
 
 
-def _from_file(name: str, path: str) -> Any:
-    tower = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
-    tensors = _renamed(read_weights(path), tower, path)
-    classifier = ("head.", "head_dist.")  # of the pretraining task, not part of a backbone
-    load_strictly(tower, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
-    return tower
+def _from_file(name: str, path: str) -> nn.Module:
+    model = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
+    tensors = read_weights(path)
+    if no_prompts(model) is None:
+        tensors = _renamed(tensors, model, path)
+    classifier = _classifier(model)  # of the pretraining task, not part of a backbone
+    load_strictly(model, {name: value for name, value in tensors.items() if not name.startswith(classifier)}, path)
+    return model
+
+
+def _classifier(model: nn.Module) -> tuple[str, ...]:
+    """Return what the names of the weights of a timm model's classifiers start with."""
+    found = model.pretrained_cfg.get("classifier") or "head"
+    names = [found] if isinstance(found, str) else found
+    return tuple(f"{name}." for name in [*names, "head_dist"])
 
 
 def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[str, torch.Tensor]:
@@ -79,8 +112,8 @@ def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[st
         raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 
 
-def _preprocessing(tower: Any) -> Preprocessing:
-    settings = resolve_data_config(model=tower)
+def _preprocessing(model: nn.Module) -> Preprocessing:
+    settings = resolve_data_config(model=model)
     return Preprocessing(
         size=tuple(settings["input_size"][-2:]),
         mean=tuple(settings["mean"]),

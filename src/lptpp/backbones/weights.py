@@ -62,21 +62,23 @@ def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source
     module.load_state_dict(dict(weights), strict=True)
 
 
+LOCAL_FILE = "set backbone.weights to a local .safetensors file"
+
+
 @contextmanager
-def downloading(name: str) -> Iterator[None]:
+def downloading(name: str, advice: str = LOCAL_FILE) -> Iterator[None]:
     """Turn any failure to download `name` into a `UserError` or `CannotWrite`, and silence retries of the libraries."""
     logging.getLogger("lptpp").info("Loading %s (from the local cache or the network).", name)
     logging.disable(logging.ERROR)
     try:
         with writing(f"The cache of {name}"):
             yield
-    except CannotWrite:
+    except (CannotWrite, UserError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"Could not download {name} ({type(error).__name__}: {reason}): check the network, or set backbone.weights"
-            " to a local .safetensors file."
+            f"Could not download {name} ({type(error).__name__}: {reason}): check the network, or {advice}."
         ) from error
     finally:
         logging.disable(logging.NOTSET)

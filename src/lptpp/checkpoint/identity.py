@@ -22,6 +22,7 @@ LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 FREE = (
     "run", "device", "workers", "tracker", "track_every", "keep_checkpoints", "checkpoint_minutes",
     "data.root", "data.memory_gb", "data.largest_megapixels",
+    "tower_precision", "phase1.gradient_checkpointing", "phase2.gradient_checkpointing",
 )  # fmt: skip
 FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
@@ -37,6 +38,7 @@ def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> 
         "counts": collection.train.counts(len(collection.class_names)).tolist(),
         "images": record_digest(Path(settings.run) / "checkpoint"),
         "fingerprints": fingerprints(mixture),
+        "revisions": revisions(mixture),
         "versions": {name: version(name) for name in LIBRARIES} | {"python": platform.python_version()},
     }
 
@@ -60,6 +62,12 @@ def fingerprints(mixture: Mixture) -> dict[str, dict[str, Any]]:
             "card": backbone.card,
         }
     return json.loads(json.dumps(found))  # as a manifest has it
+
+
+def revisions(mixture: Mixture) -> dict[str, str]:
+    """Return the repository and commit of each expert's backbone weights, if they are from the hub."""
+    found = {name: expert.backbone.revision for name, expert in mixture.experts.items()}
+    return {name: revision for name, revision in found.items() if revision is not None}
 
 
 def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) -> None:
@@ -113,6 +121,8 @@ def check_saved_settings(manifest: dict[str, Any], settings: Settings, folder: P
 
 def _may_move(key: str, before: str, after: str) -> bool:
     """Return whether a setting says where files are that are compared by their content, or which splits are drawn."""
+    if key.endswith(".backbone.tokenizer"):
+        return True
     if key.endswith(".backbone.weights"):
         return before.endswith(".safetensors") and after.endswith(".safetensors")
     return key.startswith("data.") and key not in ("data.resize", "data.white_level")

@@ -50,6 +50,21 @@ LOSS_OPTIONS: dict[str, dict[str, Range]] = {
     "focal": {"focus": NOT_NEGATIVE},
     "class_balanced": {"beta": Range(0, 1, below=True)},
 }
+TEMPLATE_NAMES = (  # sets of prompts for text towers (lptpp.backbones.templates)
+    "imagenet",
+    "simple",
+    "small_images",
+    "scenes",
+    "animals",
+    "birds",
+    "pets",
+    "plants",
+    "flowers",
+    "food",
+    "aircraft",
+    "textures",
+    "satellite",
+)
 RESIZE_MODES = ("crop", "squash", "pad")
 SAMPLER_NAMES = ["instance_balanced", "class_balanced", "class_aware", "square_root", "effective_number"]
 # settings of `data` that each source reads, besides those that apply to all

@@ -17,6 +17,7 @@ from lptpp.config.choices import (
     SAMPLER_NAMES,
     SHARE,
     SOURCE_NAMES,
+    TEMPLATE_NAMES,
     VIEW_NAMES,
     Range,
 )
@@ -136,13 +137,21 @@ class AugmentationSettings:
 
 @dataclass
 class BackboneSettings:
-    """The frozen ViT of an expert."""
+    """The frozen tower of an expert: a ViT, or any model for an expert without prompts (docs/backbones.md)."""
 
     kind: str = setting("vision", "vision (timm) or language (open_clip)", choices=("vision", "language"))
     name: str = setting(
-        "vision_lite2", "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model"
+        "vision_lite2",
+        "bundled: vision_lite2 or clip_lite0; otherwise the exact name of a timm or open_clip model; `lptpp backbones`"
+        " lists them",
     )
     weights: str | None = setting(None, "language: pretrained tag; both kinds: a local .safetensors file")
+    revision: str | None = setting(
+        None,
+        "commit, tag or branch of the weights at the hub; null: the cached one, else the newest. The run records the"
+        " commit and keeps it",
+    )
+    tokenizer: str | None = setting(None, "language: local folder with the files of the tokenizer; null: the model's")
     image_size: int | None = setting(None, "image size in pixels; null: the backbone's own", within=Range(8, 4096))
     resize: str | None = setting(
         None,
@@ -179,7 +188,10 @@ class ExpertSettings:
         "head=class_means: training images per class, drawn at random, that are averaged; 0: all",
         within=Range(0, 10**9),
     )
-    templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
+    templates: list[str] = setting(
+        ["a photo of a {}."],
+        "prompts of the text tower; {} is replaced by the class name. Sets by name: " + ", ".join(TEMPLATE_NAMES),
+    )
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001, 1000))
     learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=LARGE)
     tune_backbone: bool = setting(False, "train all weights of the backbone (full fine-tuning, a baseline)")
@@ -227,6 +239,9 @@ class PhaseSettings:
     )
     dropout: float = setting(
         0.0, "probability that training zeroes an entry of the feature before the classifier", within=DROPPED
+    )
+    gradient_checkpointing: bool = setting(
+        False, "compute the activations of the blocks again in the backward pass: less memory, about a third more time"
     )
     main: StreamSettings = section(StreamSettings, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
@@ -343,6 +358,11 @@ class Settings:
     seed: int = setting(0, "seed of all random draws in training")
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", "auto: bf16 if it is faster on this machine", choices=("auto", "float32", "bf16"))
+    tower_precision: str = setting(
+        "auto",
+        "how frozen backbones are stored in memory; auto: bf16 on a GPU that computes in bf16, with equal results",
+        choices=("auto", "float32"),
+    )
     workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(

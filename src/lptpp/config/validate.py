@@ -10,7 +10,7 @@ from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
-from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, check_loss
+from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, TEMPLATE_NAMES, check_loss
 from lptpp.utils.errors import UserError, did_you_mean
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def check_environment(settings: Settings) -> None:
     """
     for name, expert in settings.experts.items():
         _check_weights(f"experts.{name}.backbone.weights", expert.backbone)
+        _check_tokenizer(f"experts.{name}.backbone.tokenizer", expert.backbone.tokenizer)
     for key in ("prior", "assumed"):
         value = getattr(settings.evaluation, key)
         if value not in (None, *PRIORS[key]) and not Path(value).is_file():
@@ -84,6 +85,11 @@ def _check_weights(key: str, backbone: BackboneSettings) -> None:
     is_file = weights is not None and (backbone.kind == "vision" or weights.endswith(".safetensors"))
     if is_file and not Path(str(weights)).is_file():
         raise UserError(f"{key}={weights}: file not found; expected a .safetensors file.")
+
+
+def _check_tokenizer(key: str, folder: str | None) -> None:
+    if folder is not None and not Path(folder).is_dir():
+        raise UserError(f"{key}={folder}: folder not found; expected one with the files of a tokenizer.")
 
 
 def _check_values(settings: Any, path: str) -> None:
@@ -124,8 +130,13 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
     if expert.head == "text" and not expert.templates:
         raise UserError(f"{key}.templates is empty: expected at least one, for example 'a photo of a {{}}.'.")
     for template in expert.templates:
-        if "{}" not in template:
-            raise UserError(f"{key}.templates: {template!r} has no {{}}; add {{}} where the class name belongs.")
+        if "{}" not in template and template not in TEMPLATE_NAMES:
+            raise UserError(
+                f"{key}.templates: {template!r} has no {{}}; add {{}} where the class name belongs, or name a set of"
+                f" templates: {did_you_mean(template, TEMPLATE_NAMES)}"
+            )
+    if expert.backbone.tokenizer is not None and expert.backbone.kind != "language":
+        raise UserError(f"{key}.backbone.tokenizer is for a backbone of kind language: remove it.")
     if expert.tune_backbone and expert.group_prompts:
         raise UserError(f"{key}.tune_backbone=true needs group_prompts=0: phase 2 requires a frozen phase-1 model.")
 

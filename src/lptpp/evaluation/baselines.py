@@ -74,11 +74,11 @@ def _reads_training(
 
 
 def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
-    """Rank classes by CLIP's logits, scale · cos(image, text), for features (n, F)."""
-    assert expert.backbone.text is not None
-    vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
-    scaled = expert.backbone.text.logit_scale * F.normalize(features, dim=-1)
-    return _in_blocks(lambda block: (block @ vectors.T).softmax(-1), scaled)
+    """Rank classes by the text tower's probabilities, from cos(image, text), for features (n, F)."""
+    text = expert.backbone.text
+    assert text is not None
+    vectors = text.class_vectors(class_names, templates)  # (C, F)
+    return _in_blocks(lambda block: text.probabilities(block @ vectors.T), F.normalize(features, dim=-1))
 
 
 def nearest_mean(features: Features, split: str, classes: int, scale: float) -> Ranking:

@@ -89,9 +89,11 @@ def control_rankings(
 
 def _ranking(expert: Expert, row: ResultRow, images: torch.Tensor, indices: torch.Tensor, seed: int) -> Ranking:
     """Return the ranking of a control row for images (B, 3, H, W) with indices (B,) in their split."""
-    assert expert.encoder.groups is not None, "control_rows names experts with group prompts"
-    draws = random_groups(expert.encoder.groups, seed, row.expert, indices.numpy())
-    cosines = expert.heads[-1](FEATURES[row.kind](expert.encoder, images, draws.to(images.device)))
+    encoder = expert.encoder
+    assert isinstance(encoder, AdaptedEncoder), "an expert without prompts has no control rows"
+    assert encoder.groups is not None, "control_rows names experts with group prompts"
+    draws = random_groups(encoder.groups, seed, row.expert, indices.numpy())
+    cosines = expert.heads[-1](FEATURES[row.kind](encoder, images, draws.to(images.device)))
     return best_classes((expert.scale * cosines.float()).softmax(-1))
 
 

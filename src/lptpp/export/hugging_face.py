@@ -49,6 +49,7 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
     with atomic_write(folder / WEIGHTS, "wb") as file:
         file.write(save(checkpoint.tensors("tuned"), metadata={"format": "pt"}))
     facts = {key: checkpoint.manifest[key] for key in FACTS}
+    facts["revisions"] = checkpoint.manifest.get("revisions", {})
     facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # a shared run is exported again
     about = {"library_name": "lptpp", FORMAT_KEY: FORMAT, "lptpp_version": version("lptpp"), "finished": True}
     write_json(folder / "metrics.json", metrics)
@@ -110,6 +111,7 @@ def _public(settings: Settings, folder: Path) -> Settings:
 
 
 def _with_weights(name: str, expert: ExpertSettings, folder: Path) -> ExpertSettings:
+    expert = replace(expert, backbone=replace(expert.backbone, tokenizer=None))  # a local path
     weights = expert.backbone.weights
     if weights is None or not weights.endswith(".safetensors"):
         return expert

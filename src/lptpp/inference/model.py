@@ -19,7 +19,7 @@ from lptpp.data.dataset import EncodedImage, ImageReference
 from lptpp.data.decode import UNLIMITED, of_pillow, unreadable_reason
 from lptpp.data.prepare import decoding
 from lptpp.inference.pipeline import BatchPrediction, ImageViews, Pipeline, chunks, read_ahead
-from lptpp.inference.runtime import Runner, make_accelerator
+from lptpp.inference.runtime import Runner, make_accelerator, place
 from lptpp.models.build import build_mixture
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
@@ -134,12 +134,13 @@ def load(run: str | Path, device: str = "auto") -> Model:
     """
     settings, checkpoint = finished_run(run)
     class_names = checkpoint.manifest["class_names"]
-    mixture = build_mixture(settings, len(class_names))
+    mixture = build_mixture(settings, len(class_names), checkpoint.manifest.get("revisions"))
     check_backbones(checkpoint.manifest, mixture, Path(run))
     load_tuned(mixture, checkpoint)
     accelerator = make_accelerator(device, settings.precision)
     runner = Runner(accelerator.device, accelerator.autocast, settings.evaluation.batch_size, settings.workers)
     counts = np.array(checkpoint.manifest["counts"], dtype=np.int64)
+    place(mixture, accelerator, settings.tower_precision)
     return Model(mixture.requires_grad_(False), class_names, counts, settings, runner)
 
 

@@ -23,7 +23,6 @@ from lptpp.data.decode import UNLIMITED, Decoding, pixels, try_decode
 from lptpp.data.loader import ViewBatch
 from lptpp.inference.runtime import Runner
 from lptpp.inference.views import VIEWS, ManyViews, view_transforms
-from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.utils.progress import progress_bar
@@ -127,7 +126,7 @@ def frozen_features(
     expert: Expert, cache: ImageCache, runner: Runner, description: str
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the features (n, F) of an expert's pretrained backbone, nothing added, and the labels (n,)."""
-    frozen = AdaptedEncoder(expert.encoder.tower).to(runner.device)
+    frozen = expert.encoder.frozen().to(runner.device)
     return features_of(frozen.query_feature, expert, cache, runner, description)
 
 

@@ -11,6 +11,7 @@ from accelerate.state import AcceleratorState
 from lptpp.config import Settings
 from lptpp.data.loader import ViewBatch
 from lptpp.models.expert import ExpertOutput
+from lptpp.models.held import hold_in_bf16
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError
 
@@ -45,6 +46,18 @@ def has_bf16(on_cpu: bool) -> bool:
         # 1.7 times as long as in float32
         return bool(can("amx_bf16") or (can("avx512_bf16") and not can("avx512_fp16")))
     return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def place(mixture: Mixture, accelerator: Accelerator, tower_precision: str) -> Mixture:
+    """Move a mixture to the device; on a GPU that computes in bf16, its frozen towers are stored in bf16.
+
+    `tower_precision` is auto, or float32 for no change.
+    """
+    if tower_precision == "auto" and accelerator.device.type == "cuda" and accelerator.mixed_precision == "bf16":
+        for expert in mixture.experts.values():
+            if not expert.tune_backbone:
+                hold_in_bf16(expert.encoder.tower)
+    return mixture.to(accelerator.device)
 
 
 @dataclass(frozen=True)

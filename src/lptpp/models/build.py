@@ -1,18 +1,26 @@
 """Build an untrained mixture on its backbones from settings."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 from lptpp.backbones import load_backbone
 from lptpp.backbones.base import Backbone
+from lptpp.backbones.hub import commit_of
+from lptpp.backbones.pooled import PooledTower
 from lptpp.config import ExpertSettings, Settings
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
+from lptpp.models.pooled import PooledEncoder
 from lptpp.utils.random import key
 
 
-def build_mixture(settings: Settings, classes: int) -> Mixture:
+def build_mixture(settings: Settings, classes: int, revisions: Mapping[str, str] | None = None) -> Mixture:
     """Return the experts and the scorer of a run, randomly initialized from its seed.
+
+    `revisions` are those of the backbone weights by expert, of an earlier `revisions`.
 
     Raises:
         UserError: a backbone cannot be loaded, or a size does not fit it.
@@ -20,7 +28,7 @@ def build_mixture(settings: Settings, classes: int) -> Mixture:
     experts = {}
     for name, expert in settings.experts.items():
         torch.manual_seed(key(settings.seed, "start", name))
-        experts[name] = build_expert(expert, classes, settings.data.resize)
+        experts[name] = build_expert(expert, classes, settings.data.resize, (revisions or {}).get(name))
     torch.manual_seed(key(settings.seed, "start", "scorer"))
     scorer = settings.phase3
     return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
@@ -32,10 +40,15 @@ def fresh_expert(expert: Expert, settings: ExpertSettings, seed: int, name: str)
     return adapted(expert.backbone, settings, len(expert.heads[0].weight))
 
 
-def build_expert(settings: ExpertSettings, classes: int, resize: str | None = None) -> Expert:
-    """Return one expert with its backbone loaded; `resize` is `data.resize`."""
+def build_expert(
+    settings: ExpertSettings, classes: int, resize: str | None = None, revision: str | None = None
+) -> Expert:
+    """Return one expert with its backbone loaded; `resize` is `data.resize`, `revision` that of an earlier run."""
     source = settings.backbone
-    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size)
+    prompts = bool(settings.shared_prompts or settings.group_prompts)
+    hub = {"revision": commit_of(revision or source.revision), "tokenizer": source.tokenizer}
+    given = {key: value for key, value in hub.items() if value is not None}
+    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size, prompts, **given)
     evaluated = backbone.preprocessing.evaluated_by(source.resize, source.crop_share)
     backbone.preprocessing = evaluated.resizing(resize)
     return adapted(backbone, settings, classes)
@@ -43,8 +56,16 @@ def build_expert(settings: ExpertSettings, classes: int, resize: str | None = No
 
 def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Expert:
     """Return an untrained expert on a backbone."""
-    encoder = AdaptedEncoder(
-        backbone.tower,
+    encoder = encoder_of(backbone.tower, settings)
+    return Expert(backbone, encoder, classes, settings.scale, settings.tune_backbone)
+
+
+def encoder_of(tower: Any, settings: ExpertSettings) -> AdaptedEncoder | PooledEncoder:
+    """Return the adaptation of a tower: in its blocks, or on the pooled feature of one without prompts."""
+    if isinstance(tower, PooledTower):
+        return PooledEncoder(tower, settings.adapter_width, settings.adapter_scale)
+    return AdaptedEncoder(
+        tower,
         shared_prompts=settings.shared_prompts,
         adapter_width=settings.adapter_width,
         adapter_scale=settings.adapter_scale,
@@ -53,4 +74,3 @@ def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Exper
         top_k=settings.top_k,
         group_blocks=settings.group_blocks,
     )
-    return Expert(backbone, encoder, classes, settings.scale, settings.tune_backbone)

@@ -1,10 +1,12 @@
 """The universal long-tailed adaptation of one frozen tower (docs/method.md)."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
 from lptpp.backbones.families import FAMILIES, Embedded, Position
 from lptpp.models.adapters import Adapter
@@ -45,6 +47,7 @@ class AdaptedEncoder(nn.Module):
         if group_prompts:
             _check_sizes(depth, num_groups, top_k, group_blocks)
         self.tower = tower
+        self.run_block: Callable[..., torch.Tensor] = adapted_block
         self.family = FAMILIES[type(tower)]
         self.read = self.family.tokens_read(tower)  # tokens read after the last block; None for all
         self.first_group_block = depth - group_blocks if group_prompts else depth
@@ -54,6 +57,15 @@ class AdaptedEncoder(nn.Module):
         )
         groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
         self.groups = GroupPrompts(*groups) if group_prompts else None
+
+    def recompute(self, wanted: bool) -> None:
+        """Keep only the inputs of the blocks for the backward pass and compute the rest again there (1604.06174)."""
+        recomputed = partial(checkpoint, adapted_block, use_reentrant=False, preserve_rng_state=False)
+        self.run_block = recomputed if wanted else adapted_block
+
+    def frozen(self) -> Self:
+        """Return the encoder of the tower alone."""
+        return type(self)(self.tower)
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""
@@ -97,7 +109,7 @@ class AdaptedEncoder(nn.Module):
                 prompts.append(group_prompts[:, index - first])
             adapter = None if self.adapters is None else self.adapters[index]
             keep = self.read if index == len(self.tower.blocks) - 1 else None
-            x = adapted_block(self.tower.blocks[index], x, prompts, adapter, keep, positions[index])
+            x = self.run_block(self.tower.blocks[index], x, prompts, adapter, keep, positions[index])
         return x
 
     def _pool(self, x: torch.Tensor) -> torch.Tensor:

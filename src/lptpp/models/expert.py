@@ -9,6 +9,7 @@ from torch import nn
 from lptpp.backbones.base import Backbone
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.head import CosineHead
+from lptpp.models.pooled import PooledEncoder
 
 
 class ExpertOutput(NamedTuple):
@@ -33,7 +34,7 @@ class Expert(nn.Module):
     def __init__(
         self,
         backbone: Backbone,
-        encoder: AdaptedEncoder,
+        encoder: AdaptedEncoder | PooledEncoder,
         classes: int,
         scale: float = 20.0,
         tune_backbone: bool = False,

@@ -65,7 +65,7 @@ def stem_maps(
 
 def check_stem(name: str, expert: Expert, rows: int, memory: int) -> None:
     """Raise `UserError` unless an expert has a frozen stem whose maps of `rows` views take at most `memory` bytes."""
-    embed = expert.backbone.tower.patch_embed
+    embed = getattr(expert.backbone.tower, "patch_embed", None)
     if not isinstance(embed, StemEmbed) or expert.tune_backbone:
         kind = "trains its backbone" if expert.tune_backbone else "has no convolutional stem"
         raise UserError(f"{KEY}: expert {name} {kind}; only the output of a frozen stem can be cached. Use 0.")

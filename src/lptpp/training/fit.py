@@ -22,7 +22,7 @@ from lptpp.data.prepare import check_dataset, load_dataset, log_warnings, prepro
 from lptpp.data.seen import sampled_size, sentences
 from lptpp.evaluation.run import evaluated, write_evaluation
 from lptpp.evaluation.tta import adjustment
-from lptpp.inference.runtime import make_accelerator, runner_of, runner_on
+from lptpp.inference.runtime import make_accelerator, place, runner_of, runner_on
 from lptpp.losses import build_loss
 from lptpp.models.build import build_mixture
 from lptpp.models.mixture import Mixture
@@ -68,7 +68,8 @@ def fit(settings: Settings) -> FitResult:
     else:
         check_settings(checkpoint.manifest, settings, folder)
         collection = run_dataset(settings, checkpoint)
-    mixture = build_mixture(settings, len(collection.class_names))
+    recorded = {} if checkpoint is None else checkpoint.manifest.get("revisions", {})
+    mixture = build_mixture(settings, len(collection.class_names), recorded)
     if checkpoint is not None:
         check_backbones(checkpoint.manifest, mixture, folder)
     check_before_training(settings, collection, mixture)
@@ -182,6 +183,7 @@ class Training:
         self.mixture = mixture
         self.checkpoint = checkpoint
         self.accelerator = make_accelerator(settings.device, settings.precision)
+        place(mixture, self.accelerator, settings.tower_precision)
         self.recorder = RunRecorder(settings, mixture, collection, checkpoint)
         steady = runner_on(settings, self.accelerator)
         self.runner = replace(steady, before_batch=self.recorder.stop_if_asked)

@@ -19,6 +19,7 @@ from lptpp.data.split import at_most, stratified_split
 from lptpp.data.transforms import BatchTransform
 from lptpp.inference.pipeline import Pipeline, features_of, frozen_features
 from lptpp.inference.runtime import Runner
+from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import CachedViews, stem_maps
@@ -78,6 +79,7 @@ class TrainingInputs:
         if key.phase == 1:
             return shared_phase(name, expert, data, self.settings.phase1, settings.learning_rate_factor)
         images = self.cache if kept is None else self.cache.subset(kept)
+        assert isinstance(expert.encoder, AdaptedEncoder), "only an expert with prompts has a phase 2"
         queries = partial(features_of, expert.encoder.query, expert, images, self.runner, f"{name}: queries")
         keys = partial(start_keys, expert, queries, self.settings.seed) if settings.keys == "kmeans" else None
         return group_phase(name, expert, data, self.settings.phase2, settings.learning_rate_factor, keys)

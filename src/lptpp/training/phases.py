@@ -59,6 +59,7 @@ def start_keys(expert: Expert, queries: Features, seed: int) -> None:
 
 def shared_phase(name: str, expert: Expert, data: TrainingData, settings: PhaseSettings, rate_factor: float) -> Stage:
     """Phase 1: train shared prompts, adapters and the first classifier."""
+    expert.encoder.recompute(settings.gradient_checkpointing)
     task = ExpertTask(expert, partial(expert.phase1, dropout=settings.dropout), data.counts, settings)
     return _expert_stage(StageKey(name, 1), task, list(expert.phase_parameters(1)), data, settings, rate_factor)
 
@@ -75,6 +76,7 @@ def group_phase(
 
     `keys` initializes the keys before the first step; by default they stay random.
     """
+    expert.encoder.recompute(settings.gradient_checkpointing)
     task = ExpertTask(expert, partial(expert.forward, dropout=settings.dropout), data.counts, settings)
     stage = _expert_stage(StageKey(name, 2), task, list(expert.phase_parameters(2)), data, settings, rate_factor)
 

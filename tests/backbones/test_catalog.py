@@ -1,0 +1,51 @@
+"""The list of `lptpp backbones`: names, facts without weights, and reasons."""
+
+import sys
+
+import pytest
+from rich.console import Console
+
+from lptpp.backbones import catalog
+from lptpp.backbones.catalog import Facts, Name, facts, matching
+from lptpp.console.backbones import of_presets, show_backbones
+from lptpp.utils.errors import UserError
+
+
+def test_a_pattern_is_a_part_of_a_name_or_tag() -> None:
+    assert [str(one) for one in matching("VISION_lite")] == ["vision_lite2"]
+    assert Name("vision", "vit_base_patch16_dinov3.lvd1689m") in matching("base*dinov3")
+    assert Name("language", "ViT-B-16-SigLIP2", "webli") in matching("siglip2 webli")
+    assert matching("no such model") == []
+    assert len(matching("*")) > 1900
+
+
+def test_facts_of_a_timm_model_are_timms() -> None:
+    vit, resnet = facts(Name("vision", "test_vit.r160_in1k")), facts(Name("vision", "test_resnet.r160_in1k"))
+    assert (vit.pixels, vit.license, vit.no_prompts) == (160, "apache-2.0", None)
+    assert 0.3e6 < vit.parameters < 0.5e6
+    assert resnet.no_prompts.startswith("is a ResNet: prompts need a ViT")
+
+
+def test_a_model_that_needs_a_missing_module_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    found = facts(Name("language", "roberta-ViT-B-32", "laion2b_s12b_b32k"))
+    assert found.parameters is None
+    assert "lptpp[text]" in found.no_prompts
+
+
+def test_the_list_of_the_presets_names_each_backbone_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = of_presets()
+    assert len(set(names)) == len(names)
+    assert [one.name for one in names[:2]] == ["vision_lite2", "clip_lite0"]
+    assert Name("language", "PE-Core-B-16", "meta") in names
+
+
+def test_the_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lptpp.console.backbones.facts", lambda name: Facts(12_340_000, 64, None, "is a ResNet: [x]"))
+    console = Console(width=300, record=True)
+    show_backbones(console, "test_resnet.r160")
+    assert "12.3 M" in console.export_text(clear=False)
+    assert "no: is a ResNet: [x]" in console.export_text()
+    with pytest.raises(UserError, match="No backbone has nothing_of in its name"):
+        show_backbones(console, "nothing_of")
+    assert catalog.bundled_names()[0].kind == "vision"
