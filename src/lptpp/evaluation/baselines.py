@@ -44,7 +44,7 @@ def baseline_rankings(
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
             yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
-        if "train" not in features:
+        if used is not images:
             continue
         towers[name] = joint([features])
         probes = {kind: kind for kind in PROBES if kind in wanted}
