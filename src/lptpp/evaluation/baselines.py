@@ -69,7 +69,7 @@ def _reads_training(
     number = len(images["train"])
     reasons = [too_large(number, sum(widths.values()) if row in JOINT else widths[name], classes) for row in asked]
     if asked and all(reasons):
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES[row] for row in asked), reasons[0])
+        log.info("%s: no %s: %s.", name, " or ".join(BASELINES.get(row, row) for row in asked), reasons[0])
     return bool(asked) and not all(reasons)
 
 
