@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import torch
 from sklearn.linear_model import LogisticRegression
@@ -6,6 +8,7 @@ from lptpp.backbones import load_backbone
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.transforms import evaluation_transform
+from lptpp.evaluation import probes
 from lptpp.evaluation.baselines import baseline_rankings, nearest_mean, zero_shot
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import frozen_features
@@ -112,3 +115,18 @@ def test_one_tower_has_no_joint_probe_and_the_log_says_so(trained, pictures, cap
     arguments = (alone, parts, "test", NAMES[:4], {"visual": TEMPLATES}, ["joint_linear_probe"])
     assert list(baseline_rankings(*arguments, Runner(torch.device("cpu")))) == []
     assert caplog.messages == ["joint_linear_probe: no row, as there are not two experts with frozen backbones."]
+
+
+def test_features_of_training_images_are_not_computed_for_probes_that_are_too_large(
+    trained, pictures, caplog, monkeypatch
+):
+    caplog.set_level("INFO", "lptpp")
+    monkeypatch.setattr(probes, "LARGEST", 10)
+    split = Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3)
+    unreadable = Split([Path("no/such.png")] * 4, np.arange(4))
+    parts = {"train": ImageCache(unreadable, 0), "test": ImageCache(split, 0)}
+    templates = {"visual": TEMPLATES, "language": TEMPLATES}
+    wanted = ["zero_shot", "linear_probe", "joint_linear_probe"]
+    found = baseline_rankings(trained.mixture, parts, "test", NAMES[:4], templates, wanted, Runner(torch.device("cpu")))
+    assert [row for row, _ in found] == [ResultRow("zero_shot", "language")]
+    assert len(caplog.messages) == 2 and all("would take too long" in one for one in caplog.messages)

@@ -21,7 +21,7 @@ from lptpp.checkpoint.record import (
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint
 from lptpp.config import Settings
 from lptpp.data.content import MISSING, UNKNOWN, digests_of, stamps_of
-from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.dataset import ImageDataset, Split, taken
 from lptpp.data.prepare import load_whole, require_splits
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
@@ -177,7 +177,7 @@ def _collection(record: ImageRecord, listing: Listing, matched: Matched, class_n
     for number, name in enumerate(SPLITS):
         mine = np.flatnonzero(record.splits[matched.record] == number)
         mine = mine[np.argsort(record.places[matched.record[mine]])]
-        images = [listing.images[row] for row in matched.listing[mine].tolist()]
+        images = taken(listing.images, matched.listing[mine])
         parts[name] = Split(images, record.labels[matched.record[mine]])
     validation, test = (parts[name] if len(parts[name]) else None for name in ("validation", "test"))
     return ImageDataset(class_names, parts["train"], validation, test)

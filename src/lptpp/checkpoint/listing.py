@@ -1,12 +1,13 @@
 """Every image of a source under its name, before splits are drawn: what a record is made from and compared with."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lptpp.checkpoint.record import SPLITS, UNUSED, ImageRecord, packed
 from lptpp.data.content import DIGEST, image_names, stamps_of
-from lptpp.data.dataset import ImageDataset, ImageReference
+from lptpp.data.dataset import ImageDataset, ImageReference, joined, taken
 from lptpp.utils.errors import UserError
 
 
@@ -15,7 +16,7 @@ class Listing:
     """The n images of a source, sorted by name, then label, then split."""
 
     names: list[str]
-    images: list[ImageReference]
+    images: Sequence[ImageReference]
     labels: np.ndarray  # (n,) index in the classes of the run, -1 for another class
     splits: np.ndarray  # (n,) index in SPLITS
     class_names: list[str]  # of the source
@@ -25,7 +26,7 @@ class Listing:
     def of(cls, whole: ImageDataset, class_names: list[str], root: str | None) -> "Listing":
         """List a data set of which nothing is drawn or left out; `class_names` are those of the run."""
         parts = whole.splits()
-        images = [image for part in parts.values() for image in part.images]
+        images = joined([part.images for part in parts.values()])
         own = np.concatenate([part.labels for part in parts.values()]).astype(np.int32)
         splits = np.repeat([SPLITS.index(name) for name in parts], [len(part) for part in parts.values()])
         labels = _in_classes(whole.class_names, class_names)[own]
@@ -33,7 +34,7 @@ class Listing:
         order = np.lexsort((splits, labels)).tolist()
         order.sort(key=names.__getitem__)  # stable
         return cls(
-            [names[i] for i in order], [images[i] for i in order], labels[order], splits[order].astype(np.uint8),
+            [names[i] for i in order], taken(images, order), labels[order], splits[order].astype(np.uint8),
             whole.class_names, own[order],
         )  # fmt: skip
 
@@ -50,7 +51,7 @@ def make_record(listing: Listing, collection: ImageDataset, root: str | None) ->
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
-    images = [image for part in collection.splits().values() for image in part.images]
+    images = joined([part.images for part in collection.splits().values()])
     return _drawn(listing, collection, root), stamps_of(images)  # before the content: a later change is noticed
 
 

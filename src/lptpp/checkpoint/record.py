@@ -72,7 +72,7 @@ def write_record(root: Path, record: ImageRecord) -> None:
 
 def write_digests(root: Path, digests: np.ndarray) -> None:
     """Write the digests of the used images, (m, DIGEST) uint8."""
-    seal = hashlib.sha256(np.ascontiguousarray(digests)).hexdigest()
+    seal = hashlib.sha256(digests.tobytes()).hexdigest()
     _write(root / DIGESTS, {"digests": digests}, {"sha256": seal})
 
 
@@ -84,7 +84,7 @@ def read_digests(root: Path, images: int) -> np.ndarray:
             found, seal = file.get_tensor("digests"), (file.metadata() or {}).get("sha256")
     except (OSError, SafetensorError):
         return unknown
-    intact = found.shape == unknown.shape and hashlib.sha256(np.ascontiguousarray(found)).hexdigest() == seal
+    intact = found.shape == unknown.shape and hashlib.sha256(found.tobytes()).hexdigest() == seal
     return found if intact else unknown
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
-if TYPE_CHECKING:  # it needs threads of this module
-    from lptpp.data.checked import Checked
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # called with the number of finished items and of all items
@@ -26,6 +23,18 @@ Unreadable = tuple[str, str]  # name of an image, reason
 CHUNK = 1024  # items queued at once: queueing all images of a large data set takes a gigabyte
 SECONDS = 5.0  # of checking before training
 SHOWN = 50  # unreadable images named in an error message
+
+
+class Known(Protocol):
+    """What is remembered of images (see `lptpp.data.checked`)."""
+
+    def reasons_of(self, images: Sequence[ImageReference]) -> list[str | None]:
+        """Return why each image is unreadable, None if it is readable, "" if it is unknown."""
+        ...
+
+    def add(self, images: Sequence[ImageReference], reasons: Sequence[str | None]) -> None:
+        """Remember images."""
+        ...
 
 
 def map_in_threads(
@@ -48,7 +57,7 @@ def check_images(
     on_error: str = "stop",
     decoding: Decoding = LIMITED,
     progress: Progress | None = None,
-    checked: "Checked | None" = None,
+    checked: Known | None = None,
 ) -> tuple[dict[str, Split], list[Unreadable]]:
     """Decode every image of every split; return the splits without unreadable images, and the unreadable images.
 
@@ -73,7 +82,7 @@ def refuse_unreadable(
     splits: dict[str, Split],
     decoding: Decoding = LIMITED,
     progress: Progress | None = None,
-    checked: "Checked | None" = None,
+    checked: Known | None = None,
     seconds: float = SECONDS,
 ) -> None:
     """Check images of all splits, those of the training split last, for `seconds`, and at least `CHUNK` of them.
@@ -110,7 +119,7 @@ def check_progress(total: int) -> Iterator[Progress]:
 
 
 def _reasons(
-    images: Sequence[ImageReference], decoding: Decoding, progress: Progress | None, checked: "Checked | None"
+    images: Sequence[ImageReference], decoding: Decoding, progress: Progress | None, checked: Known | None
 ) -> list[str | None]:
     """Return why each image is unreadable, None if it is readable; those that `checked` knows are not decoded."""
     known = [""] * len(images) if checked is None else checked.reasons_of(images)

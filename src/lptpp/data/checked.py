@@ -71,7 +71,7 @@ class Checked:
             return
 
     def _write(self) -> None:
-        arrays = {"hashes": self.hashes, "stamps": self.stamps, "codes": self.codes}
+        arrays: dict[str, np.ndarray] = {"hashes": self.hashes, "stamps": self.stamps, "codes": self.codes}
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with atomic_write(self.path, "wb") as file:

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from lptpp.data.files import Files
+from lptpp.data.files import Files, concatenated
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import special_kind
 
@@ -59,6 +59,21 @@ def image_bytes(image: Path | StoredImage) -> bytes:
     return image.read_bytes()
 
 
+def taken(images: Sequence[ImageReference], indices: np.ndarray | list[int]) -> Sequence[ImageReference]:
+    """Return the images at `indices`, in that order."""
+    if isinstance(images, Files):
+        return images.take(np.asarray(indices, np.int64))
+    return [images[i] for i in indices]
+
+
+def joined(parts: Sequence[Sequence[ImageReference]]) -> Sequence[ImageReference]:
+    """Return the images of several splits, in order."""
+    files = [part for part in parts if isinstance(part, Files)]
+    if len(files) == len(parts) and len({part.base for part in files}) == 1:
+        return concatenated(files)
+    return [image for part in parts for image in part]
+
+
 @dataclass
 class Split:
     """N images and their labels, (N,) int64."""
@@ -75,9 +90,7 @@ class Split:
 
     def subset(self, indices: np.ndarray) -> "Split":
         """Return the images at `indices` (int), in that order."""
-        if isinstance(self.images, Files):
-            return Split(self.images.take(indices), self.labels[indices])
-        return Split([self.images[i] for i in indices], self.labels[indices])
+        return Split(taken(self.images, indices), self.labels[indices])
 
     def counts(self, classes: int) -> np.ndarray:
         """Return the number of images per class, (classes,) int64."""

@@ -44,7 +44,7 @@ def baseline_rankings(
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
             yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
-        if "train" not in features:
+        if used is not images:
             continue
         towers[name] = joint([features])
         probes = {kind: kind for kind in PROBES if kind in wanted}
@@ -69,7 +69,7 @@ def _reads_training(
     number = len(images["train"])
     reasons = [too_large(number, sum(widths.values()) if row in JOINT else widths[name], classes) for row in asked]
     if asked and all(reasons):
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES[row] for row in asked), reasons[0])
+        log.info("%s: no %s: %s.", name, " or ".join(BASELINES.get(row, row) for row in asked), reasons[0])
     return bool(asked) and not all(reasons)
 
 

@@ -81,7 +81,7 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
 def _obstacle(train: Part, classes: int) -> str | None:
     if len(np.unique(train.labels)) < 2:
         return "it needs two classes with training images"
-    return too_large(*train.features.shape, classes)
+    return too_large(len(train.features), train.features.shape[1], classes)
 
 
 def too_large(images: int, width: int, classes: int) -> str | None:
