@@ -1,8 +1,11 @@
 from pathlib import Path
 
+import pytest
 import torch
 
 from lptpp.training.output_store import RowStore
+from lptpp.utils.disk import CannotWrite
+from tests.disks import small_disk
 
 
 def test_rows_are_written_once_in_memory_or_in_half_precision(tmp_path: Path) -> None:
@@ -20,3 +23,8 @@ def test_rows_are_written_once_in_memory_or_in_half_precision(tmp_path: Path) ->
         assert torch.equal(store.targets, targets)
     assert store.columns[0].dtype == torch.float16
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_disk_without_room_for_the_outputs_is_named_before_the_first(tmp_path: Path):
+    with small_disk(tmp_path / "disk", 64) as folder, pytest.raises(CannotWrite, match="No space left on device"):
+        RowStore(1000, 0, folder).add([torch.zeros(2, 100)])

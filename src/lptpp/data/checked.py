@@ -17,7 +17,7 @@ from safetensors.numpy import save
 from lptpp.data.content import UNKNOWN, stamps_of
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding
-from lptpp.utils.disk import atomic_write
+from lptpp.utils.disk import atomic_write, make_folder
 
 log = logging.getLogger("lptpp")
 READABLE, NOT_CHECKED = 0, -1  # codes of images; other codes count the reasons from 1
@@ -73,11 +73,12 @@ class Checked:
     def _write(self) -> None:
         arrays: dict[str, np.ndarray] = {"hashes": self.hashes, "stamps": self.stamps, "codes": self.codes}
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
             with atomic_write(self.path, "wb") as file:
                 file.write(save(arrays, {"reasons": SEPARATOR.join(self.reasons)}))
         except OSError as error:
-            log.warning("The checked images cannot be remembered (%s): the next command checks them again.", error)
+            reason = error.strerror
+            log.warning("%s cannot be written (%s): the next command checks the images again.", self.path, reason)
 
 
 def _folder() -> Path:

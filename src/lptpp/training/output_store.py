@@ -1,6 +1,7 @@
 """The outputs of the experts for many images, written once: in memory, or beyond a limit in a file as float16."""
 
 import logging
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from lptpp.utils.disk import writing
 from lptpp.utils.memory import bytes_to_gb
 
 log = logging.getLogger("lptpp")
@@ -51,5 +53,7 @@ class RowStore:
         self.columns = [self._mapped(shape) for shape in shapes]
 
     def _mapped(self, shape: tuple[int, ...]) -> torch.Tensor:
-        with tempfile.TemporaryFile(dir=self.folder) as file:
+        with writing(self.folder), tempfile.TemporaryFile(dir=self.folder) as file:
+            if hasattr(os, "posix_fallocate"):  # now: later, a full disk would end the process with a signal
+                os.posix_fallocate(file.fileno(), 0, max(1, 2 * int(np.prod(shape))))
             return torch.from_numpy(np.memmap(file, np.float16, "w+", shape=shape))
