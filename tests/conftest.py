@@ -67,13 +67,11 @@ class Run:
     checkpoints: list[Path]
 
 
-@pytest.fixture(scope="session", autouse=True)
-def quick_collection() -> Iterator[None]:
-    """Keep what is imported out of the garbage collections at the end of every phase: 0.4 s each."""
+@pytest.fixture(scope="module", autouse=True)
+def quick_collection() -> None:
+    """Keep what is imported and shared out of the garbage collections at the end of every phase: 0.4 s each."""
     gc.collect()
     gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 def draw_picture(path: Path, label: int, seed: int) -> None:
