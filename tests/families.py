@@ -1,5 +1,7 @@
 """One tiny tower with random weights for each kind of timm model that takes prompts: real names, small sizes."""
 
+import copy
+from functools import cache
 from typing import Any
 
 import timm
@@ -44,6 +46,11 @@ FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {  # kind: timm's name, option
 
 def tiny(kind: str, **options: object) -> nn.Module:
     """Return the tower of a kind, frozen, with weights large enough that every part of it counts."""
+    return copy.deepcopy(_kept(kind, **options))
+
+
+@cache
+def _kept(kind: str, **options: object) -> nn.Module:
     name, own = FAMILIES[kind]
     tower = timm.create_model(name, **(TINY | own | options))
     generator = torch.Generator().manual_seed(1)
