@@ -527,7 +527,7 @@ def main() -> None:
     logging.getLogger("lptpp").setLevel(logging.INFO)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the time of its first start
     try:
-        app()
+        app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
         print(visible(f"Error: {error}"), file=sys.stderr)
         sys.exit(2)

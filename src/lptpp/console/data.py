@@ -26,6 +26,7 @@ from lptpp.report.distribution import distribution_figure
 from lptpp.report.style import style
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
+from lptpp.utils.paths import short_path
 
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
 
@@ -94,7 +95,7 @@ def _show_sizes(console: Console, inspection: Inspection) -> None:
     for kind in ("smallest", "largest"):
         for image in found[kind][:1]:
             size = f"{image['width']:,} × {image['height']:,} pixels"
-            console.print(f"{kind.capitalize()} image: {size}, {image['image']}")
+            console.print(f"{kind.capitalize()} image: {size}, {short_path(image['image'])}")
 
 
 def _show_input(console: Console, inspection: Inspection) -> None:
@@ -120,14 +121,14 @@ def _show_across(
         console.print(f"Duplicate images across {what}: {len(several):,}")
     for first, *others in several[:SHOWN]:
         other = next(record for record in others if place(record) != place(first))
-        console.print(f"  {first.image} ({place(first)}) = {other.image} ({place(other)})")
+        console.print(f"  {short_path(first.image)} ({place(first)}) = {short_path(other.image)} ({place(other)})")
     if len(several) > SHOWN:
         console.print(f"  … and {len(several) - SHOWN:,} more")
 
 
 def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -> None:
     for record in faults:
-        console.print(f"{record.image}: {record.problem}")
+        console.print(f"{short_path(record.image)}: {record.problem}")
     if not faults:
         console.print("All images are readable.")
     elif skips:

@@ -1,5 +1,6 @@
 """Warnings about a data set before training: at most one line per kind, with the details in a file."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,10 +12,12 @@ from lptpp.data.sources.walk import counted
 from lptpp.data.spelling import is_no_label, similar_names
 from lptpp.data.statistics import without_images
 from lptpp.utils.io import write_csv
+from lptpp.utils.paths import common_folder, short_path
 from lptpp.utils.text import listed, printable
 
 FILE = "data_warnings.csv"
 SHOWN_IMAGES, SHOWN_NAMES = 3, 8  # in a line
+EQUAL = " = "  # between the images of a group
 KINDS = {  # of notes, in the order of the lines
     "passed_over": "Ignored files",
     "not_read": "Folders that are not read",
@@ -44,9 +47,13 @@ class DataWarning:
     def __str__(self) -> str:
         if self.kind == "passed_over":
             return printable(f"{KINDS[self.kind]}: {counted(self.notes)}")
-        texts = [f"{one.item} ({one.detail})" if one.detail else one.item for one in self.notes]
-        most = SHOWN_IMAGES if self.kind.startswith(("listed", "equal")) else SHOWN_NAMES
-        return printable(f"{KINDS[self.kind]} ({len(texts):,}): {listed(texts, most)}")
+        of_images = self.kind.startswith(("listed", "equal"))
+        top = common_folder(path for one in self.notes for path in one.item.split(EQUAL)) if of_images else ""
+        items = [one.item.replace(f"{top}{os.sep}", "") if top else one.item for one in self.notes]
+        texts = [f"{item} ({one.detail})" if one.detail else item for item, one in zip(items, self.notes, strict=True)]
+        where = f", in {short_path(top)}" if top else ""
+        shown = listed(texts, SHOWN_IMAGES if of_images else SHOWN_NAMES)
+        return printable(f"{KINDS[self.kind]} ({len(texts):,}{where}): {shown}")
 
 
 def data_warnings(dataset: ImageDataset, compare_files: bool = True) -> list[DataWarning]:
@@ -101,5 +108,5 @@ def _of_groups(prefix: str, groups: Iterable[Group], names: Sequence[str]) -> It
         within = "listed_twice" if prefix == "listed" else "equal_files"
         kinds = [f"{prefix}_across_splits"] * is_across_splits(group)
         kinds += [f"{prefix}_across_classes"] * is_across_classes(group)
-        images = listed(dict.fromkeys(str(one.image) for one in group), SHOWN_IMAGES, " = ")
+        images = listed(dict.fromkeys(str(one.image) for one in group), SHOWN_IMAGES, EQUAL)
         yield from (Note(kind, images, where) for kind in kinds or [within])

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,11 @@ def read_metrics(run: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged or was written by another version ({error}): {fix}") from error
     return metrics
+
+
+def place(metrics: Mapping[str, Any]) -> str:
+    """Return what a metrics.json was measured on, in a sentence: "the test split", or the name of other images."""
+    return f"the {metrics['split']} split" if "evaluated_on" not in metrics else Path(metrics["evaluated_on"]).name
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:

@@ -86,4 +86,6 @@ def _by_size(places: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
 
 def _tooltip(run: EvaluatedRun, classes: np.ndarray, value: str) -> str:
     names = listed((run.classes.names[index] for index in classes), NAMED)
-    return f"{names}: {counted(run.classes.counts[classes[0]], 'training image')}, {value}"
+    of = run.classes
+    images, tested = counted(of.counts[classes[0]], "training image"), counted(of.tested[classes].sum(), "test image")
+    return f"{names}: {images}, {tested}, {value}"

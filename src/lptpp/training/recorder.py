@@ -32,6 +32,7 @@ from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
 
 log = logging.getLogger("lptpp")
+BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
 
 
@@ -100,8 +101,8 @@ class RunRecorder:
         columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
         write_csv(self.folder / "history.csv", [columns | line for line in self.history])
         log.info(
-            "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"],
+            "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
+            summary["loss"], summary["seconds"], BELOW_ZERO if summary["loss"] < 0 else "",
         )  # fmt: skip
 
     def _choose(self, best: BestEpoch, position: Position) -> None:
