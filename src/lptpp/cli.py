@@ -45,6 +45,8 @@ def _unknown_option(error: Any) -> str:
     takes_settings = any(parameter.name == "overrides" for parameter in parameters)
     keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
     similar = list(error.possibilities or ()) if not keys else []
+    file = next((given for given in sys.argv[1:] if given.startswith(error.option_name) and Path(given).exists()), None)
+    similar += [] if file is None else [f"./{file} (the file)"]
     hint = " or ".join([*(f"{key}=VALUE" for key in keys), *similar])
     advice = f"did you mean {hint}?" if hint else "see --help."
     also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""

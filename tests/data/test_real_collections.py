@@ -351,7 +351,7 @@ def test_missing_labels(images: Path) -> None:
 def test_repeated_rows(images: Path) -> None:
     repeated = [*rows()[:3], "./img/0.jpg,oak"]
     line = warned(csv(images / "t.csv", "path,label", *rows(), *repeated, test=0.0))["listed_twice"]
-    assert "(3): " in line and "0.jpg (train: oak, train: oak, train: oak)" in line
+    assert f"(3, in {images}/img): " in line and "0.jpg (train: oak, train: oak, train: oak)" in line
     split = [f"{row},train" for row in rows()] + ["img/0.jpg,oak,test", "img/8.jpg,oak,train"]
     found = warned(csv(images / "t.csv", "path,label,split", *split))
     assert "0.jpg (train: oak, test: oak)" in found["listed_across_splits"]
@@ -390,7 +390,7 @@ LINES = {
     "label first": ("{label} img/{i}.jpg", "the label first"),
     "names": ("img/{i}.jpg {name}", "data.source=csv"),
     "fractions": ("img/{i}.jpg {label}.0", "'img/0.jpg 0.0'"),
-    "three fields": ("img/{i}.jpg {label} 1", "img/0.jpg 0"),
+    "three fields": ("img/{i}.jpg {label} 1", "img/0.jpg 0 and 8 more): correct data.root or the paths; 0 was read as part"),
     "absolute": ("/img/{i}.jpg {label}", "/img/0.jpg"),
 }
 

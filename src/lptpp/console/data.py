@@ -1,6 +1,7 @@
 """What the terminal shows of a data set, and the files `lptpp data` writes."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lptpp.data.inspect import (
     image_rows,
     inspect_data,
 )
+from lptpp.data.prepare import missing_split
 from lptpp.data.seen import median_size, sentences, strip
 from lptpp.data.statistics import shots
 from lptpp.data.warnings import FILE, write_warnings
@@ -47,6 +49,8 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
         _show_input(console, inspection)
         _show_duplicates(console, inspection)
         _show_unreadable(console, inspection.unreadable, settings.data.on_error == "skip")
+    if problem := missing_split(inspection.dataset, settings):
+        console.print(f"fit would stop: {problem}")
     _write_and_show(console, inspection, folder)
     return not inspection.unreadable or settings.data.on_error == "skip"
 
@@ -84,8 +88,10 @@ def _show_intervals(console: Console, inspection: Inspection) -> None:
         return
     whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.shot_thresholds) == "few"].sum())
     on_few = f", and ± {widest(few):.1f} points on the {few:,} images of few-shot classes" if 0 < few < whole else ""
+    median = f"{np.median(tested[tested > 0]):g}"
+    images = "image" if median == "1" else "images"
     console.print(
-        f"The test split is small (median {np.median(tested[tested > 0]):g} images per class): the 95 % interval of an"
+        f"The test split is small (median {median} {images} per class): the 95 % interval of an"
         f" accuracy of 50 % is ± {widest(whole):.1f} points on its {whole:,} images{on_few}."
     )
 
@@ -127,8 +133,14 @@ def _show_across(
 
 
 def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -> None:
+    seen: Counter[str | None] = Counter()
     for record in faults:
-        console.print(f"{short_path(record.image)}: {record.problem}")
+        seen[record.problem] += 1
+        if seen[record.problem] <= SHOWN:
+            console.print(f"{short_path(record.image)}: {record.problem}")
+    for problem, number in seen.items():
+        if number > SHOWN:
+            console.print(f"… and {number - SHOWN:,} more in images.csv: {problem}")
     if not faults:
         console.print("All images are readable.")
     elif skips:

@@ -9,7 +9,7 @@ from typing import Any
 from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.repeats import Group, equal_files, is_across_classes, is_across_splits, repeated_paths
 from lptpp.data.sources.walk import counted
-from lptpp.data.spelling import is_no_label, similar_names
+from lptpp.data.spelling import is_code, is_no_label, similar_names
 from lptpp.data.statistics import without_images
 from lptpp.utils.io import write_csv
 from lptpp.utils.paths import common_folder, short_path
@@ -27,6 +27,7 @@ KINDS = {  # of notes, in the order of the lines
     "without_validation": "Classes without a validation image",
     "without_test": "Classes without a test image, whose accuracy is unknown",
     "similar_names": "Classes that differ only in letter case, spaces, leading zeros or invisible characters",
+    "coded_names": "Classes with numbers for names, which the text tower reads as text; data.class_names renames them",
     "no_label": "Classes whose name looks like a missing label",
     "listed_twice": "Images listed more than once in a split",
     "listed_across_splits": "Images listed in several splits, so that test accuracy may be overestimated",
@@ -56,12 +57,14 @@ class DataWarning:
         return printable(f"{KINDS[self.kind]} ({len(texts):,}{where}): {shown}")
 
 
-def data_warnings(dataset: ImageDataset, compare_files: bool = True) -> list[DataWarning]:
-    """Return the warnings of a data set; `compare_files`: also of files with equal content (reads those of equal size).
+def data_warnings(dataset: ImageDataset, compare_files: bool = True, reads_names: bool = False) -> list[DataWarning]:
+    """Return the warnings of a data set. No image is decoded.
 
-    No image is decoded.
+    `compare_files`: also of files with equal content (reads those of equal size); `reads_names`: also of names that a
+    text tower does not understand.
     """
     notes = [*dataset.notes, *_of_splits(dataset), *_of_names(dataset.class_names)]
+    notes += [Note("coded_names", name) for name in dataset.class_names if reads_names and is_code(name)]
     notes += _of_groups("listed", repeated_paths(dataset), dataset.class_names)
     if compare_files:
         notes += _of_groups("equal", equal_files(dataset), dataset.class_names)

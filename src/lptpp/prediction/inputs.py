@@ -116,9 +116,11 @@ def _column(path: Path, column: str | None) -> Iterator[Input]:
 def _located(name: str, folder: Path) -> str:
     """Return the path of an existing file: relative to the working folder, or else to the list's folder.
 
-    Backslashes that Windows wrote become slashes if only then the file exists.
+    Backslashes that Windows wrote become slashes, and quotes and spaces at its ends are dropped, if only then the file
+    exists.
     """
-    names = [name, name.replace("\\", "/")] if name else []
+    plain = name.strip().strip('"')  # as Windows copies a path
+    names = dict.fromkeys([name, name.replace("\\", "/"), plain, plain.replace("\\", "/")]) if plain else []
     paths = [path for one in names for path in (one, str(folder / one))]
     return next((path for path in paths if file_state(path) is not None), name)
 
