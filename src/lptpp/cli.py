@@ -13,7 +13,7 @@ from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
-from lptpp.utils.paths import refuse_no_input, refuse_no_run
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import visible
 
@@ -263,6 +263,8 @@ def evaluate(
     check_environment(run_settings(run, overrides or []))
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
+    if on is not None and not on.exists():
+        raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
 

@@ -30,6 +30,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.paths import short_path
 
+SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
 
 
@@ -136,11 +137,11 @@ def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -
     seen: Counter[str | None] = Counter()
     for record in faults:
         seen[record.problem] += 1
-        if seen[record.problem] <= SHOWN:
+        if seen[record.problem] <= SHOWN_UNREADABLE:
             console.print(f"{short_path(record.image)}: {record.problem}")
     for problem, number in seen.items():
-        if number > SHOWN:
-            console.print(f"… and {number - SHOWN:,} more in images.csv: {problem}")
+        if number > SHOWN_UNREADABLE:
+            console.print(f"… and {number - SHOWN_UNREADABLE:,} more in images.csv: {problem}")
     if not faults:
         console.print("All images are readable.")
     elif skips:

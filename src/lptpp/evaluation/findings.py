@@ -52,7 +52,7 @@ def precision(metrics: Metrics) -> Iterator[str]:
         return
     of_few = ""
     if known(row.get("few")) and 0 < few < metrics["images"]:
-        of_few = f", and of the accuracy on the {few:,} of few-shot classes {_ends(row['few'], few)}"
+        of_few = f", and on the {counted(few, 'image')} of few-shot classes {_ends(row['few'], few)}"
     images = counted(metrics["images"], "image")
     yield (
         f"On {images}, the 95 % interval of the overall accuracy is {_ends(row['overall'], metrics['images'])}{of_few}."

@@ -87,5 +87,6 @@ def _by_size(places: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
 def _tooltip(run: EvaluatedRun, classes: np.ndarray, value: str) -> str:
     names = listed((run.classes.names[index] for index in classes), NAMED)
     of = run.classes
-    images, tested = counted(of.counts[classes[0]], "training image"), counted(of.tested[classes].sum(), "test image")
-    return f"{names}: {images}, {tested}, {value}"
+    least, most = of.tested[classes].min(), of.tested[classes].max()
+    tested = counted(most, "test image") if least == most else f"{least:,} to {most:,} test images"
+    return f"{names}: {counted(of.counts[classes[0]], 'training image')}, {tested}, {value}"

@@ -38,7 +38,8 @@ def accuracy(run: EvaluatedRun) -> Plot:
     verb = "is" if never == 1 else "are"
     finding = f"{never:,} {of} {verb} never recognized." if never else f"Each {of} is recognized at least once."
     if never and (weak := int((run.classes.tested[values == 0] <= FEW_TESTED).sum())):
-        finding += f" Classes of these with only one or two images there, which proves little: {weak:,}."
+        verb = "has" if weak == 1 else "have"
+        finding += f" {weak:,} of these {verb} only one or two images there, which proves little."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
         finding += f" Classes without such images: {listed(untested)}."
     names = " (hover for names)" if tooltips else ""
