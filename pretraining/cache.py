@@ -5,6 +5,7 @@ convolution is stored in float16, together with the pooled feature of the whole 
 size: the teacher.
 """
 
+import hashlib
 import itertools
 import json
 from collections.abc import Iterator
@@ -64,10 +65,13 @@ def cache_views(folder: Path, source: str, packed: Packed, settings: TowerSettin
     """Return the cached crops of a source, after computing the missing ones.
 
     On a CPU they are stored in `folder`; on a GPU they stay in its memory, since computing them takes only a minute.
+
+    Raises:
+        ValueError: the crops in `folder` are of other images or settings.
     """
     views, grid = settings.views[source], settings.image_size // 32
     rows = len(packed.labels) * views
-    store = _Store(folder, source, rows, stem.device)
+    store = _Store(folder, source, rows, stem.device, _origin(source, packed, settings))
     maps = store.tensor("maps", (stem.network.conv_head.in_channels, grid, grid))
     teacher = store.tensor("teacher", (stem.network.num_features,))
     shown = _Shown(packed, views, settings, source, stem.device)
@@ -83,15 +87,32 @@ def cache_views(folder: Path, source: str, packed: Packed, settings: TowerSettin
     return Cached(maps, teacher, packed.labels.repeat_interleave(views))
 
 
+def _origin(source: str, packed: Packed, settings: TowerSettings) -> str:
+    """Return a digest of all that the crops of a source depend on."""
+    used = (settings.stem, settings.seed, settings.views[source], settings.image_size, settings.teacher_sizes[source])
+    digest = hashlib.sha256(repr((*used, settings.smallest_crop, settings.color)).encode())
+    for picture in (*packed.pictures, packed.labels):
+        digest.update(picture.numpy().tobytes())
+    return digest.hexdigest()
+
+
 class _Store:
     """Storage of cached crops and the number of finished rows."""
 
-    def __init__(self, folder: Path, source: str, rows: int, device: torch.device) -> None:
-        self.folder, self.source, self.rows, self.device = folder, source, rows, device
+    def __init__(self, folder: Path, source: str, rows: int, device: torch.device, origin: str) -> None:
+        self.folder, self.source, self.rows, self.device, self.origin = folder, source, rows, device, origin
         self.on_disk = device.type == "cpu"
         folder.mkdir(parents=True, exist_ok=True)
         self.progress = folder / f"{source}.json"
-        self.done = json.loads(self.progress.read_text())["rows"] if self.on_disk and self.progress.is_file() else 0
+        self.done = self._finished() if self.on_disk and self.progress.is_file() else 0
+
+    def _finished(self) -> int:
+        saved = json.loads(self.progress.read_text())
+        if saved["origin"] != self.origin:
+            raise ValueError(
+                f"{self.progress} belongs to crops of other images or settings: use another --work folder or delete it."
+            )
+        return int(saved["rows"])
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> torch.Tensor:
         """Return a float16 tensor (rows, *shape), with the cached content if it exists."""
@@ -112,7 +133,7 @@ class _Store:
     def save(self) -> None:
         """Save the number of finished rows."""
         if self.on_disk:
-            self.progress.write_text(json.dumps({"rows": self.done}))
+            self.progress.write_text(json.dumps({"rows": self.done, "origin": self.origin}))
 
 
 class _Shown:

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -84,7 +85,8 @@ def _train(task: VisionTask | LanguageTask, batches: Batches, settings: TowerSet
     optimizer = _optimizer(parameters, settings)
     mean = {name: one.detach().clone() for name, one in parameters.items()}  # moving average of the weights
     state = work / f"{settings.name}.state.safetensors"
-    first = _restore(state, parameters, mean, optimizer) if state.is_file() else 0
+    made_from = str(asdict(settings))
+    first = _restore(state, parameters, mean, optimizer, made_from) if state.is_file() else 0
     bf16 = device.type == "cuda" or has_bf16(on_cpu=True)
     began, summed = time.perf_counter(), torch.zeros((), device=device)
     task.train()
@@ -108,9 +110,9 @@ def _train(task: VisionTask | LanguageTask, batches: Batches, settings: TowerSet
                 _report(settings, step + 1, summed, began)
                 summed.zero_()
             if (step + 1) % settings.save_every == 0 or step + 1 == settings.steps:
-                _save(state, parameters, mean, optimizer, step + 1)
+                _save(state, parameters, mean, optimizer, step + 1, made_from)
     path = work / f"{settings.name}.safetensors"
-    save_file({name: one.cpu() for name, one in mean.items()}, path, {"settings": str(asdict(settings))})
+    save_file({name: one.cpu() for name, one in mean.items()}, path, {"settings": made_from})
     return path
 
 
@@ -129,19 +131,24 @@ def _optimizer(parameters: dict[str, nn.Parameter], settings: TowerSettings) -> 
     return torch.optim.AdamW(groups, settings.learning_rate, (0.9, 0.98), weight_decay=settings.weight_decay)
 
 
-def _save(path: Path, parameters: dict, mean: dict, optimizer: torch.optim.Optimizer, step: int) -> None:
+def _save(
+    path: Path, parameters: dict, mean: dict, optimizer: torch.optim.Optimizer, step: int, made_from: str
+) -> None:
     tensors = {"step": torch.tensor(step)}
     for name, one in parameters.items():
         moments = optimizer.state[one]
         tensors |= {f"weight/{name}": one, f"mean/{name}": mean[name], f"first/{name}": moments["exp_avg"]}
         tensors |= {f"second/{name}": moments["exp_avg_sq"]}
     beside = path.with_suffix(".new")
-    save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, beside)
+    save_file({name: one.detach().cpu().contiguous() for name, one in tensors.items()}, beside, {"settings": made_from})
     beside.replace(path)
 
 
 @torch.no_grad()
-def _restore(path: Path, parameters: dict, mean: dict, optimizer: torch.optim.Optimizer) -> int:
+def _restore(path: Path, parameters: dict, mean: dict, optimizer: torch.optim.Optimizer, made_from: str) -> int:
+    with safe_open(path, "pt") as file:
+        if file.metadata()["settings"] != made_from:
+            raise ValueError(f"{path} was written with other settings: use another --work folder or delete it.")
     tensors = load_file(path)
     step = int(tensors["step"])
     for name, one in parameters.items():

@@ -115,6 +115,16 @@ def test_training_goes_on_to_the_same_weights_after_a_stop(pack: Path, tmp_path:
         torch.testing.assert_close(found[name], expected[name], msg=name)
 
 
+@pytest.mark.parametrize(
+    "change, complaint", [("color=0.3", "crops of other images or settings"), ("learning_rate=1", "other settings")]
+)
+def test_work_of_other_settings_is_refused(change: str, complaint: str, pack: Path, tmp_path: Path) -> None:
+    settings, device = ROOT / "pretraining" / "visual.yaml", torch.device("cpu")
+    train.train_tower(read_settings(settings, QUICK), pack, tmp_path, device)
+    with pytest.raises(ValueError, match=complaint):
+        train.train_tower(read_settings(settings, [*QUICK, change]), pack, tmp_path, device)
+
+
 def test_a_source_may_lie_in_several_files(pack: Path) -> None:
     packed = read_source(pack, "tiny_imagenet")
     assert packed.labels.tolist() == [0, 1, 2, 3, 3, 4, 5, 6]

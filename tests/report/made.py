@@ -90,6 +90,7 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str
         "result": str(evaluation.result),
         "tested": tested_by_shot(evaluation.labels, counts, THRESHOLDS),
         "split": "test",
+        "names_in_csv": "escaped",
         "images": len(evaluation.labels),
         "classes": len(counts),
         "classes_tested": len(tested),

@@ -20,6 +20,7 @@ from lptpp.data.sources.walk import PASSED_OVER, has_images, loose_files, subfol
 from lptpp.data.split import split_in
 from lptpp.data.warnings import DataWarning
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_text
 from lptpp.utils.text import listed, printable
 
 log = logging.getLogger("lptpp")
@@ -129,5 +130,5 @@ def _read(source: str, arguments: dict, path: Path, class_names: list[str]) -> S
         ])  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "classes of the run"
-        names.write_text("\n".join(class_names), encoding="utf-8")
+        write_text(names, "\n".join(class_names))
         return read_source(source, 0.0, **arguments | {"class_names": str(names)}).train
