@@ -337,3 +337,19 @@ def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
 def test_an_unknown_option_hints_at_the_setting(arguments, message, lptpp):
     status, _, err = lptpp(*arguments)
     assert status == 2 and message in " ".join(err.split())
+
+
+def test_a_file_that_looks_like_an_option_is_named(lptpp, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "-x.jpg").touch()
+    assert "did you mean ./-x.jpg (the file)?" in lptpp("predict", "runs/x", "-x.jpg")[2]
+
+
+def test_the_usage_names_the_program_however_it_was_started(lptpp):
+    assert "Usage: lptpp fit" in " ".join(lptpp("fit")[2].split())
+
+
+def test_a_folder_that_does_not_exist_is_no_settings_file(lptpp, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "images").mkdir()
+    assert "the folder image/ does not exist: did you mean images?" in lptpp("fit", "image/")[2]

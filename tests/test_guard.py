@@ -192,10 +192,11 @@ def find(name: str, inputs: Path, folder: Path) -> Found:
         model = lptpp.fit(inputs / "all.yaml", f"run={folder}", *settings(name, inputs))
         predicted = model.predict(images, top_k=len(COUNTS))
     by_class = [sorted((one.label, one.probability) for one in image) for image in predicted]
+    metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     tables = [path for path in folder.glob("*.csv") if path.name != "history.csv"]
     return {
         **of_weights(tuned_weights(folder)),
-        "metrics": ordered(numbers(json.loads((folder / "metrics.json").read_text(encoding="utf-8")))),
+        "metrics": ordered(numbers({key: value for key, value in metrics.items() if key != "tested"})),  # no results
         "history": ordered(cells(folder / "history.csv")),
         "tables": ordered(cell for path in tables for cell in cells(path)),
         "predictions": [round(probability, 6) for image in by_class for _, probability in image],

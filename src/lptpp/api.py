@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.config import Settings
-from lptpp.evaluation.new_images import evaluate_on as evaluate_on
+from lptpp.evaluation import new_images
 from lptpp.evaluation.run import evaluate_run
+from lptpp.report.gather import NewImages
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
@@ -42,3 +43,13 @@ def evaluate(run: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     metrics, collection = evaluate_run(run, overrides)
     write_report(run, collection)
     return metrics
+
+
+def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
+    """Evaluate a finished run on other labeled images, write a report, and return the metrics.
+
+    See `lptpp.evaluation.new_images.evaluate_on`.
+    """
+    found = new_images.evaluate_on(run, on, overrides, name)
+    write_report(run, new=NewImages(found.folder, found.images))
+    return found.metrics

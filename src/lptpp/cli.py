@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
-from lptpp.utils.paths import refuse_no_input, refuse_no_run
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
@@ -46,6 +46,8 @@ def _unknown_option(error: Any) -> str:
     takes_settings = any(parameter.name == "overrides" for parameter in parameters)
     keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
     similar = list(error.possibilities or ()) if not keys else []
+    file = next((given for given in sys.argv[1:] if given.startswith(error.option_name) and Path(given).exists()), None)
+    similar += [] if file is None else [f"./{file} (the file)"]
     hint = " or ".join([*(f"{key}=VALUE" for key in keys), *similar])
     advice = f"did you mean {hint}?" if hint else "see --help."
     also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
@@ -288,6 +290,8 @@ def evaluate(
     check_environment(run_settings(run, overrides or []))
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
+    if on is not None and not on.exists():
+        raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
 
@@ -561,7 +565,7 @@ def main() -> None:
     logging.getLogger("lptpp").setLevel(logging.INFO)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the time of its first start
     try:
-        app()
+        app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
         print(visible(f"Error: {error}"), file=sys.stderr)
         sys.exit(2)

@@ -96,6 +96,14 @@ def test_an_example_with_html_in_its_class_name_is_selected(page):
     assert f"true class: {NASTY}" in card.inner_text()
 
 
+def test_no_example_is_cut_off_on_a_narrow_page(page):
+    page.set_viewport_size({"width": 340, "height": 700})
+    wrap = page.locator(".examples .grid-wrap")
+    wrap.wait_for()
+    assert page.locator(".examples .thumbnail-item").count() == 4
+    assert wrap.evaluate("box => box.scrollWidth <= box.clientWidth")
+
+
 def test_bad_files_are_rejected_next_to_a_good_one(page, pictures, tmp_path):
     Image.new("1", (10_000, 10_000)).save(tmp_path / "huge.png")
     (tmp_path / "empty.jpg").touch()

@@ -82,6 +82,7 @@ WRONG_TYPES = [  # override, key
     ("experts=3", "experts"),
     ("experts.visual=3", "experts.visual"),
     ("experts.visual.num_groups=${nowhere}", "experts.visual.num_groups"),
+    ("data.label_column=[A,B]", "data.label_column"),
 ]
 
 

@@ -53,7 +53,7 @@ def test_the_balanced_table_comes_first(tmp_path: Path) -> None:
     titles = [line for line in lines if line.startswith("lptpp: accuracy")]
     assert [("310 images" in title, "9 images" in title) for title in titles] == [(True, False), (False, True)]
     first = lines[: lines.index(titles[1])]
-    description = describe_balanced(balanced, "test")
+    description = describe_balanced(balanced, "the test split")
     assert description in " ".join(first)
     assert describe_shots((20, 100)) in " ".join(first)
     (found,) = (line for line in first if "LPT++" in line)
@@ -64,8 +64,8 @@ def test_the_balanced_table_comes_first(tmp_path: Path) -> None:
 def test_a_balanced_part_without_images_is_an_explanation(tmp_path: Path) -> None:
     balanced = {"images_per_class": 500, "classes": 0, "rows": {}}
     text = shown(tmp_path / "run", [30] * 3, balanced=balanced)
-    assert text.startswith(describe_balanced(balanced, "test"))
-    assert "balanced test split" not in shown(tmp_path / "other", [30] * 3, balanced=None)
+    assert text.startswith(describe_balanced(balanced, "the test split"))
+    assert "balanced part" not in shown(tmp_path / "other", [30] * 3, balanced=None)
 
 
 def test_unused_groups_and_the_gain_of_own_groups_are_printed(tmp_path: Path) -> None:

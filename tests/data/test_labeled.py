@@ -47,8 +47,26 @@ def test_one_class_folders_of_splits_and_loose_files(root, caplog):
     (root / "loose.png").write_bytes(png(10))
     assert caplog.text == ""
     assert sorted(read(root).labels.tolist()) == [1, 2, 2]
-    assert "1 file(s)" in caplog.text
-    assert "loose.png" in caplog.text
+    assert f"In {root}: Ignored files: 1 outside of class folders (loose.png)" in caplog.text
+
+
+def test_usual_names_of_splits_and_files_that_are_passed_over(root, caplog):
+    for number, split in enumerate(("Training", "seg_test")):
+        (root / split / "bear").mkdir(parents=True)
+        (root / split / "bear" / "0.png").write_bytes(png(20 + number))
+    (root / "apple" / "phone.cr2").touch()
+    (root / "__MACOSX" / "apple").mkdir(parents=True)
+    assert read(root).labels.tolist().count(1) == 2
+    assert "1 .cr2" in caplog.text and "1 folder __MACOSX" in caplog.text
+
+
+def test_the_table_of_class_names_of_the_run_names_folders(root, tmp_path):
+    names = tmp_path / "names.csv"
+    names.write_text("apple,red fruit\nsea_lion,seal\nx,whale\n")
+    assert read(root, ["red fruit", "seal", "whale"], class_names=str(names)).labels.tolist() == [0, 0, 1, 1]
+    names.unlink()
+    with pytest.raises(UserError, match="does not have: apple, sea_lion"):
+        read(root, ["red fruit", "seal", "whale"], class_names=str(names))
 
 
 def test_a_class_may_be_called_test(root):

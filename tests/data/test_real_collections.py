@@ -13,13 +13,14 @@ import pytest
 
 from lptpp.config import DataSettings, Settings
 from lptpp.console.data import write_inspection
-from lptpp.data.dataset import ImageDataset
+from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.inspect import inspect_data
 from lptpp.data.prepare import check_dataset
 from lptpp.data.sources import read_source
-from lptpp.data.warnings import data_warnings, write_warnings
+from lptpp.data.warnings import DataWarning, data_warnings, write_warnings
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import PACKAGES, natural_key
 from tests.drawn import png
 
 ISIC = ["MEL", "NV", "BCC"]
@@ -252,6 +253,45 @@ def test_class_names_for_every_source(tmp_path: Path) -> None:
     assert read("emoji", class_names=str(names)).class_names == [f"new {name}" for name in emoji.class_names]
 
 
+@pytest.mark.parametrize(
+    ("name", "coded"),
+    [
+        ("001.Black_footed_Albatross", True),
+        ("n01440764", True),
+        ("90", True),
+        ("class 0", True),
+        ("oak", False),
+        ("Boeing 747", False),
+        ("nightingale", False),
+    ],
+)
+def test_names_that_a_text_tower_does_not_understand(name: str, coded: bool, tmp_path: Path) -> None:
+    classes(tmp_path, {name: 2, "elm": 2})
+    found = folder(tmp_path)
+    assert "coded_names" not in warned(found)
+    kinds = {warning.kind: str(warning) for warning in data_warnings(found, reads_names=True)}
+    assert kinds.get("coded_names", "").endswith(f"(1): {name}") == coded
+    assert ("coded_names" in kinds) == coded
+
+
+def test_an_image_folder_of_hugging_face_is_named(tmp_path: Path) -> None:
+    draw(tmp_path / "train" / "0.jpg")
+    (tmp_path / "train" / "metadata.jsonl").touch()
+    message = refused(lambda: folder(tmp_path))
+    assert f"{tmp_path}/train/metadata.jsonl has the labels, set data.source=huggingface" in message
+
+
+def test_lines_about_images_name_their_folder_once(tmp_path: Path) -> None:
+    draw(tmp_path / "a.png")
+    packages = Path(PACKAGES) / "pictures"
+    note = Note("equal_files", f"{packages}/1/a.png = {packages}/2/b.png", "train: oak, train: oak")
+    assert str(DataWarning("equal_files", [note])).endswith(
+        "(1, in pictures): 1/a.png = 2/b.png (train: oak, train: oak)"
+    )
+    apart = Note("equal_files", "a.png = other/b.png")
+    assert str(DataWarning("equal_files", [apart])).endswith("(1): a.png = other/b.png")
+
+
 # Tables
 
 
@@ -351,7 +391,7 @@ def test_missing_labels(images: Path) -> None:
 def test_repeated_rows(images: Path) -> None:
     repeated = [*rows()[:3], "./img/0.jpg,oak"]
     line = warned(csv(images / "t.csv", "path,label", *rows(), *repeated, test=0.0))["listed_twice"]
-    assert "(3): " in line and "0.jpg (train: oak, train: oak, train: oak)" in line
+    assert f"(3, in {images}/img): " in line and "0.jpg (train: oak, train: oak, train: oak)" in line
     split = [f"{row},train" for row in rows()] + ["img/0.jpg,oak,test", "img/8.jpg,oak,train"]
     found = warned(csv(images / "t.csv", "path,label,split", *split))
     assert "0.jpg (train: oak, test: oak)" in found["listed_across_splits"]
@@ -390,7 +430,10 @@ LINES = {
     "label first": ("{label} img/{i}.jpg", "the label first"),
     "names": ("img/{i}.jpg {name}", "data.source=csv"),
     "fractions": ("img/{i}.jpg {label}.0", "'img/0.jpg 0.0'"),
-    "three fields": ("img/{i}.jpg {label} 1", "img/0.jpg 0"),
+    "three fields": (
+        "img/{i}.jpg {label} 1",
+        "img/0.jpg 0 and 8 more): correct data.root or the paths; 0 was read",
+    ),
     "absolute": ("/img/{i}.jpg {label}", "/img/0.jpg"),
 }
 
@@ -485,3 +528,28 @@ def test_fit_warns_as_data_does(
     assert (tmp_path / "report" / "data_warnings.csv").read_text() == details.read_text()
     accuracies = {row.split(",")[0]: row for row in (tmp_path / "run" / "per_class.csv").read_text().splitlines()}
     assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0 %
+
+
+COLLECTIONS = {
+    "a defect among good ones": ({"ok": 50, "defect": 2}, {"ok": 3, "defect": 1}),
+    "equal classes": ({f"class {i}": 3 for i in (1, 2, 9, 10)}, {f"class {i}": 1 for i in (1, 2, 9, 10)}),
+    "classes of one split": ({"oak": 4, "elm": 4, "yew": 1}, {"oak": 1, "elm": 1, "ash": 2}),
+}
+
+
+@pytest.mark.parametrize("name", COLLECTIONS)
+def test_runs_on_odd_collections_have_finite_numbers(
+    name: str, settings_of: Callable[..., Settings], tmp_path: Path
+) -> None:
+    train, test = COLLECTIONS[name]
+    classes(tmp_path / "d" / "train", train)
+    classes(tmp_path / "d" / "test", test)
+    quick = ["method=lpt", "phase1.epochs=1", "phase2.epochs=1", f"data.root={tmp_path}/d"]
+    metrics = fit(settings_of(tmp_path / "run", *quick, "evaluation.baselines=[linear_probe,balanced_probe]")).metrics
+    assert {"visual.linear_probe", "visual.balanced_probe", "visual.phase2"} <= metrics["rows"].keys()
+    values = [value for row in metrics["rows"].values() for value in row.values() if value is not None]
+    assert all(0 <= value <= 100 for value in values)
+    rows = [line.split(",") for line in (tmp_path / "run" / "per_class.csv").read_text().splitlines()[1:]]
+    assert [row[0] for row in rows] == sorted({*train, *test}, key=natural_key)
+    assert {row[0]: int(row[1]) for row in rows} == {each: train.get(each, 0) for each in {*train, *test}}
+    assert {row[0] for row in rows if row[-1] == ""} == train.keys() - test.keys()

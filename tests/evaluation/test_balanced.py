@@ -61,15 +61,19 @@ def test_rows_are_accuracies_counted_by_hand(evaluation: Evaluation) -> None:
 
 def test_the_part_is_described(evaluation: Evaluation) -> None:
     balanced = balanced_metrics(evaluation, COUNTS, (20, 100), 5, seed=0)
-    assert re.findall(r"test|\d+ \w+", describe_balanced(balanced, "test")) == ["test", "5 images", "3 classes"]
+    assert re.findall(r"test|\d+ \w+", describe_balanced(balanced, "the test split")) == [
+        "test",
+        "5 images",
+        "3 classes",
+    ]
     single = {"images_per_class": 1, "classes": 1}
-    assert re.findall(r"\d+ \w+", describe_balanced(single, "validation")) == ["1 image", "1 class"]
+    assert re.findall(r"\d+ \w+", describe_balanced(single, "the validation split")) == ["1 image", "1 class"]
 
 
 def test_no_class_with_enough_images_names_the_setting(evaluation: Evaluation) -> None:
     balanced = balanced_metrics(evaluation, COUNTS, (20, 100), 41, seed=0)
-    assert balanced == {"images_per_class": 41, "classes": 0, "rows": {}}
-    assert re.search(r"41 images .*test.*evaluation\.balanced", describe_balanced(balanced, "test"))
+    assert (balanced["classes"], balanced["rows"]) == (0, {})
+    assert re.search(r"41 images .*test.*evaluation\.balanced", describe_balanced(balanced, "the test split"))
 
 
 @pytest.fixture
@@ -89,7 +93,7 @@ def test_evaluate_adds_it_without_predicting_an_image_twice(run, trained, monkey
     for name, row in metrics["balanced"]["rows"].items():  # the test part is balanced as it is, 3 of each class
         assert row["overall"] == pytest.approx(metrics["rows"][name]["mean_class"])
     page = " ".join((run / "report.html").read_text().split())
-    assert describe_balanced(metrics["balanced"], "test").capitalize() in page
+    assert describe_balanced(metrics["balanced"], "the test split").capitalize() in page
 
 
 def test_a_run_that_was_evaluated_otherwise_is_evaluated_again(run) -> None:

@@ -9,6 +9,7 @@ from lptpp.evaluation.findings import (
     findings,
     harmful_options,
     precision,
+    trained_on,
     weight_ranges,
     zero_shot_at_chance,
 )
@@ -57,6 +58,25 @@ def test_the_precision_is_the_wilson_interval():
     assert text.endswith("is 54.9 to 61.0 %.") and text.startswith("On 1,000 images")
 
 
+def test_few_images_of_few_shot_classes_are_counted_beside_their_accuracy():
+    found = metrics(mixture=(58.0, 46.5, 50.0), average=(57.0, 46.0, 0.0)) | {"tested": {"few": {"images": 2}}}
+    (text,) = comparison(found)
+    assert "on few-shot classes (2 images) 50.0 points above plain average (0.0 %)" in text
+    (text,) = precision(found)
+    assert text.endswith("54.9 to 61.0 %, and on the 2 images of few-shot classes 9.5 to 90.5 %.")
+
+
+@pytest.mark.parametrize("number", [None, 0, 1, 3])
+def test_training_images_among_others_are_counted(number):
+    assert list(trained_on(metrics(mixture=(1.0, 1.0, 1.0)), "runs/a")) == []
+    found = metrics(mixture=(1.0, 1.0, 1.0)) | {"trained_on": number, "training_images": 2000}
+    (text,) = trained_on(found, "runs/a")
+    start = {None: "runs/a does not record", 0: "None of 1,000 images is among the 2,000 training images of runs/a."}
+    caution = "the 2,000 training images of runs/a, on which accuracy is higher than on new images."
+    start |= {1: f"1 of 1,000 images is among {caution}", 3: f"3 of 1,000 images are among {caution}"}
+    assert text.startswith(start[number])
+
+
 @pytest.mark.parametrize(
     ("weights", "sentence"),
     [
@@ -82,6 +102,14 @@ def test_zero_shot_at_chance_is_named(accuracy, named):
     found = metrics(mixture=(50.0, 50.0, 50.0), language__zero_shot=(accuracy, accuracy, None))
     assert bool(list(zero_shot_at_chance(found))) == named
     assert any("at chance level" in sentence for sentence in findings(found)) == named
+
+
+@pytest.mark.parametrize("accuracy", [0.0, 20.0])
+def test_on_few_images_zero_shot_is_not_said_to_be_at_chance(accuracy):
+    found = metrics(mixture=(50.0, 50.0, 50.0), language__zero_shot=(accuracy, accuracy, None)) | {"images": 5}
+    (sentence,) = zero_shot_at_chance(found)
+    assert f"On 5 images, zero-shot, language ({accuracy:.1f} %" in sentence
+    assert "cannot be told from guessing (10.0 %)" in sentence
 
 
 @pytest.mark.parametrize(

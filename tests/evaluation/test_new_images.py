@@ -10,10 +10,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 import lptpp
+from lptpp.api import evaluate_on
 from lptpp.cli import app
 from lptpp.console.result import show_new_images
 from lptpp.evaluation.compare import ComparedRun, flat_rows
-from lptpp.evaluation.new_images import evaluate_on
+from lptpp.evaluation.findings import findings, precision, trained_on
 from lptpp.evaluation.run import evaluate_run
 from lptpp.export.hugging_face import write_hugging_face
 from lptpp.utils.errors import UserError
@@ -68,8 +69,22 @@ def test_training_images_among_them_are_counted_whatever_their_name(run, garden,
     shutil.copy(pictures / "train" / "bear" / "0.png", garden / "car" / "7.png")
     shutil.copy(pictures / "test" / "bear" / "0.png", garden / "car" / "8.png")  # tested, not trained on
     shown = CliRunner().invoke(app, ["evaluate", str(run), "--on", str(garden), "--name", "leak", BARE]).stdout
-    assert f"2 of 8 images were training images of {run}." in shown
+    assert f"2 of 8 images are among the 17 training images of {run}, on which" in shown
     assert str(run / "evaluations" / "leak") in shown
+
+
+def test_findings_and_a_report_as_of_the_test_split(run, garden, capsys):
+    metrics = evaluate_on(run, garden, name="told")
+    show_new_images(Console(soft_wrap=True), metrics, run, garden)
+    shown, report = capsys.readouterr().out, run / "evaluations" / "told" / "report.html"
+    sentences = [*trained_on(metrics, str(run)), *precision(metrics), *findings(metrics)]
+    assert len(sentences) > 2 and all(sentence in shown for sentence in sentences)
+    assert f"None of 5 images is among the 17 training images of {run}." in shown
+    assert f"Report: {report}" in shown
+    page = report.read_text(encoding="utf-8")
+    assert "on 5 images of garden" in page and "test split" not in page
+    assert page.count("data:image/jpeg") > 2 and "cannot be shown" not in page
+    assert f"{run / 'evaluations' / 'told'}." in page
 
 
 def test_a_name_belongs_to_one_place(run, garden, tmp_path):

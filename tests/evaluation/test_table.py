@@ -2,7 +2,7 @@
 
 import pytest
 
-from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
+from lptpp.evaluation.table import AVERAGE, BALANCED, COLUMNS, ECE_OF_PROBES, MIXTURE, ResultRow, notes
 
 ROWS = {
     "visual.phase1": (ResultRow("phase1", "visual"), "visual, phase 1"),
@@ -48,3 +48,11 @@ def test_anything_else_is_not_a_row(key: str) -> None:
 def test_a_row_without_its_options() -> None:
     assert ResultRow("mixture", "", "flip", "2", "uniform").plain == MIXTURE
     assert AVERAGE.plain == AVERAGE != MIXTURE
+
+
+def test_the_notes_of_a_table_count_the_images_behind_its_columns() -> None:
+    tested = {shot: {"images": n, "classes": c} for shot, n, c in (("many", 1200, 3), ("medium", 0, 0), ("few", 1, 1))}
+    line = "tested on: many 1,200 images of 3 classes, few 1 image of 1 class"
+    assert list(notes(["mixture"], COLUMNS, tested)) == [line]
+    assert list(notes(["mixture", "visual.balanced_probe"], COLUMNS, None)) == [ECE_OF_PROBES]
+    assert list(notes(["joint_balanced_probe"], BALANCED, None)) == []

@@ -83,6 +83,12 @@ def test_names_in_a_list_may_have_the_backslashes_of_windows(folder):
     assert expanded("list.txt") == [Input("photos\\deep\\c.JPG", "photos\\deep\\c.JPG")]
 
 
+@pytest.mark.parametrize("line", ['"photos\\deep\\c.JPG"', '"photos/deep/c.JPG"', " photos/deep/c.JPG "])
+def test_names_in_a_list_may_have_the_quotes_of_windows_and_spaces(line, folder):
+    (folder / "list.txt").write_text(f"{line}\n")
+    assert expanded("list.txt") == [Input(line, "photos/deep/c.JPG")]
+
+
 def test_files_of_a_folder_that_are_passed_over_are_counted(folder, caplog):
     caplog.set_level("INFO", "lptpp")
     expanded("photos")

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
@@ -17,7 +17,7 @@ from lptpp.config.methods import apply_method
 from lptpp.config.resolve import SETTINGS, is_image_folder, is_run, parent_file, settings_file, settings_of_images
 from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
-from lptpp.config.validate import check_environment, check_keys, check_used, expected, written
+from lptpp.config.validate import check_environment, check_keys, check_used, expected, is_setting, written
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.text import listed
 
@@ -252,7 +252,9 @@ def _as_user_error(source: str) -> Iterator[None]:
         yield
     except ValidationError as error:
         key = str(error.full_key)
-        raise UserError(f"{source}: {key}={written(error.value)}: expected {expected(Settings, key)}.") from error
+        several = isinstance(error.value, list | ListConfig) and is_setting(Settings, f"{key}s")
+        wanted = expected(Settings, key) + (f"; for several, set {key}s" if several else "")
+        raise UserError(f"{source}: {key}={written(error.value)}: expected {wanted}.") from error
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error

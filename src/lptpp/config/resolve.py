@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError, did_you_mean
-from lptpp.utils.paths import KINDS
+from lptpp.utils.paths import KINDS, refuse_no_folder
 
 FOLDER = Path(__file__).parent / "presets"
 SPACES = "sweeps"  # the subfolder of search spaces
@@ -133,6 +133,8 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
         return Path(name)
     if (preset := _preset(name, folder)).is_file():
         return preset
+    if kind == SETTINGS_FILE and str(name).endswith("/"):
+        refuse_no_folder(str(name))
     if kind == SETTINGS_FILE and not Path(name).suffix:
         _refuse_folder(Path(name), known)
     near = did_you_mean(Path(name).stem, known)

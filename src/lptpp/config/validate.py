@@ -225,13 +225,22 @@ KINDS = {
 
 def expected(schema: Any, key: str) -> str:
     """Describe the type of a setting of a dataclass, such as phase1.epochs or evaluation.shot_thresholds[0]."""
+    hint = _hint(schema, key)
+    return "a value of another type" if hint is None else described(hint)  # None: a name with a dot in it
+
+
+def is_setting(schema: Any, key: str) -> bool:
+    """Return whether a dataclass has a setting, such as data.label_columns."""
+    return _hint(schema, key) is not None
+
+
+def _hint(schema: Any, key: str) -> Any:
     hint = schema
     for name in re.findall(r"[^.\[\]]+", key):
-        below = get_type_hints(hint).get(name) if is_dataclass(hint) else (get_args(hint) or [None])[-1]
-        if below is None:  # a name with a dot in it
-            return "a value of another type"
-        hint = below
-    return described(hint)
+        hint = get_type_hints(hint).get(name) if is_dataclass(hint) else (get_args(hint) or [None])[-1]
+        if hint is None:
+            break
+    return hint
 
 
 def described(hint: Any) -> str:

@@ -1,6 +1,7 @@
 """What the terminal shows of a data set, and the files `lptpp data` writes."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from lptpp.data.inspect import (
     image_rows,
     inspect_data,
 )
+from lptpp.data.prepare import missing_split
 from lptpp.data.seen import median_size, sentences, strip
 from lptpp.data.statistics import shots
 from lptpp.data.warnings import FILE, write_warnings
@@ -27,7 +29,9 @@ from lptpp.report.style import style
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
+from lptpp.utils.paths import short_path
 
+SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
 
 
@@ -47,6 +51,8 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
         _show_input(console, inspection)
         _show_duplicates(console, inspection)
         _show_unreadable(console, inspection.unreadable, settings.data.on_error == "skip")
+    if problem := missing_split(inspection.dataset, settings):
+        console.print(f"fit would stop: {problem}")
     _write_and_show(console, inspection, folder)
     return not inspection.unreadable or settings.data.on_error == "skip"
 
@@ -84,8 +90,10 @@ def _show_intervals(console: Console, inspection: Inspection) -> None:
         return
     whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.shot_thresholds) == "few"].sum())
     on_few = f", and ± {widest(few):.1f} points on the {few:,} images of few-shot classes" if 0 < few < whole else ""
+    median = f"{np.median(tested[tested > 0]):g}"
+    images = "image" if median == "1" else "images"
     console.print(
-        f"The test split is small (median {np.median(tested[tested > 0]):g} images per class): the 95 % interval of an"
+        f"The test split is small (median {median} {images} per class): the 95 % interval of an"
         f" accuracy of 50 % is ± {widest(whole):.1f} points on its {whole:,} images{on_few}."
     )
 
@@ -95,7 +103,7 @@ def _show_sizes(console: Console, inspection: Inspection) -> None:
     for kind in ("smallest", "largest"):
         for image in found[kind][:1]:
             size = f"{image['width']:,} × {image['height']:,} pixels"
-            console.print(f"{kind.capitalize()} image: {size}, {image['image']}")
+            console.print(f"{kind.capitalize()} image: {size}, {short_path(image['image'])}")
 
 
 def _show_input(console: Console, inspection: Inspection) -> None:
@@ -121,14 +129,20 @@ def _show_across(
         console.print(f"Duplicate images across {what}: {len(several):,}")
     for first, *others in several[:SHOWN]:
         other = next(record for record in others if place(record) != place(first))
-        console.print(f"  {first.image} ({place(first)}) = {other.image} ({place(other)})")
+        console.print(f"  {short_path(first.image)} ({place(first)}) = {short_path(other.image)} ({place(other)})")
     if len(several) > SHOWN:
         console.print(f"  … and {len(several) - SHOWN:,} more")
 
 
 def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -> None:
+    seen: Counter[str | None] = Counter()
     for record in faults:
-        console.print(f"{record.image}: {record.problem}")
+        seen[record.problem] += 1
+        if seen[record.problem] <= SHOWN_UNREADABLE:
+            console.print(f"{short_path(record.image)}: {record.problem}")
+    for problem, number in seen.items():
+        if number > SHOWN_UNREADABLE:
+            console.print(f"… and {number - SHOWN_UNREADABLE:,} more in images.csv: {problem}")
     if not faults:
         console.print("All images are readable.")
     elif skips:

@@ -11,12 +11,13 @@ from rich.table import Table
 from lptpp.console.tables import cell, shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.files import has_formulas, read_rows
-from lptpp.evaluation.findings import findings, precision
+from lptpp.evaluation.files import has_formulas, place, read_rows
+from lptpp.evaluation.findings import findings, precision, trained_on
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
+from lptpp.prediction.resume import note
 from lptpp.report.group_use import credits, unused
 from lptpp.utils.text import counted
 
@@ -27,10 +28,10 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     """Print the shot tables (balanced first), parameters, example predictions and the paths of the files."""
     _show_balanced(console, metrics)
     size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
-    title = f"{metrics['method']}: accuracy in % on the {metrics['split']} split ({size})"
-    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
+    title = f"{metrics['method']}: accuracy in % on {place(metrics)} ({size})"
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], tested=metrics.get("tested")))
     if missing := untested(metrics):
-        console.print(f"Classes without images in the {metrics['split']} split: {missing}.")
+        console.print(f"Classes without images in {place(metrics)}: {missing}.")
     _show_parameters(console, metrics)
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
@@ -46,37 +47,30 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
 def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Path) -> None:
     """Print the shot table of `lptpp evaluate RUN --on`, the images that the run was trained on, and the folder."""
     _show_balanced(console, metrics)
-    title = f"{metrics['method']}: accuracy in % on {on} ({metrics['images']:,} images, seed {metrics['seed']})"
-    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"]))
+    size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
+    title = f"{metrics['method']}: accuracy in % on {on} ({size})"
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], tested=metrics.get("tested")))
     if missing := untested(metrics):
         console.print(f"Classes without images in {on}: {missing}.")
-    console.print(_describe_trained(metrics, run))
+    for sentence in (*trained_on(metrics, str(run)), *precision(metrics), *findings(metrics)):
+        console.print(sentence)
     folder = run / FOLDER / metrics["split"]
     _show_examples(console, folder / "predictions.csv", metrics)
     console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
-
-
-def _describe_trained(metrics: dict[str, Any], run: Path) -> str:
-    trained, images = metrics["trained_on"], metrics["images"]
-    if trained is None:
-        return f"{run} does not record its training images, so it is unknown whether some are among these."
-    number = "None" if trained == 0 else f"{trained:,}"
-    return (
-        f"{number} of {images:,} images {'was a training image' if trained == 1 else 'were training images'} of {run}."
-    )
+    console.print(f"Report: {folder / 'report.html'}")
 
 
 def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
     if not (balanced := metrics.get("balanced")):
         return
-    split = metrics["split"]
-    description = describe_balanced(balanced, split)
+    description = describe_balanced(balanced, place(metrics))
     if not balanced["rows"]:
         console.print(description)
         return
     size = f"{counted(balanced['images_per_class'] * balanced['classes'], 'image')}, seed {metrics['seed']}"
-    title = f"{metrics['method']}: accuracy in % on the balanced {split} split ({size})"
-    console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description))
+    title = f"{metrics['method']}: accuracy in % on a balanced part of {place(metrics)} ({size})"
+    tested = balanced.get("tested")
+    console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description, tested))
 
 
 def _show_parameters(console: Console, metrics: dict[str, Any]) -> None:
@@ -148,7 +142,10 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     for row in summary.failed:
         console.print(f"{row['image']}: {row['error']}")
     _show_more(console, summary.unreadable - len(summary.failed))
-    console.print(f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}")
+    console.print(
+        f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}"
+        f" ({note(output).name} records model, inputs and options: the same command does not compute them again)"
+    )
 
 
 def _show_more(console: Console, number: int) -> None:

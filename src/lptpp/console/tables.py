@@ -17,7 +17,7 @@ from lptpp.evaluation.compare import (
     seed_groups,
 )
 from lptpp.evaluation.costs import COSTS
-from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, one_decimal
+from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, notes, one_decimal
 from lptpp.utils.text import visible
 
 RESULT_MARK = "▸"
@@ -35,12 +35,14 @@ def shot_table(
     shot_thresholds: Sequence[int],
     columns: Mapping[str, str] = COLUMNS,
     caption: str = "",
+    tested: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Table:
     """Return the shot table of metrics by row key (as in metrics.json), with the best accuracies in bold.
 
-    `columns` are headings by metric; `caption` precedes the description of the shot thresholds.
+    `columns` are headings by metric; `caption` precedes the description of the shot thresholds. `tested` are the images
+    and classes of each shot group.
     """
-    lines = [*filter(None, [caption]), describe_shots(shot_thresholds)]
+    lines = [*filter(None, [caption]), describe_shots(shot_thresholds), *notes(rows, columns, tested)]
     table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)

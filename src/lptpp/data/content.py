@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import sysconfig
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from lptpp.data.check import map_in_threads
 from lptpp.data.dataset import ImageReference, image_bytes
 from lptpp.data.files import Files
+from lptpp.utils.paths import PACKAGES
 from lptpp.utils.progress import progress_bar
 
 DIGEST = 16  # bytes of a digest
@@ -20,7 +20,6 @@ SEPARATORS = "/ :"  # between a root and a name: root/a.png, root train row 3
 CHUNK = 64  # images handed to a thread at once
 UNKNOWN = (0, 0)  # the stamp of an image whose content must be read to know whether it changed
 MISSING = (-1, 0)  # the stamp of a file that does not exist
-PACKAGES = sysconfig.get_paths()["purelib"]  # the folder of installed packages
 
 Stamp = tuple[int, int]  # size in bytes, time of the last change in ns
 Result = TypeVar("Result")

@@ -14,7 +14,7 @@ from lptpp.data.check import Progress, check_progress, map_in_threads
 from lptpp.data.checked import Checked
 from lptpp.data.dataset import ImageDataset, ImageReference
 from lptpp.data.decode import LIMITED, Decoding, image_size, try_decode
-from lptpp.data.prepare import decoding, known_preprocessings, load_dataset
+from lptpp.data.prepare import decoding, known_preprocessings, load_dataset, reads_names
 from lptpp.data.statistics import shots, summary
 from lptpp.data.warnings import DataWarning, data_warnings
 
@@ -45,6 +45,7 @@ class Inspection:
     groups: list[list[ImageRecord]]  # duplicates, see `find_duplicates`
     inputs: Mapping[str, Preprocessing] = field(default_factory=dict)  # how each expert sees an image, if known
     decoding: Decoding = LIMITED
+    reads_names: bool = False  # whether an expert has a text tower
 
     @property
     def unreadable(self) -> list[ImageRecord]:
@@ -54,7 +55,7 @@ class Inspection:
     @cached_property
     def warnings(self) -> list[DataWarning]:
         """What a user should know; duplicates are in `groups` if images were opened, else among the warnings."""
-        return data_warnings(self.dataset, compare_files=not self.records)
+        return data_warnings(self.dataset, not self.records, self.reads_names)
 
     def summary(self) -> dict[str, Any]:
         """Return `lptpp.data.statistics.summary`, with the key `image_check` if images were opened."""
@@ -88,7 +89,8 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
             records = inspect_images(dataset, how, advance)
         images = [image for split in dataset.splits().values() for image in split.images]
         Checked(settings.data.root, how).add(images, [record.problem for record in records])
-    return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records), inputs, how)
+    thresholds, duplicates = settings.evaluation.shot_thresholds, find_duplicates(records)
+    return Inspection(dataset, thresholds, records, duplicates, inputs, how, reads_names(settings))
 
 
 def inspect_images(

@@ -3,7 +3,7 @@
 import logging
 import tempfile
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -14,12 +14,14 @@ from lptpp.data.dataset import ImageReference, Split
 from lptpp.data.decode import Decoding
 from lptpp.data.prepare import check_splits
 from lptpp.data.sources import read_source
+from lptpp.data.sources.class_names import read_mapping
 from lptpp.data.sources.table import NO_COLUMN
-from lptpp.data.sources.walk import images_below
-from lptpp.data.split import SPLIT_NAMES
+from lptpp.data.sources.walk import PASSED_OVER, has_images, loose_files, subfolders, walk
+from lptpp.data.split import split_in
+from lptpp.data.warnings import DataWarning
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
-from lptpp.utils.text import listed
+from lptpp.utils.text import listed, printable
 
 log = logging.getLogger("lptpp")
 SOURCES = {
@@ -45,7 +47,8 @@ def labeled_images(
     Raises:
         UserError: the path cannot be read, has no image or another class, or an image is unreadable.
     """
-    split = _of_folder(path, class_names) if path.is_dir() else _of_file(path, class_names, settings)
+    renamed = _renamed(settings.data.class_names)
+    split = _of_folder(path, class_names, renamed) if path.is_dir() else _of_file(path, class_names, settings)
     if not len(split):
         raise UserError(f"--on: {path} has no labeled image.")
     return check_splits({"labeled": split}, settings, report, how)["labeled"]
@@ -57,30 +60,41 @@ def same_kind(path: Path, source: str) -> bool:
     return found == source or (found in TABLES and source in TABLES)
 
 
-def _of_folder(path: Path, class_names: list[str]) -> Split:
-    folders = list(_class_folders(path, class_names))
+def _renamed(names: str | None) -> dict[str, str]:
+    """Return the class names by label of the table `data.class_names`; empty without one."""
+    file = None if names is None else Path(names)
+    return (read_mapping(file) or {}) if file is not None and file.is_file() else {}
+
+
+def _of_folder(path: Path, class_names: list[str], renamed: Mapping[str, str]) -> Split:
+    """Return the images of class folders; `renamed` are class names by the names of folders (data.class_names)."""
     label = {name: index for index, name in enumerate(class_names)}
-    names = {folder: _class_name(folder, label) for folder in folders}
+    names = dict(_class_folders(path, label, renamed))
     _refuse_unknown([folder.name for folder, name in names.items() if name not in label], path, class_names)
+    found = {folder: walk(folder) for folder in names}
     pairs: list[tuple[ImageReference, int]] = [
-        (image, label[name]) for folder, name in names.items() for image in images_below(folder)
+        (image, label[name]) for folder, name in names.items() for image in found[folder].images
     ]
-    _warn_of_loose(path)
+    passed = [note for top in dict.fromkeys([path, *(one.parent for one in names)]) for note in loose_files(top)]
+    passed += [note for one in found.values() for note in one.passed]
+    if passed:
+        examples = listed((printable(Path(note.item).name) for note in passed), 3)
+        log.warning("In %s: %s (%s)", path, DataWarning(PASSED_OVER, passed), examples)
     return Split([image for image, _ in pairs], np.array([number for _, number in pairs], np.int64))
 
 
-def _class_folders(path: Path, class_names: list[str]) -> Iterator[Path]:
-    """Yield the class folders in a folder, or in the folders train, val and test in it."""
-    for folder in sorted(path.iterdir()):
-        if folder.is_dir() and not folder.name.startswith("."):
-            is_split = folder.name.lower() in SPLIT_NAMES and folder.name not in class_names
-            yield from _class_folders(folder, class_names) if is_split else (folder,)
+def _class_folders(path: Path, known: Mapping[str, int], renamed: Mapping[str, str]) -> Iterator[tuple[Path, str]]:
+    """Yield the class folders in a folder, or in folders in it that are called train, val, test and the like."""
+    for folder in subfolders(path):
+        name = _class_name(folder, known, renamed)
+        is_split = name not in known and split_in(folder.name) is not None and not has_images(folder)
+        yield from _class_folders(folder, known, renamed) if is_split else ((folder, name),)
 
 
-def _class_name(folder: Path, known: dict[str, int]) -> str:
+def _class_name(folder: Path, known: Mapping[str, int], renamed: Mapping[str, str]) -> str:
     """Return the class of a folder; some sources write a space for an underscore."""
     name = unicodedata.normalize("NFC", folder.name)
-    return name if name in known else name.replace("_", " ")
+    return name if name in known else renamed.get(name, name.replace("_", " "))
 
 
 def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> None:
@@ -89,13 +103,6 @@ def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> Non
             f"--on: {path} has {len(names):,} class(es) that the run does not have: {listed(sorted(set(names)), 5)}."
             f" Rename or remove them; the {len(class_names):,} classes of the run are {listed(class_names, 5)}."
         )
-
-
-def _warn_of_loose(path: Path) -> None:
-    loose = [file.name for file in sorted(path.iterdir()) if file.is_file() and not file.name.startswith(".")]
-    if loose:
-        log.warning("%d file(s) in %s are in no class folder and are not evaluated (%s).", len(loose), path,
-                    listed(loose, 3))  # fmt: skip
 
 
 def _of_file(path: Path, class_names: list[str], settings: Settings) -> Split:

@@ -120,13 +120,27 @@ def check_splits(
     return readable
 
 
-def log_warnings(dataset: ImageDataset, folder: Path) -> None:
-    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in `folder`."""
-    warnings = data_warnings(dataset)
+def reads_names(settings: Settings) -> bool:
+    """Return whether an expert has a text tower, which reads the names of the classes."""
+    return any(expert.backbone.kind == "language" for expert in settings.experts.values())
+
+
+def log_warnings(dataset: ImageDataset, settings: Settings) -> None:
+    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in the run folder."""
+    folder, warnings = Path(settings.run), data_warnings(dataset, reads_names=reads_names(settings))
     for warning in warnings:
         log.warning("%s", warning)
     if write_warnings(folder / FILE, warnings):
         log.warning("Details of these warnings: %s", folder / FILE)
+
+
+def missing_split(dataset: ImageDataset, settings: Settings) -> str | None:
+    """Return why the data set lacks a split that the settings need, or None."""
+    try:
+        require_splits(dataset, settings)
+    except UserError as error:
+        return str(error)
+    return None
 
 
 def require_splits(dataset: ImageDataset, settings: Settings) -> None:

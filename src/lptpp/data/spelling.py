@@ -9,6 +9,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
 INVISIBLE = ("Cc", "Cf")  # Unicode categories: controls, zero-width characters
+CODE = re.compile(r"\s*(class[ _]?)?#?\d+([._:-].*)?\s*$|\s*n\d{8}\s*$", re.IGNORECASE)
 NO_LABELS = {"nan", "na", "n/a", "<na>", "null", "none", "nat", "#n/a"}  # how programs write a missing label
 
 
@@ -48,6 +49,11 @@ def refuse_two_spellings(dataset: ImageDataset) -> None:
 def is_no_label(name: str) -> bool:
     """Return whether a class name is what programs write for a missing label."""
     return name.strip().lower() in NO_LABELS
+
+
+def is_code(name: str) -> bool:
+    """Return whether a class name is a number, begins with one (001.Albatross), or is an identifier of WordNet."""
+    return CODE.match(name) is not None
 
 
 def _is_invisible(letter: str) -> bool:

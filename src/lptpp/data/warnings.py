@@ -1,5 +1,6 @@
 """Warnings about a data set before training: at most one line per kind, with the details in a file."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,14 +9,16 @@ from typing import Any
 from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.repeats import Group, equal_files, is_across_classes, is_across_splits, repeated_paths
 from lptpp.data.sources.walk import counted
-from lptpp.data.spelling import is_no_label, similar_names
+from lptpp.data.spelling import is_code, is_no_label, similar_names
 from lptpp.data.statistics import without_images
 from lptpp.utils.disk import make_folder
 from lptpp.utils.io import write_csv
+from lptpp.utils.paths import common_folder, short_path
 from lptpp.utils.text import listed, printable
 
 FILE = "data_warnings.csv"
 SHOWN_IMAGES, SHOWN_NAMES = 3, 8  # in a line
+EQUAL = " = "  # between the images of a group
 KINDS = {  # of notes, in the order of the lines
     "passed_over": "Ignored files",
     "not_read": "Folders that are not read",
@@ -25,6 +28,7 @@ KINDS = {  # of notes, in the order of the lines
     "without_validation": "Classes without a validation image",
     "without_test": "Classes without a test image, whose accuracy is unknown",
     "similar_names": "Classes that differ only in letter case, spaces, leading zeros or invisible characters",
+    "coded_names": "Classes with numbers for names, which the text tower reads as text; data.class_names renames them",
     "no_label": "Classes whose name looks like a missing label",
     "listed_twice": "Images listed more than once in a split",
     "listed_across_splits": "Images listed in several splits, so that test accuracy may be overestimated",
@@ -45,17 +49,23 @@ class DataWarning:
     def __str__(self) -> str:
         if self.kind == "passed_over":
             return printable(f"{KINDS[self.kind]}: {counted(self.notes)}")
-        texts = [f"{one.item} ({one.detail})" if one.detail else one.item for one in self.notes]
-        most = SHOWN_IMAGES if self.kind.startswith(("listed", "equal")) else SHOWN_NAMES
-        return printable(f"{KINDS[self.kind]} ({len(texts):,}): {listed(texts, most)}")
+        of_images = self.kind.startswith(("listed", "equal"))
+        top = common_folder(path for one in self.notes for path in one.item.split(EQUAL)) if of_images else ""
+        items = [one.item.replace(f"{top}{os.sep}", "") if top else one.item for one in self.notes]
+        texts = [f"{item} ({one.detail})" if one.detail else item for item, one in zip(items, self.notes, strict=True)]
+        where = f", in {short_path(top)}" if top else ""
+        shown = listed(texts, SHOWN_IMAGES if of_images else SHOWN_NAMES)
+        return printable(f"{KINDS[self.kind]} ({len(texts):,}{where}): {shown}")
 
 
-def data_warnings(dataset: ImageDataset, compare_files: bool = True) -> list[DataWarning]:
-    """Return the warnings of a data set; `compare_files`: also of files with equal content (reads those of equal size).
+def data_warnings(dataset: ImageDataset, compare_files: bool = True, reads_names: bool = False) -> list[DataWarning]:
+    """Return the warnings of a data set. No image is decoded.
 
-    No image is decoded.
+    `compare_files`: also of files with equal content (reads those of equal size); `reads_names`: also of names that a
+    text tower does not understand.
     """
     notes = [*dataset.notes, *_of_splits(dataset), *_of_names(dataset.class_names)]
+    notes += [Note("coded_names", name) for name in dataset.class_names if reads_names and is_code(name)]
     notes += _of_groups("listed", repeated_paths(dataset), dataset.class_names)
     if compare_files:
         notes += _of_groups("equal", equal_files(dataset), dataset.class_names)
@@ -102,5 +112,5 @@ def _of_groups(prefix: str, groups: Iterable[Group], names: Sequence[str]) -> It
         within = "listed_twice" if prefix == "listed" else "equal_files"
         kinds = [f"{prefix}_across_splits"] * is_across_splits(group)
         kinds += [f"{prefix}_across_classes"] * is_across_classes(group)
-        images = listed(dict.fromkeys(str(one.image) for one in group), SHOWN_IMAGES, " = ")
+        images = listed(dict.fromkeys(str(one.image) for one in group), SHOWN_IMAGES, EQUAL)
         yield from (Note(kind, images, where) for kind in kinds or [within])

@@ -12,7 +12,7 @@ import numpy as np
 from lptpp.data.split import members_by_class
 from lptpp.data.statistics import SHOTS
 from lptpp.evaluation.evaluate import Evaluation
-from lptpp.evaluation.metrics import shot_accuracy
+from lptpp.evaluation.metrics import shot_accuracy, tested_by_shot
 from lptpp.utils.random import generator
 
 MEASURED = ("overall", *SHOTS)
@@ -36,7 +36,7 @@ def balanced_metrics(
 ) -> dict[str, Any]:
     """Return images_per_class, the number of classes that have them, and the accuracies of every row in percent.
 
-    counts: (C,) training images. `rows` is empty if no class has enough images.
+    counts: (C,) training images. `rows` is empty if no class has enough images; `tested` is of `tested_by_shot`.
     """
     places = balanced_part(evaluation.labels, images_per_class, seed)
     labels, rows = evaluation.labels[places], {}
@@ -44,13 +44,14 @@ def balanced_metrics(
         best, confidence = ranking.classes[places, 0], ranking.probabilities[places, 0]
         found = shot_accuracy(best, confidence, labels, counts, shot_thresholds)
         rows[str(row)] = {key: found[key] for key in MEASURED}
-    return {"images_per_class": images_per_class, "classes": len(places) // images_per_class, "rows": rows}
+    classes, tested = len(places) // images_per_class, tested_by_shot(labels, counts, shot_thresholds)
+    return {"images_per_class": images_per_class, "classes": classes, "tested": tested, "rows": rows}
 
 
-def describe_balanced(balanced: Mapping[str, Any], split: str) -> str:
-    """Return a line on the balanced part of a split: its size, or that no class has enough images."""
+def describe_balanced(balanced: Mapping[str, Any], place: str) -> str:
+    """Return a line on the balanced part of, for example, "the test split": its size, or that no class has enough."""
     number, classes = balanced["images_per_class"], balanced["classes"]
     images = f"{number:,} {'image' if number == 1 else 'images'}"
     if not classes:
-        return f"No class has {images} in the {split} split: set evaluation.balanced to less than {number}."
-    return f"balanced {split} split: {images} from each of {classes:,} {'class' if classes == 1 else 'classes'}"
+        return f"No class has {images} in {place}: set evaluation.balanced to less than {number}."
+    return f"balanced part of {place}: {images} from each of {classes:,} {'class' if classes == 1 else 'classes'}"

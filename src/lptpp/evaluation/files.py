@@ -43,6 +43,11 @@ def read_metrics(run: Path) -> dict[str, Any]:
     return metrics
 
 
+def place(metrics: Mapping[str, Any]) -> str:
+    """Return what a metrics.json was measured on, in a sentence: "the test split", or the name of other images."""
+    return f"the {metrics['split']} split" if "evaluated_on" not in metrics else Path(metrics["evaluated_on"]).name
+
+
 def names_in(settings: Settings) -> str:
     """Return how names are written in the CSV files of an evaluation (`lptpp.utils.spreadsheet`)."""
     return "escaped" if settings.evaluation.escape_formulas else "exact"

@@ -7,10 +7,12 @@ import numpy as np
 
 from lptpp.evaluation.intervals import interval
 from lptpp.evaluation.table import MIXTURE, UPPER_BOUNDS, ResultRow, known, one_decimal
+from lptpp.utils.text import counted
 
 MEASURES = {"overall": "overall", "mean_class": "in the mean over the classes", "few": "on few-shot classes"}
 CONSTANT = 0.005  # a weight that differs less from 1/E is printed like it
 NEARLY = 0.05
+UNDECIDED = 10  # points above chance that the interval of an accuracy must exclude
 CHANCE = 0.02  # of the way from chance to 100 %
 Metrics = Mapping[str, Any]  # as in metrics.json
 
@@ -31,18 +33,48 @@ def comparison(metrics: Metrics) -> Iterator[str]:
         found = {row: rows[row][key] for row in others if known(rows[row].get(key))}
         if found and known(rows[result].get(key)):
             best = max(found, key=lambda row: found[row])
-            parts.append(f"{where} {_relation(rows[result][key], found[best])} {best.title} ({found[best]:.1f} %)")
+            relation = _relation(rows[result][key], found[best])
+            parts.append(f"{where}{_images(metrics, key)} {relation} {best.title} ({found[best]:.1f} %)")
     if parts:
         yield f"Compared with the best other row, {result.title} is {'; '.join(parts)}."
 
 
+def _images(metrics: Metrics, shot: str) -> str:
+    """Return the number of images of a shot group in parentheses; nothing for other measures."""
+    tested = (metrics.get("tested") or {}).get(shot)
+    return f" ({counted(tested['images'], 'image')})" if tested else ""
+
+
 def precision(metrics: Metrics) -> Iterator[str]:
-    """Yield the interval of the result's overall accuracy: how far a comparison on so many images can be trusted."""
-    overall = metrics["rows"][metrics["result"]].get("overall")
-    if known(overall):
-        low, high = interval(overall, metrics["images"])
-        images = f"{metrics['images']:,} images"
-        yield f"On {images}, the 95 % interval of the overall accuracy is {low:.1f} to {high:.1f} %."
+    """Yield the 95 % intervals of the result's accuracies: how far a comparison on so many images can be trusted."""
+    row, few = metrics["rows"][metrics["result"]], (metrics.get("tested") or {}).get("few", {"images": 0})["images"]
+    if not known(row.get("overall")):
+        return
+    of_few = ""
+    if known(row.get("few")) and 0 < few < metrics["images"]:
+        of_few = f", and on the {counted(few, 'image')} of few-shot classes {_ends(row['few'], few)}"
+    images = counted(metrics["images"], "image")
+    yield (
+        f"On {images}, the 95 % interval of the overall accuracy is {_ends(row['overall'], metrics['images'])}{of_few}."
+    )
+
+
+def _ends(accuracy: float, images: int) -> str:
+    low, high = interval(accuracy, images)
+    return f"{low:.1f} to {high:.1f} %"
+
+
+def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
+    """Yield how many of other images the run, by its name, was trained on; nothing for its own test images."""
+    if "trained_on" not in metrics:
+        return
+    known, images, training = metrics["trained_on"], metrics["images"], metrics["training_images"]
+    if known is None:
+        yield f"{run} does not record its training images, so it is unknown whether some are among these."
+    else:
+        number = "None" if known == 0 else f"{known:,}"
+        verb, caution = "are" if known > 1 else "is", ", on which accuracy is higher than on new images" * (known > 0)
+        yield f"{number} of {images:,} images {verb} among the {training:,} training images of {run}{caution}."
 
 
 def _relation(value: float, best: float) -> str:
@@ -82,8 +114,13 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
         row, accuracy = ResultRow.parse(key), values.get("mean_class")
         if row.kind != "zero_shot" or not known(accuracy):
             continue
-        by_luck = interval(accuracy, metrics["images"])[0] <= chance
-        if by_luck or accuracy - chance < CHANCE * (100 - chance):
+        low, high = interval(accuracy, metrics["images"])
+        if low <= chance and high - chance > UNDECIDED:
+            yield (
+                f"On {counted(metrics['images'], 'image')}, {row.title} ({accuracy:.1f} % in the mean over the classes)"
+                f" cannot be told from guessing ({chance:.1f} %): that takes more images."
+            )
+        elif low <= chance or accuracy - chance < CHANCE * (100 - chance):
             yield (
                 f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
                 f" {chance:.1f} %. The text tower does not recognize these class names: set descriptive ones"

@@ -36,6 +36,20 @@ def shot_accuracy(
     }
 
 
+def tested_by_shot(
+    labels: np.ndarray, counts: np.ndarray, shot_thresholds: Sequence[int] = SHOT_THRESHOLDS
+) -> dict[str, dict[str, int]]:
+    """Return the test images, and the classes that have some, behind the accuracy of each shot group.
+
+    labels: (n,) true classes; counts: (C,) training images.
+    """
+    shot, tested = shots(counts, shot_thresholds), np.bincount(labels, minlength=len(counts))
+    return {
+        name: {"images": int(tested[shot == name].sum()), "classes": int((tested[shot == name] > 0).sum())}
+        for name in SHOTS
+    }
+
+
 def percent(correct: np.ndarray) -> float | None:
     """Return the percentage of true values, or None if there are no values."""
     return 100 * float(correct.mean()) if len(correct) else None

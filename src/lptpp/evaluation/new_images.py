@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.content import DIGEST, digests_of
 from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
+from lptpp.data.sources.class_names import names_file
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation
@@ -33,8 +34,16 @@ OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new im
 ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in COLUMNS))
 
 
-def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
-    """Evaluate a finished run on the labeled images of a folder, table, list or shard; write and return the metrics.
+class Evaluated(NamedTuple):
+    """The metrics of an evaluation, its images, and the folder of its files."""
+
+    metrics: dict[str, Any]
+    images: Split
+    folder: Path
+
+
+def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> Evaluated:
+    """Evaluate a finished run on the labeled images of a folder, table, list or shard, and write the files.
 
     Classes, training images per class and shot groups are those of the run, and nothing is fitted to the new images.
 
@@ -53,7 +62,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     make_folder(folder)
     experts = list(model.mixture.experts)
     write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
-    return metrics
+    return Evaluated(metrics, split, folder)
 
 
 def new_folder(run: Path, on: Path, name: str | None) -> Path:
@@ -82,6 +91,8 @@ def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
     """Return the settings of the run; its image folder does not count, nor its columns if `on` is of another kind."""
     given = dict(one.removeprefix("data.").split("=", 1) for one in overrides if one.startswith(OF_TABLES))
     settings = run_settings(run, [one for one in overrides if not one.startswith(OF_TABLES)])
+    names = names_file(settings.data.class_names, settings.data.root)
+    settings.data.class_names = None if names is None else str(names)
     kept = COLUMNS if same_kind(on, settings.data.source) else ()
     for key in ("root", *COLUMNS):
         if key in given or key not in kept:

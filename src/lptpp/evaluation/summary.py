@@ -10,6 +10,7 @@ from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import NAMES, mean_weights, names_in
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
+from lptpp.evaluation.metrics import tested_by_shot
 from lptpp.evaluation.tta import options
 from lptpp.models.mixture import Mixture
 
@@ -23,6 +24,7 @@ def summary(
         "rows": evaluation.metrics(counts, asked.shot_thresholds),
         "balanced": _balanced(settings, evaluation, counts),
         "result": str(evaluation.result),
+        "tested": tested_by_shot(evaluation.labels, counts, asked.shot_thresholds),
         "split": asked.split,
         "images": len(evaluation.labels),
         "classes": len(counts),

@@ -2,9 +2,11 @@
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
+
+from lptpp.utils.text import counted
 
 ACCURACIES = {
     "overall": "Overall",
@@ -103,6 +105,30 @@ class ResultRow:
     def plain(self) -> "ResultRow":
         """The same row without test-time options."""
         return replace(self, views="one", temperature="1", prior="")
+
+
+ECE_OF_PROBES = (
+    "The ECE of probes says little: their regularization is chosen for accuracy, and balanced ones assume equally"
+    " frequent classes."
+)
+
+
+def notes(
+    rows: Iterable[str], columns: Collection[str], tested: Mapping[str, Mapping[str, int]] | None
+) -> Iterator[str]:
+    """Yield what a reader of a shot table should know: the images behind its columns, the ECE of probes.
+
+    `tested` is what `lptpp.evaluation.metrics.tested_by_shot` returns.
+    """
+    found = {
+        shot: f"{counted(of['images'], 'image')} of {counted(of['classes'], 'class')}"
+        for shot, of in (tested or {}).items()
+        if of["images"]
+    }
+    if found:
+        yield f"tested on: {', '.join(f'{shot} {images}' for shot, images in found.items())}"
+    if "calibration_error" in columns and any("balanced_probe" in ResultRow.parse(row).kind for row in rows):
+        yield ECE_OF_PROBES
 
 
 AVERAGE, MIXTURE = ResultRow("average"), ResultRow("mixture")

@@ -119,10 +119,12 @@ def _column(path: Path, column: str | None) -> Iterator[Input]:
 def _located(name: str, folder: Path) -> str:
     """Return the path of an existing file: relative to the working folder, or else to the list's folder.
 
-    Backslashes that Windows wrote become slashes, and an apostrophe that `lptpp.utils.spreadsheet` wrote is dropped, if
-    only then the file exists.
+    Backslashes that Windows wrote become slashes, and quotes and spaces at its ends or an apostrophe that
+    `lptpp.utils.spreadsheet` wrote are dropped, if only then the file exists.
     """
-    names = [name, name.replace("\\", "/"), exact(name)] if name else []
+    plain = name.strip().strip('"')  # as Windows copies a path
+    given = [name, name.replace("\\", "/"), plain, plain.replace("\\", "/"), exact(name)]
+    names = dict.fromkeys(given) if plain else []
     paths = [path for one in names for path in (one, str(folder / one))]
     return next((path for path in paths if file_state(path) is not None), name)
 

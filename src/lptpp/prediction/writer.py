@@ -9,11 +9,12 @@ import numpy as np
 import torch
 
 from lptpp.data.decode import Decoding
+from lptpp.data.sources.locate import URL
 from lptpp.evaluation.files import ranked
 from lptpp.evaluation.tta import Adjustment
 from lptpp.inference.model import Model
 from lptpp.inference.pipeline import ImageViews
-from lptpp.prediction.inputs import Input
+from lptpp.prediction.inputs import Input, file_state
 from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
@@ -54,6 +55,8 @@ class Predictor:
         """Return the views of an input, or the reason why it is unreadable."""
         if not one.path:
             return "no path is given"
+        if URL.match(one.path) and file_state(one.path) is None:
+            return "is a URL: download the image"
         return self.pipeline.read(Path(one.path), self.decoding)
 
     def predict(

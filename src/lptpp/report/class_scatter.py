@@ -86,4 +86,7 @@ def _by_size(places: list[np.ndarray]) -> list[tuple[float, list[np.ndarray]]]:
 
 def _tooltip(run: EvaluatedRun, classes: np.ndarray, value: str) -> str:
     names = listed((run.classes.names[index] for index in classes), NAMED)
-    return f"{names}: {counted(run.classes.counts[classes[0]], 'training image')}, {value}"
+    of = run.classes
+    least, most = of.tested[classes].min(), of.tested[classes].max()
+    tested = counted(most, "test image") if least == most else f"{least:,} to {most:,} test images"
+    return f"{names}: {counted(of.counts[classes[0]], 'training image')}, {tested}, {value}"

@@ -16,6 +16,7 @@ from lptpp.evaluation.files import (
     METRICS,
     has_formulas,
     label_column,
+    place,
     probability_column,
     read_metrics,
     read_rows,
@@ -51,10 +52,19 @@ class Predictions:
 
 
 @dataclass(frozen=True)
+class NewImages:
+    """Labeled images that are not part of the data set of the run, and the folder of the files of their evaluation."""
+
+    files: Path
+    images: Split
+
+
+@dataclass(frozen=True)
 class EvaluatedRun:
     """A finished and evaluated run."""
 
-    folder: Path
+    folder: Path  # of the run
+    files: Path  # the folder of the evaluation's files: that of the run, or one of its evaluations of other images
     settings: Settings
     metrics: dict[str, Any]
     classes: Classes
@@ -79,20 +89,27 @@ class EvaluatedRun:
         return ResultRow.parse(self.metrics["result"])
 
     @property
+    def place(self) -> str:
+        """What was evaluated: "the test split", or the name of other images."""
+        return place(self.metrics)
+
+    @property
     def finals(self) -> dict[str, ResultRow]:
         """The row of every expert after its last phase."""
         phases = {name: [ResultRow(phase, name) for phase in PHASES] for name in self.settings.experts}
         return {name: [row for row in of_expert if row in self.rows][-1] for name, of_expert in phases.items()}
 
 
-def gather(folder: Path, collection: ImageDataset | None = None) -> EvaluatedRun:
+def gather(folder: Path, collection: ImageDataset | None = None, new: NewImages | None = None) -> EvaluatedRun:
     """Read a run folder; images come from `collection` or from the data set in the run's settings.
+
+    With `new`, the evaluation is that of other labeled images.
 
     Raises:
         UserError: The folder is not that of an evaluated run, or a file is missing or damaged.
     """
     try:
-        return _gathered(folder, collection)
+        return _gathered(folder, collection, new)
     except UserError:
         raise
     except (KeyError, ValueError, IndexError) as error:
@@ -100,25 +117,27 @@ def gather(folder: Path, collection: ImageDataset | None = None) -> EvaluatedRun
         raise UserError(f"The files in {folder} are inconsistent ({error!r}): {fix}") from error
 
 
-def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
-    settings, metrics = run_settings(folder), read_metrics(folder)
+def _gathered(folder: Path, collection: ImageDataset | None, new: NewImages | None) -> EvaluatedRun:
+    files = folder if new is None else new.files
+    settings, metrics = run_settings(folder), read_metrics(files)
     table = [ResultRow.parse(key) for key in metrics["rows"]]
-    classes = _classes(read_rows(folder / "per_class.csv", has_formulas(metrics)), table)
+    classes = _classes(read_rows(files / "per_class.csv", has_formulas(metrics)), table)
     checkpoint, history = latest_checkpoint(folder / "checkpoint"), folder / "history.csv"
     return EvaluatedRun(
         folder,
+        files,
         settings,
         metrics,
         classes,
         _predictions(
-            read_rows(folder / "predictions.csv", has_formulas(metrics)), classes.names, table, list(settings.experts)
+            read_rows(files / "predictions.csv", has_formulas(metrics)), classes.names, table, list(settings.experts)
         ),
-        _groups(folder / "groups.csv", settings, classes.names, has_formulas(metrics)),
+        _groups(files / "groups.csv", settings, classes.names, has_formulas(metrics)),
         metrics["groups"],
         read_rows(history) if history.is_file() else [],
         {} if checkpoint is None else checkpoint.manifest["versions"],
-        datetime.fromtimestamp((folder / METRICS).stat().st_mtime),
-        *_images(settings, metrics["split"], collection),
+        datetime.fromtimestamp((files / METRICS).stat().st_mtime),
+        *(_images(settings, metrics["split"], collection) if new is None else (new.images, classes.names, "")),
     )
 
 

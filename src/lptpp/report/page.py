@@ -10,7 +10,7 @@ from markupsafe import Markup
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.table import COLUMNS, one_decimal
-from lptpp.report.gather import EvaluatedRun, gather
+from lptpp.report.gather import EvaluatedRun, NewImages, gather
 from lptpp.report.section import Plot, Section
 from lptpp.report.sections import (
     calibration,
@@ -47,18 +47,21 @@ SECTIONS: tuple[Callable[[EvaluatedRun], Section | None], ...] = (
 Drawn = tuple[Section, list[Markup | None]]  # a section, and the SVG of its parts that are plots
 
 
-def write_report(folder: Path, collection: ImageDataset | None = None, output: Path | None = None) -> Path:
+def write_report(
+    folder: Path, collection: ImageDataset | None = None, output: Path | None = None, new: NewImages | None = None
+) -> Path:
     """Write the report of an evaluated run from the files in its folder; return its path.
 
-    Images come from `collection` or from the data set in the run's settings.
+    Images come from `collection` or from the data set in the run's settings. With `new`, the report is about these
+    images and written next to the files of their evaluation.
 
     Raises:
         UserError: The folder is not that of an evaluated run, or `output` is a folder.
     """
-    path = output or folder / REPORT
+    path = output or (folder if new is None else new.files) / REPORT
     if path.is_dir():
         raise UserError(f"{path} is a folder: specify a file, for example {path / REPORT}.")
-    run = gather(folder, collection)
+    run = gather(folder, collection, new)
     text = page(run, list(_sections(run)))
     make_folder(path.parent)
     with atomic_write(path) as file:

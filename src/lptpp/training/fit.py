@@ -93,7 +93,7 @@ def _train(
     with logging_to(folder / "log.txt"):
         _log_start(collection, folder)
         _log_input(settings, collection)
-        log_warnings(collection, folder)
+        log_warnings(collection, settings)
         if checkpoint is None:
             record_images(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))

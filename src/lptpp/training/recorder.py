@@ -32,6 +32,7 @@ from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
 
 log = logging.getLogger("lptpp")
+BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
 
 
@@ -101,8 +102,8 @@ class RunRecorder:
         self._save(position, optimizer)
         self._write_history()
         log.info(
-            "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"],
+            "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
+            summary["loss"], summary["seconds"], BELOW_ZERO if summary["loss"] < 0 else "",
         )  # fmt: skip
 
     def _write_history(self) -> None:

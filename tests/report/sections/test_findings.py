@@ -73,17 +73,17 @@ def test_the_summary_compares_with_the_best_of_all_rows(run: EvaluatedRun) -> No
 @pytest.mark.parametrize(
     "values, numbers",
     [
-        ((80.0, 50.0, 20.0), ["80.0", "20.0", "60.0"]),
-        ((80.0, None, 20.0), ["80.0", "20.0", "60.0"]),
-        ((None, 50.0, 20.0), ["50.0", "20.0"]),
-        ((None, None, 20.0), ["20.0"]),
+        ((80.0, 50.0, 20.0), ["80.0", "15 images", "20.0", "18 images", "60.0"]),
+        ((80.0, None, 20.0), ["80.0", "15 images", "20.0", "18 images", "60.0"]),
+        ((None, 50.0, 20.0), ["50.0", "18 images", "20.0", "18 images"]),
+        ((None, None, 20.0), ["20.0", "18 images"]),
     ],
 )
 def test_frequent_and_rare_classes_are_compared(values: tuple, numbers: list[str], run: EvaluatedRun) -> None:
     row = dict(zip(("many", "medium", "few"), values, strict=True))
     found = result.gap(replace(run, metrics={**run.metrics, "rows": {"mixture": row}}))
-    assert re.findall(r"[+−]?[\d.]+\d", found) == numbers
-    assert ("a gap of" in found) == (len(numbers) == 3)
+    assert re.findall(r"[+−]?[\d.]+\d(?: images)?", found) == numbers
+    assert ("a gap of" in found) == (len(numbers) == 5)
 
 
 def test_a_small_test_part_is_told_with_the_intervals_of_its_accuracies(run: EvaluatedRun) -> None:

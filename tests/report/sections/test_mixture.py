@@ -26,7 +26,11 @@ def test_the_classes_that_gain_and_lose_most_are_named(run: EvaluatedRun) -> Non
     accuracy = {row: np.full(14, 50.0) for row in run.classes.accuracy}
     accuracy[MIXTURE] = np.array([50.0] * 10 + [90, 60, 20, np.nan])
     found = gain(replace(run, classes=replace(run.classes, accuracy=accuracy)), AVERAGE, "it").finding
-    assert re.findall(r"class \d+ \(.*?\)", found) == ["class 10 (+40)", "class 11 (+10)", "class 12 (−30)"]
+    assert re.findall(r"class \d+ \(.*?\)", found) == [
+        "class 10 (+40, 2 images)",
+        "class 11 (+10, 2 images)",
+        "class 12 (−30, 0 images)",
+    ]
 
 
 def test_equal_rows_neither_gain_nor_lose(run: EvaluatedRun) -> None:

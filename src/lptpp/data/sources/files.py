@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -60,4 +61,6 @@ def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:
         missing.append(f"{place}: {image}")
     if missing:
         message = f"None of the {len(missing):,} listed images exists ({listed(missing, 1)})"
-        raise UserError(f"{message}: correct data.root or the paths.")
+        number = re.search(r" (\d+)$", missing[0])
+        columns = f"; {number[1]} was read as part of the path: expected one number after it" if number else ""
+        raise UserError(f"{message}: correct data.root or the paths{columns}.")

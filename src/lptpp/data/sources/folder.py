@@ -23,6 +23,7 @@ from lptpp.utils.progress import progress_bar
 from lptpp.utils.text import listed
 
 NOT_READ = "not_read"
+METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")  # labels of an image folder of Hugging Face
 
 
 def folder(root: str, test: float, split_seed: int, split_folders: str = "auto") -> ImageDataset:
@@ -96,10 +97,15 @@ def _refuse_single(names: list[str], folders: list[Path]) -> None:
         return
     inside = [path.name for path in subfolders(folders[0])]
     deeper = f"; if its folders {listed(inside, 3)} are the classes, set data.root={folders[0]}"
-    hint = deeper if len(inside) > 1 else ""
+    hint = deeper if len(inside) > 1 else _metadata_hint(folders[0])
     raise UserError(
         f"{folders[0].parent} has only one class folder ({names[0]}): expected at least two, one per class{hint}."
     )
+
+
+def _metadata_hint(folder: Path) -> str:
+    found = next((name for name in METADATA if (folder / name).is_file()), None)
+    return f"; if {folder / found} has the labels, set data.source=huggingface" if found else ""
 
 
 def _refuse_ambiguous(names: list[str], root: str) -> None:

@@ -58,6 +58,8 @@ def never_recognized(run: EvaluatedRun) -> list[Listing]:
     never = run.classes.accuracy[run.result] == 0
     lines = []
     for shot in SHOTS:
-        names = [run.classes.names[index] for index in np.flatnonzero(never & (run.classes.shots == shot))]
+        indices = np.flatnonzero(never & (run.classes.shots == shot))
+        names = [f"{run.classes.names[index]} ({run.classes.tested[index]:,})" for index in indices]
         lines += [f"{shot}-shot, {counted(len(names), 'class')}: {'; '.join(names)}"] if names else []
-    return [Listing(f"Never recognized: {counted(int(never.sum()), 'class')}", "\n\n".join(lines))] if lines else []
+    title = f"Never recognized: {counted(int(never.sum()), 'class')} (and their test images)"
+    return [Listing(title, "\n\n".join(lines))] if lines else []

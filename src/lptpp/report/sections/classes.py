@@ -10,6 +10,8 @@ from lptpp.report.section import Plot, Section
 from lptpp.report.sections.class_table import class_table, never_recognized
 from lptpp.utils.text import counted, listed
 
+FEW_TESTED = 2  # images of a class, all of which a good model may get wrong by chance
+
 
 def section(run: EvaluatedRun) -> Section:
     """Return the section on the classes."""
@@ -31,10 +33,13 @@ def accuracy(run: EvaluatedRun) -> Plot:
     values = run.classes.accuracy[run.result]
     figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f} %", "accuracy, %")
     ax.set_ylim(-3, 103)
-    tested, never, split = np.isfinite(values).sum(), (values == 0).sum(), run.metrics["split"]
-    of = f"of the {counted(tested, 'class')} with images in the {split} split"
+    tested, never = np.isfinite(values).sum(), (values == 0).sum()
+    of = f"of the {counted(tested, 'class')} with images in {run.place}"
     verb = "is" if never == 1 else "are"
     finding = f"{never:,} {of} {verb} never recognized." if never else f"Each {of} is recognized at least once."
+    if never and (weak := int((run.classes.tested[values == 0] <= FEW_TESTED).sum())):
+        verb = "has" if weak == 1 else "have"
+        finding += f" {weak:,} of these {verb} only one or two images there, which proves little."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
         finding += f" Classes without such images: {listed(untested)}."
     names = " (hover for names)" if tooltips else ""

@@ -10,6 +10,7 @@ from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import INK
 from lptpp.report.text import percent, signed
+from lptpp.utils.text import counted
 
 NAMED = 3  # classes named of those that gain and lose most
 
@@ -75,7 +76,9 @@ def _most(run: EvaluatedRun, values: np.ndarray, sign: int) -> str:
     """Return the classes with the largest values of a sign."""
     signs = np.nan_to_num(sign * values)
     order = [index for index in np.argsort(-signs, kind="stable")[:NAMED] if signs[index] > 0]
-    return ", ".join(f"{run.classes.names[index]} ({signed(values[index], 0)})" for index in order)
+    tested = [counted(int(run.classes.tested[index]), "image") for index in order]
+    named = zip(order, tested, strict=True)
+    return ", ".join(f"{run.classes.names[index]} ({signed(values[index], 0)}, {images})" for index, images in named)
 
 
 def agreement(run: EvaluatedRun) -> Table:

@@ -7,7 +7,7 @@ from lptpp.report.section import Picture, Section
 from lptpp.report.thumbnails import data_uri
 
 CAPTION = (
-    "Top row: images of the split as they are. Below: the same images as the model sees them, one row for each kind of"
+    "Top row: evaluated images as they are. Below: the same images as the model sees them, one row for each kind of"
     " input. What is missing or too small to recognize there cannot help it."
 )
 

@@ -19,12 +19,13 @@ def section(run: EvaluatedRun) -> Section:
 def facts(run: EvaluatedRun) -> dict[str, str]:
     """Return the key facts of a run by name."""
     of, data = run.metrics, run.settings.data
+    place = run.place.removeprefix("the ")
     trainable = f"{of['tuned_parameters']:,} ({percent(of['tuned_share_percent'], 1)} of the frozen parameters)"
     return {
-        "Folder": str(run.folder),
+        "Folder": str(run.files),
         "Method": of["method"],
         "Data": f"{data.source}{f', {data.root}' if data.root else ''}",
-        "Images": f"{of['training_images']:,} for training, {of['images']:,} evaluated ({of['split']} split)",
+        "Images": f"{of['training_images']:,} for training, {of['images']:,} evaluated ({place})",
         "Evaluated": f"{run.evaluated:%Y-%m-%d %H:%M}",
         **{f"Backbone, {name}": f"{one['name']} ({one['fingerprint'][:12]}…)" for name, one in of["backbones"].items()},
         "Frozen parameters": f"{of['backbone_parameters']:,}",

@@ -7,7 +7,7 @@ import numpy as np
 
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.findings import findings
+from lptpp.evaluation.findings import findings, trained_on
 from lptpp.evaluation.intervals import few_tested, interval
 from lptpp.evaluation.table import (
     ACCURACIES,
@@ -17,6 +17,7 @@ from lptpp.evaluation.table import (
     ResultRow,
     best_cells,
     known,
+    notes,
     one_decimal,
 )
 from lptpp.report.gather import EvaluatedRun
@@ -35,13 +36,13 @@ def section(run: EvaluatedRun) -> Section:
 def summary(run: EvaluatedRun) -> str:
     """Return the accuracy of the result, how it compares with all other rows, and what else the rows show."""
     rows, result = run.rows, run.result
-    evaluated = f"{counted(run.metrics['images'], 'image')} of the {run.metrics['split']} split"
+    evaluated = f"{counted(run.metrics['images'], 'image')} of {run.place}"
     text = f"{result.title} has an overall accuracy of {percent(rows[result]['overall'], 1)} on {evaluated}."
-    return " ".join([text, *findings(run.metrics)])
+    return " ".join([text, *trained_on(run.metrics, run.folder.name), *findings(run.metrics)])
 
 
 def intervals(run: EvaluatedRun) -> str:
-    """Return the 95 % intervals of the result's accuracies if the evaluated split is small, else nothing."""
+    """Return the 95 % intervals of the result's accuracies if the evaluated images are few, else nothing."""
     tested = run.classes.tested
     if not few_tested(tested):
         return ""
@@ -56,7 +57,7 @@ def intervals(run: EvaluatedRun) -> str:
         if known(row[key]) and (key == "overall" or images < whole)
     ]
     median = f"{np.median(tested[tested > 0]):g}"
-    return f"The split is small (median {median} images per class); 95 % intervals: {', '.join(shown)}."
+    return f"These images are few (median {median} per class); 95 % intervals: {', '.join(shown)}."
 
 
 def _interval(accuracy: float, images: int) -> str:
@@ -67,7 +68,7 @@ def _interval(accuracy: float, images: int) -> str:
 def no_balanced_part(run: EvaluatedRun) -> str:
     """Return a sentence if a balanced part was requested but no class has enough images, else nothing."""
     balanced = run.metrics.get("balanced")
-    return describe_balanced(balanced, run.metrics["split"]) if balanced and not balanced["rows"] else ""
+    return describe_balanced(balanced, run.place) if balanced and not balanced["rows"] else ""
 
 
 def balanced_table(run: EvaluatedRun) -> list[Table]:
@@ -75,15 +76,16 @@ def balanced_table(run: EvaluatedRun) -> list[Table]:
     balanced = run.metrics.get("balanced")
     if not balanced or not balanced["rows"]:
         return []
-    description = describe_balanced(balanced, run.metrics["split"])
+    description = describe_balanced(balanced, run.place)
     rows = {ResultRow.parse(key): row for key, row in balanced["rows"].items()}
-    return [_table(run, "Shot table, balanced", rows, BALANCED, f"{description.capitalize()}. Accuracy in %.")]
+    caption = f"{description[0].upper()}{description[1:]}. Accuracy in %."
+    return [_table(run, "Shot table, balanced", rows, BALANCED, caption, balanced.get("tested"))]
 
 
 def shot_table(run: EvaluatedRun) -> Table:
     """Return the table that `lptpp evaluate` prints."""
     caption = "Accuracy in %. ECE: expected calibration error in %, lower is better."
-    return _table(run, "Shot table", run.rows, COLUMNS, caption)
+    return _table(run, "Shot table", run.rows, COLUMNS, caption, run.metrics.get("tested"))
 
 
 def test_time_table(run: EvaluatedRun) -> list[Table]:
@@ -103,14 +105,20 @@ def _name(row: ResultRow) -> Cell:
 
 
 def _table(
-    run: EvaluatedRun, title: str, rows: Mapping[ResultRow, Mapping[str, Any]], columns: Mapping[str, str], caption: str
+    run: EvaluatedRun,
+    title: str,
+    rows: Mapping[ResultRow, Mapping[str, Any]],
+    columns: Mapping[str, str],
+    caption: str,
+    tested: Mapping[str, Mapping[str, int]] | None,
 ) -> Table:
     best = best_cells(rows.values())
     cells = [[_name(row), *_metrics(metrics, best, columns)] for row, metrics in rows.items()]
     legend = "The highlighted row is the result of the run; bold marks the best value of a column."
-    thresholds = describe_shots(run.metrics["shot_thresholds"]).capitalize()
+    lines = [describe_shots(run.metrics["shot_thresholds"]), *notes(map(str, rows), columns, tested)]
+    caption = " ".join([caption, legend, *(f"{line[0].upper()}{line[1:].rstrip('.')}." for line in lines)])
     headings, highlighted = ["", *columns.values()], list(rows).index(run.result)
-    return Table(title, headings, cells, f"{caption} {legend} {thresholds}.", highlighted)
+    return Table(title, headings, cells, caption, highlighted)
 
 
 def _metrics(row: Mapping[str, Any], best: Mapping[str, str], columns: Mapping[str, str]) -> list[Cell]:
@@ -151,10 +159,11 @@ def shot_plot(run: EvaluatedRun) -> Plot:
 
 def gap(run: EvaluatedRun) -> str:
     """Return the accuracies of the result on the most and the least frequent classes, and their difference."""
-    metrics = run.rows[run.result]
+    metrics, of = run.rows[run.result], run.classes
     found = {shot: metrics[shot] for shot in SHOTS if metrics[shot] is not None}
+    images = {shot: counted(int(of.tested[of.shots == shot].sum()), "image") for shot in found}
     ends = dict.fromkeys([*found][:1] + [*found][-1:])
-    shown = " and ".join(f"{percent(found[shot], 1)} on {shot}-shot" for shot in ends)
+    shown = " and ".join(f"{percent(found[shot], 1)} on {images[shot]} of {shot}-shot" for shot in ends)
     both = {"many", "few"} <= found.keys()
     difference = f", a gap of {one_decimal(abs(found['many'] - found['few']))} points" if both else ""
     return f"{run.result.title}: {shown} classes{difference}."
