@@ -10,6 +10,7 @@ from lptpp.evaluation.run import evaluate_run
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
+from lptpp.utils.disk import keeping
 
 
 def fit_epochs(settings: Settings, duration: str) -> Settings:
@@ -27,10 +28,12 @@ def fit(settings: Settings) -> dict[str, Any]:
     Raises:
         UserError: wrong settings or data.
         Interrupted: the user stopped the run; it is saved.
+        CannotWrite: the disk is full or read-only; the last checkpoint is kept.
     """
-    fitted = training.fit(settings)
-    if fitted.trained or not (Path(settings.run) / REPORT).is_file():
-        write_report(Path(settings.run), fitted.collection)
+    with keeping("Training resumes from its last checkpoint, if there is one."):
+        fitted = training.fit(settings)
+        if fitted.trained or not (Path(settings.run) / REPORT).is_file():
+            write_report(Path(settings.run), fitted.collection)
     return fitted.metrics
 
 

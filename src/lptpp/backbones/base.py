@@ -65,6 +65,7 @@ class Backbone:
     preprocessing: Preprocessing
     text: TextTower | None = None
     revision: str | None = None  # of weights from the hub: repository@commit
+    card: str | None = None  # digest of the card in its file, which has more of the architecture than the weights
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:

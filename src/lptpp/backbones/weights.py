@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from lptpp.utils.disk import CannotWrite, writing
 from lptpp.utils.errors import UserError
 
 
@@ -66,12 +67,13 @@ LOCAL_FILE = "set backbone.weights to a local .safetensors file"
 
 @contextmanager
 def downloading(name: str, advice: str = LOCAL_FILE) -> Iterator[None]:
-    """Turn any failure to download `name` into a `UserError`, and silence the retries of the libraries."""
+    """Turn any failure to download `name` into a `UserError` or `CannotWrite`, and silence retries of the libraries."""
     logging.getLogger("lptpp").info("Loading %s (from the local cache or the network).", name)
     logging.disable(logging.ERROR)
     try:
-        yield
-    except UserError:
+        with writing(f"The cache of {name}"):
+            yield
+    except (CannotWrite, UserError):
         raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160]

@@ -96,7 +96,8 @@ class DataSettings:
     split_seed: int = setting(0, "seed of the validation and test draws")
     on_error: str = setting(
         "stop",
-        "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
+        "an unreadable image, looked for during a few seconds before training and found as images are used; stop: name"
+        " it and exit; skip: check all images before training, exclude the unreadable ones, list them in skipped.csv",
         choices=("stop", "skip"),
     )
     resize: str | None = setting(
@@ -182,6 +183,11 @@ class ExpertSettings:
         "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
     )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
+    mean_images: int = setting(
+        0,
+        "head=class_means: training images per class, drawn at random, that are averaged; 0: all",
+        within=Range(0, 10**9),
+    )
     templates: list[str] = setting(
         ["a photo of a {}."],
         "prompts of the text tower; {} is replaced by the class name. Sets by name: " + ", ".join(TEMPLATE_NAMES),
@@ -326,6 +332,10 @@ class EvaluationSettings:
     )
     temperature: str = setting(
         "1", "a number above 0, or fitted (on the validation split): an extra row with scaled probabilities"
+    )
+    escape_formulas: bool = setting(
+        True,
+        "in the CSV files, an apostrophe before names that a spreadsheet would take for formulas (docs/report.md)",
     )
 
 

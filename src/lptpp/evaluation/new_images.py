@@ -18,18 +18,19 @@ from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, write_files
+from lptpp.evaluation.run import CHANGEABLE, TABLES, check_changeable, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
 from lptpp.inference.runtime import Runner, runner_of
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
-ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error")))
+ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in COLUMNS))
 
 
 def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
@@ -49,7 +50,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
     metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     experts = list(model.mixture.experts)
     write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
     return metrics
@@ -65,8 +66,12 @@ def new_folder(run: Path, on: Path, name: str | None) -> Path:
 
 
 def _refuse_others(folder: Path, on: Path) -> None:
-    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images."""
-    if not folder.exists() or [path.name for path in folder.iterdir()] == [SKIPPED]:
+    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images.
+
+    One without metrics.json is unfinished.
+    """
+    found = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.exists() else set()
+    if found <= {SKIPPED, *TABLES}:
         return
     before = read_metrics(folder).get("evaluated_on") if (folder / METRICS).is_file() else None
     if before != str(on.resolve()):
@@ -104,11 +109,13 @@ def _temperature(settings: Settings, model: Model) -> float:
 
 
 def _trained_on(run: Path, split: Split) -> int | None:
-    """Return how many images have the content of a training image; None if the run does not record its images."""
+    """Return how many images have the content of a training image; None if the run does not record all its images."""
     _, checkpoint = finished_run(run)
     if "images" not in checkpoint.manifest:
         return None
     trained = read_record(run / "checkpoint", checkpoint.manifest["images"]).digests_in("train")
+    if not trained.any(1).all():
+        return None
     found = digests_of(split.images, "Looking for training images")
     return int(np.isin(_as_texts(found), _as_texts(trained)).sum())
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lptpp.checkpoint.digests import BackgroundDigests
 from lptpp.checkpoint.identity import check_backbones, check_settings
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.lock import alone, refuse_if_held
@@ -33,9 +34,11 @@ from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
 from lptpp.training.scorer_phase import ScorerData, scorer_phase
 from lptpp.training.tracking import check_tracker
+from lptpp.utils.disk import append, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
 from lptpp.utils.memory import gb_to_bytes
+from lptpp.utils.text import VisibleFormatter
 
 log = logging.getLogger("lptpp")
 
@@ -73,7 +76,7 @@ def fit(settings: Settings) -> FitResult:
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with alone(folder):
         if steps(folder / "checkpoint") != seen:
             raise UserError(f"Another `lptpp fit` trained {folder} in the meantime: repeat the command to resume it.")
@@ -94,7 +97,8 @@ def _train(
         if checkpoint is None:
             record_images(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
-        with stopping_softly(training.recorder), training.recorder.tracking as tracking:
+        digests = BackgroundDigests(folder / "checkpoint", collection)
+        with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
             training.run()
             runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
             metrics = write_evaluation(settings, mixture, collection, runner)
@@ -143,11 +147,23 @@ def check_before_training(settings: Settings, collection: ImageDataset, mixture:
         check_stem(name, expert, views, gb_to_bytes(settings.data.memory_gb))
 
 
+class LogFile(logging.Handler):
+    """Appends to a file; one that cannot be written stops the run instead of losing lines."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append a line."""
+        append(self.path, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+
+
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
     """Write the log of the package to a file as well."""
-    handler = logging.FileHandler(path, encoding="utf-8")
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    handler = LogFile(path)
+    handler.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
     try:
         yield
