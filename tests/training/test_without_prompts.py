@@ -17,7 +17,7 @@ from lptpp.utils.errors import UserError
 
 NAME, COMMIT = "test_resnet.r160_in1k", "c0ffee"
 BACKBONE = [
-    f"experts.visual.backbone={{kind:vision,name:{NAME},weights:null,image_size:64}}",
+    *(f"experts.visual.backbone.{key}" for key in (f"name={NAME}", "weights=null", "image_size=64")),
     "experts.visual.shared_prompts=0",
 ]
 QUICK = ["phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.baselines=[linear_probe]"]

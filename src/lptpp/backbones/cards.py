@@ -85,7 +85,7 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
         ) from error
     load_strictly(parts, weights, str(path))
     text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
-    return Backbone(card["name"], parts["tower"], preprocessing, text, content_digest(card))
+    return Backbone(card["name"], parts["tower"], preprocessing, text, card=content_digest(card))
 
 
 def card_preprocessing(card: dict[str, Any]) -> Preprocessing:

@@ -110,7 +110,7 @@ def from_clip(
     tower = image_tower(model.visual, name) if width is None else PooledTower(model.visual, width)
     preprocessing = _preprocessing(model.visual.preprocess_cfg)
     del model.visual  # it is the tower, or was converted to it
-    return Backbone(name, tower, preprocessing, TextTower(model, tokenizer), revision)
+    return Backbone(name, tower, preprocessing, TextTower(model, tokenizer), revision=revision)
 
 
 def empty_model(name: str, device: str = "cpu") -> Any:
