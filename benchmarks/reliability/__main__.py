@@ -28,14 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parsed(arguments)
     warm_up()
     tallies = {name: Tally(PROMISES[name].text) for name in options.only}
-    with tempfile.TemporaryDirectory(prefix="lptpp-reliability-") as folder:
-        # no thread of its own: processes are forked meanwhile
-        with Live(live_table(tallies), console=Console(), auto_refresh=False) as live:
-            world = make_world(Path(folder))
-            for name in options.only:
-                for _ in tried(name, world, tallies[name], options.share):
-                    live.update(live_table(tallies, name), refresh=live.console.is_terminal)
-            live.update(live_table(tallies), refresh=True)
+    with (
+        tempfile.TemporaryDirectory(prefix="lptpp-reliability-") as folder,
+        Live(live_table(tallies), console=Console(), auto_refresh=False) as live,  # no thread: processes are forked
+    ):
+        world = make_world(Path(folder))
+        for name in options.only:
+            for _ in tried(name, world, tallies[name], options.share):
+                live.update(live_table(tallies, name), refresh=live.console.is_terminal)
+        live.update(live_table(tallies), refresh=True)
     for line in problem_lines(tallies):
         print(line)
     if options.write:

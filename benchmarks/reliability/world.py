@@ -81,7 +81,11 @@ def make_world(folder: Path) -> World:
             _draw(world.pictures / "test" / name / f"{number}.png", label, 100 * label + 50 + number)
     for card in (VISION, LANGUAGE):
         write_card(folder, card)
-    settings = {"data": {"source": "folder", "root": str(world.pictures)}, "experts": experts_on(folder, PARTS), **QUICK}
+    settings = {
+        "data": {"source": "folder", "root": str(world.pictures)},
+        "experts": experts_on(folder, PARTS),
+        **QUICK,
+    }
     world.config.write_text(json_text(settings), encoding="utf-8")
     done = ended(lambda: _unbroken(world), folder)
     assert done.status == 0, done.output
@@ -117,7 +121,7 @@ def _unbroken(world: World) -> None:
 
 
 def difference(found: Path, expected: Path) -> str | None:
-    """Return how a finished run differs from another one: weights, losses, metrics, predictions; None if it is equal."""
+    """Return how a finished run differs from another one, in weights, losses or tables; None if it is equal."""
     one, other = (latest_checkpoint(run / "checkpoint") for run in (found, expected))
     if one is None or other is None or not one.manifest["finished"]:
         return f"{found.name} is not finished"

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
+from lptpp.utils.failures import failure
 from lptpp.utils.paths import refuse_no_input, refuse_no_run
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
@@ -548,6 +549,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         print(visible(f"Error: {error}. Check the disk or the file, then repeat the command."), file=sys.stderr)
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if (sentence := failure(error)) is None:
+            raise
+        print(visible(f"Error: {sentence}"), file=sys.stderr)
         sys.exit(1)
     except (StoppedAtOnce, KeyboardInterrupt):
         print("Stopped at once; the last checkpoint, if there is one, is kept.", file=sys.stderr)
