@@ -76,9 +76,9 @@ def make_world(folder: Path) -> World:
     world = World(folder)
     for label, (name, count) in enumerate(COUNTS.items()):
         for number in range(count):
-            _draw(world.pictures / "train" / name / f"{number}.png", label, 100 * label + number)
+            draw_picture(world.pictures / "train" / name / f"{number}.png", label, 100 * label + number)
         for number in range(TESTED):
-            _draw(world.pictures / "test" / name / f"{number}.png", label, 100 * label + 50 + number)
+            draw_picture(world.pictures / "test" / name / f"{number}.png", label, 100 * label + 50 + number)
     for card in (VISION, LANGUAGE):
         write_card(folder, card)
     settings = {
@@ -99,7 +99,8 @@ def json_text(settings: dict[str, Any]) -> str:
     return json.dumps(settings, indent=1)
 
 
-def _draw(path: Path, label: int, seed: int) -> None:
+def draw_picture(path: Path, label: int, seed: int) -> None:
+    """Draw noise in the color of a class."""
     noise = np.random.default_rng(seed).integers(0, 80, (40, 40, 3))
     noise[..., label % 3] += 120
     path.parent.mkdir(parents=True, exist_ok=True)

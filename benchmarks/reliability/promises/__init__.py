@@ -1,5 +1,32 @@
 """One promise a file; `PROMISES` has them in the order of the table."""
 
-from benchmarks.reliability.promises import clocks, kills, signals, starts, workers
+from benchmarks.reliability.promises import (
+    bad_images,
+    bit_flips,
+    bombs,
+    changed_images,
+    clocks,
+    full_disk,
+    kills,
+    no_memory,
+    read_only,
+    signals,
+    starts,
+    workers,
+)
 
-PROMISES = {module.__name__.rpartition(".")[2]: module.PROMISE for module in (kills, signals, clocks, workers, starts)}
+ORDER = (
+    kills,
+    signals,
+    clocks,
+    workers,
+    no_memory,
+    full_disk,
+    read_only,
+    starts,
+    changed_images,
+    bit_flips,
+    bad_images,
+    bombs,
+)
+PROMISES = {module.__name__.rpartition(".")[2]: module.PROMISE for module in ORDER}
