@@ -1,13 +1,17 @@
 """One promise a file; `PROMISES` has them in the order of the table."""
 
 from benchmarks.reliability.promises import (
+    archives,
+    backbones,
     bad_images,
     bit_flips,
     bombs,
     changed_images,
     clocks,
     full_disk,
+    hostile_runs,
     kills,
+    memory_use,
     no_memory,
     read_only,
     signals,
@@ -28,5 +32,9 @@ ORDER = (
     bit_flips,
     bad_images,
     bombs,
+    archives,
+    hostile_runs,
+    backbones,
+    memory_use,
 )
 PROMISES = {module.__name__.rpartition(".")[2]: module.PROMISE for module in ORDER}
