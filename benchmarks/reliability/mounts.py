@@ -1,4 +1,4 @@
-"""Small file systems of this process alone, to be filled or made read-only; needs Linux, and root or user name spaces."""
+"""Small file systems of this process alone, to be filled or made read-only; needs Linux."""
 
 import ctypes
 import os

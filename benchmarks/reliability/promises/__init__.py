@@ -16,6 +16,7 @@ from benchmarks.reliability.promises import (
     read_only,
     signals,
     starts,
+    web_page,
     workers,
 )
 
@@ -36,5 +37,6 @@ ORDER = (
     hostile_runs,
     backbones,
     memory_use,
+    web_page,
 )
 PROMISES = {module.__name__.rpartition(".")[2]: module.PROMISE for module in ORDER}

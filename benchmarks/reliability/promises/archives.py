@@ -12,6 +12,7 @@ from benchmarks.reliability.forks import command, ended, in_lanes
 from benchmarks.reliability.promise import Promise, Verdict
 from benchmarks.reliability.world import World
 
+UP = "../" * 20
 SECRET = "a secret of another file"
 Members = list[tuple[tarfile.TarInfo, bytes]]
 
@@ -37,16 +38,16 @@ def special(kind: bytes) -> Callable[[Path], Members]:
 
 HOSTILE: dict[str, Callable[[Path], Members]] = {
     "../": lambda outside: [member("../escaped.png", b"x"), member("../escaped.cls", b"0")],
-    "../../..": lambda outside: [member(f"{'../' * 20}{outside}.png", b"x"), member(f"{'../' * 20}{outside}.cls", b"0")],
+    "../../..": lambda outside: [member(f"{UP}{outside}.png", b"x"), member(f"{UP}{outside}.cls", b"0")],
     "absolute name": lambda outside: [member(f"{outside}.png", b"x"), member(f"{outside}.cls", b"0")],
     "symbolic link": link(tarfile.SYMTYPE),
     "hard link": link(tarfile.LNKTYPE),
     "link to a folder": lambda outside: [member("d", kind=tarfile.SYMTYPE, link="/"), member("d/etc/9.png", b"x")],
-    "label is a link": lambda outside: [member("9.png", b"x"), member("9.cls", kind=tarfile.SYMTYPE, link=str(outside))],
+    "label is a link": lambda outside: [member("9.png"), member("9.cls", kind=tarfile.SYMTYPE, link=str(outside))],
     "character device": special(tarfile.CHRTYPE),
     "block device": special(tarfile.BLKTYPE),
     "FIFO": special(tarfile.FIFOTYPE),
-    "a pickle as label": lambda outside: [member("9.png", b"x"), member("9.pyd", b"cos\nsystem\n(S'touch escaped'\ntR.")],
+    "a pickle as label": lambda outside: [member("9.png"), member("9.pyd", b"cos\nsystem\n(S'touch escaped'\ntR.")],
     "control characters": lambda outside: [member("\x1b[2J\n9.png", b"x"), member("\x1b[2J\n9.cls", b"0")],
 }  # fmt: skip
 
@@ -78,7 +79,7 @@ def device(path: Path, outside: Path) -> None:
 def listening(path: Path, outside: Path) -> None:
     """A socket."""
     path.unlink()
-    here = os.getcwd()
+    here = Path.cwd()
     os.chdir(path.parent)  # names of sockets are short
     with socket.socket(socket.AF_UNIX) as one:
         one.bind(path.name)

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from benchmarks.reliability.forks import command, ended, in_lanes
 from benchmarks.reliability.promise import Promise, Verdict
 from benchmarks.reliability.world import World
-from lptpp.utils.digest import file_digest, sealed
+from lptpp.utils.digest import DIGEST, file_digest, sealed
 
 Change = Callable[[Path], object]  # changes a run folder
 MARK = "LPTPP_RELIABILITY_MARK"
@@ -54,7 +54,7 @@ def manifest(**entries: Any) -> Change:
     def change(run: Path) -> None:
         path = newest(run) / "manifest.json"
         content = json.loads(path.read_text()) | entries
-        content.pop("digest", None)
+        content.pop(DIGEST, None)
         path.write_text(json.dumps(sealed(content)))
 
     return change
@@ -98,7 +98,7 @@ def special(name: str, make: Callable[[Path], object]) -> Change:
 def _signed(folder: Path) -> None:
     path = folder / "manifest.json"
     content = json.loads(path.read_text())
-    content.pop("digest", None)
+    content.pop(DIGEST, None)
     content["files"] = {one.name: file_digest(one) for one in sorted(folder.glob("*.safetensors"))}
     path.write_text(json.dumps(sealed(content)))
 
@@ -118,6 +118,11 @@ def zero(path: Path) -> None:
     path.symlink_to("/dev/zero")
 
 
+def nine_times(number: int) -> str:
+    """Return a line that repeats the line before nine times."""
+    return f"a{number}: &a{number} [{f'*a{number - 1},' * 9}]"
+
+
 PYTHON = "seed: !!python/object/apply:os.system ['touch ran']"
 HUGE_HEADER = struct.pack("<Q", 2**60) + b"{}"
 CHANGES: dict[str, Change] = {
@@ -125,7 +130,7 @@ CHANGES: dict[str, Change] = {
     "target": settings("_target_: os.system"),
     "environment": settings(f"seed: ${{oc.env:{MARK}}}", "seed:"),
     "extends a file": settings("extends: /etc/passwd"),
-    "anchors that multiply": settings("\n".join(["a0: &a0 [x]", *(f"a{i}: &a{i} [{f'*a{i - 1},' * 9}]" for i in range(1, 30))])),
+    "anchors that multiply": settings("\n".join(["a0: &a0 [x]", *map(nine_times, range(1, 30))])),
     "unknown setting": settings("command: touch ran"),
     "other precision": settings("precision: bf16", "precision:"),
     "no settings": lambda run: (run / "config.yaml").write_bytes(b""),

@@ -2,7 +2,11 @@
 
 import re
 
-NO_MEMORY = re.compile(r"can't allocate memory|bad_alloc|could not create a primitive|can't start new thread|out of memory|not enough memory|cannot allocate memory", re.IGNORECASE)
+NO_MEMORY = re.compile(
+    r"can't allocate memory|cannot allocate memory|out of memory|not enough memory|bad_alloc|can't start new thread"
+    r"|could not create a primitive",  # of oneDNN
+    re.IGNORECASE,
+)
 KILLED = r"^DataLoader worker .*(exited unexpectedly|is killed by signal)"
 LEAST = "a smaller batch_size of the phases and evaluation.batch_size, fewer workers, or a lower data.memory_gb"
 
