@@ -23,7 +23,7 @@ from benchmarks.reliability.promise import Verdict
 from lptpp import cli
 
 CONTEXT = multiprocessing.get_context("fork")
-LANES = 2
+LANES = "LPTPP_LANES"  # the environment variable for the number of trials at once, by default 2
 LIMIT = 300  # seconds; a process that takes longer is killed and does not hold
 Trial = Callable[[Path], str | None]  # gets an empty folder; returns the problem
 
@@ -97,11 +97,12 @@ def command(*words: object) -> Callable[[], None]:
 
 
 def in_lanes(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int = 1) -> Iterator[Verdict]:
-    """Run trials in `LANES` processes at once, each trial in a folder of its own; yield what comes of them.
+    """Run trials in several processes at once (see `LANES`), each trial in a folder of its own; yield what comes of them.
 
     A trial counts as `each` trials.
     """
-    lanes = [_lane(trials[start::LANES], scratch / f"lane{start}", each) for start in range(min(LANES, len(trials)))]
+    count = min(int(os.environ.get(LANES, 2)), len(trials))
+    lanes = [_lane(trials[start::count], scratch / f"lane{start}", each) for start in range(count)]
     open_ends = list(lanes)
     while open_ends:
         for end in wait(open_ends):
