@@ -97,7 +97,7 @@ def command(*words: object) -> Callable[[], None]:
 
 
 def in_lanes(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int = 1) -> Iterator[Verdict]:
-    """Run trials in several processes at once (see `LANES`), each trial in a folder of its own; yield what comes of them.
+    """Run trials in `LANES` processes at once, each trial in a folder of its own; yield what comes of them.
 
     A trial counts as `each` trials.
     """

@@ -42,6 +42,20 @@ def write_page(path: Path, tallies: Tallies) -> None:
     """Replace the table in a page of the documentation."""
     before, _, rest = path.read_text(encoding="utf-8").partition(START)
     after = rest.partition(END)[2]
-    rows = [f"| {tally.text} | {tally.tried} | {tally.held} |" for tally in tallies.values()]
-    lines = ["| promise | tried | held |", "| --- | --- | --- |", *rows, "", stamp_line(stamp(torch.device("cpu")))]
+    rows = [f"| `{name}` | {tally.text} | {tally.tried} | {tally.held} |" for name, tally in tallies.items()]
+    lines = ["| name | promise | tried | held |", "| --- | --- | --- | --- |", *rows, "", *_reasons(tallies)]
+    lines.append(stamp_line(stamp(torch.device("cpu"))))
     io.write_text(path, before + START + "\n" + "\n".join(lines) + "\n\n" + END + after)
+
+
+def _reasons(tallies: Tallies) -> Iterator[str]:
+    """Yield why promises did not hold, or were not tried."""
+    found = [f"- `{name}`: {tally.note}." for name, tally in tallies.items() if tally.note]
+    for name, tally in tallies.items():
+        found += [f"- `{name}`, {one.trial}, did not hold: `{_last_line(one.problem)}`" for one in tally.problems]
+    yield from [*found, ""] if found else []
+
+
+def _last_line(text: str | None) -> str:
+    lines = (text or "").strip().splitlines() or [""]
+    return lines[-1].replace("`", "'")[:200]

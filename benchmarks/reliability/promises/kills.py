@@ -105,4 +105,4 @@ def _same(found: Path, expected: Path) -> bool:
     return named or found.read_bytes() == expected.read_bytes()
 
 
-PROMISE = Promise("kill -9 during fit, evaluation, export or prediction: repeated, the same bits", verdicts, 200, 8)
+PROMISE = Promise("kill -9 during fit, evaluation, export or prediction: repeated, the same bits", verdicts, 200, 4)
