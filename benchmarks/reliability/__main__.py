@@ -10,7 +10,7 @@ Small pictures and towers with random weights; processes are forked, so that a s
 import argparse
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -36,6 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for name in options.only:
             for _ in tried(name, world, tallies[name], options.share):
                 live.update(live_table(tallies, name), refresh=live.console.is_terminal)
+            if not live.console.is_terminal:
+                print(
+                    f"{name}: held in {tallies[name].held} of {tallies[name].tried} trials", file=sys.stderr, flush=True
+                )
         live.update(live_table(tallies), refresh=True)
     for line in problem_lines(tallies):
         print(line)
@@ -56,7 +60,7 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def tried(name: str, world: World, tally: Tally, share: bool):
+def tried(name: str, world: World, tally: Tally, share: bool) -> Iterator[None]:
     """Try a promise; yield after each verdict."""
     promise = PROMISES[name]
     try:
