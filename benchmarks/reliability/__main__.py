@@ -8,6 +8,7 @@ Small pictures and towers with random weights; processes are forked, so that a s
 """
 
 import argparse
+import math
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,7 +18,7 @@ from rich.console import Console
 from rich.live import Live
 
 from benchmarks.reliability.forks import warm_up
-from benchmarks.reliability.promise import NotHere, Tally
+from benchmarks.reliability.promise import NotHere, Promise, Tally
 from benchmarks.reliability.promises import PROMISES
 from benchmarks.reliability.table import live_table, problem_lines, write_json, write_page
 from benchmarks.reliability.world import World, make_world
@@ -34,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ):
         world = make_world(Path(folder))
         for name in options.only:
-            for _ in tried(name, world, tallies[name], options.share):
+            for _ in tried(world, tallies[name], PROMISES[name], options):
                 live.update(live_table(tallies, name), refresh=live.console.is_terminal)
             if not live.console.is_terminal:
                 print(
@@ -54,21 +55,24 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--share", action="store_true", help="a few trials of each promise, in one minute")
+    parser.add_argument("--part", type=float, default=1.0, help="this part of the trials, such as 0.5")
     parser.add_argument("--only", nargs="+", choices=PROMISES, default=list(PROMISES), help="these promises")
     parser.add_argument("--write", type=Path, help="write the table to this page")
     parser.add_argument("--json", type=Path, help="write the table with all problems to this file")
     return parser.parse_args(arguments)
 
 
-def tried(name: str, world: World, tally: Tally, share: bool) -> Iterator[None]:
-    """Try a promise; yield after each verdict."""
-    promise = PROMISES[name]
+def tried(world: World, tally: Tally, promise: Promise, options: argparse.Namespace) -> Iterator[None]:
+    """Try a promise; yield after each verdict. Ctrl-C goes on with the next one."""
+    count = promise.share if options.share else math.ceil(options.part * promise.full)
     try:
-        for verdict in promise.verdicts(world, promise.share if share else promise.full):
+        for verdict in promise.verdicts(world, count):
             tally.add(verdict)
             yield
     except NotHere as reason:
         tally.note = str(reason)
+    except KeyboardInterrupt:
+        tally.note = "stopped before its end"
     yield
 
 

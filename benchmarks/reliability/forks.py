@@ -12,7 +12,8 @@ import shutil
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -103,16 +104,22 @@ def in_lanes(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int = 1) 
     """
     count = min(int(os.environ.get(LANES, 2)), len(trials))
     lanes = [_lane(trials[start::count], scratch / f"lane{start}", each) for start in range(count)]
-    open_ends = list(lanes)
-    while open_ends:
-        for end in wait(open_ends):
-            try:
-                yield end.recv()  # type: ignore[union-attr]
-            except EOFError:
-                open_ends.remove(end)  # type: ignore[arg-type]
+    open_ends = [end for _, end in lanes]
+    try:
+        while open_ends:
+            for end in wait(open_ends):
+                try:
+                    yield end.recv()  # type: ignore[union-attr]
+                except EOFError:
+                    open_ends.remove(end)  # type: ignore[arg-type]
+    finally:
+        for process, _ in lanes:
+            process.kill()
+            process.join()
 
 
-def _lane(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int) -> multiprocessing.connection.Connection:
+def _lane(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int) -> tuple[ForkProcess, Connection]:
+    """Start a process that runs trials one after the other; return it and the connection with its verdicts."""
     ours, theirs = CONTEXT.Pipe(duplex=False)
 
     def run() -> None:
@@ -122,9 +129,10 @@ def _lane(trials: Sequence[tuple[str, Trial]], scratch: Path, each: int) -> mult
             theirs.send(Verdict(name, _problem(trial, folder), each))
             shutil.rmtree(folder, ignore_errors=True)
 
-    CONTEXT.Process(target=run).start()
+    process = CONTEXT.Process(target=run)
+    process.start()
     theirs.close()
-    return ours
+    return process, ours
 
 
 def _problem(trial: Trial, folder: Path) -> str | None:
