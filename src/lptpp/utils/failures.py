@@ -8,7 +8,6 @@ NO_MEMORY = re.compile(
     re.IGNORECASE,
 )
 KILLED = r"^DataLoader worker .*(exited unexpectedly|is killed by signal)"
-LEAST = "a smaller batch_size of the phases and evaluation.batch_size, fewer workers, or a lower data.memory_gb"
 
 
 def failure(error: BaseException) -> str | None:
@@ -21,7 +20,10 @@ def failure(error: BaseException) -> str | None:
         )
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
         reason = f" ({lines[0].rstrip('. ')[:200]})" if lines[0] else ""
-        return f"Memory ran out{reason}: repeat the command to resume, with {LEAST}. The last checkpoint is kept."
+        return (
+            f"Memory ran out{reason}: lower workers, data.memory_gb or evaluation.batch_size, then repeat the command to"
+            " resume. A smaller batch_size of a phase needs a new run folder."
+        )
     return None
 
 
