@@ -21,8 +21,8 @@ def failure(error: BaseException) -> str | None:
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
         reason = f" ({lines[0].rstrip('. ')[:200]})" if lines[0] else ""
         return (
-            f"Memory ran out{reason}: lower workers, data.memory_gb or evaluation.batch_size, then repeat the command to"
-            " resume. A smaller batch_size of a phase needs a new run folder."
+            f"Memory ran out{reason}: lower workers, data.memory_gb or evaluation.batch_size, then repeat the command"
+            " to resume. A smaller batch_size of a phase needs a new run folder."
         )
     return None
 
