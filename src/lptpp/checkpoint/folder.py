@@ -40,7 +40,8 @@ def _trained_run(folder: Path) -> tuple[Settings, Checkpoint]:
 
 def _check_classes(manifest: dict[str, Any], run: str | Path) -> None:
     """Raise `UserError` unless the classes are distinct names, with a number of training images each."""
-    names, counts = manifest.get("class_names"), manifest.get("counts")
+    names: Any = manifest.get("class_names")
+    counts: Any = manifest.get("counts")
     named = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
     counted = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
     if not (named and counted and len(names) == len(counts) > 0):
