@@ -7,7 +7,8 @@ from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, V
 from torch import nn
 
 from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.base import Backbone, Preprocessing, check_supported, fingerprint
+from lptpp.backbones.base import Backbone, Preprocessing, fingerprint
+from lptpp.backbones.supported import check_supported
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.utils.errors import UserError
 
@@ -115,13 +116,24 @@ class Gated(VisionTransformer):
     "tower",
     [
         lambda: timm.create_model("resnet18"),
-        lambda: timm.create_model("eva02_tiny_patch14_224"),
+        lambda: timm.create_model("swin_tiny_patch4_window7_224"),
+        lambda: timm.create_model("eva02_enormous_patch14_clip_224", depth=1, embed_dim=32, num_heads=2),
+        lambda: timm.create_model("vit_relpos_medium_patch16_rpn_224", depth=1),
         lambda: Gated(**{"img_size": 32, "embed_dim": 24, "depth": 1, "num_heads": 3}),
         lambda: tiny_tower(block_fn=ParallelScalingBlock),
         lambda: tiny_tower(block_fn=ResPostBlock),
         lambda: tiny_tower(attn_layer="diff"),
     ],
-    ids=["resnet", "eva", "subclass", "parallel blocks", "post-norm blocks", "differential attention"],
+    ids=[
+        "resnet",
+        "swin",
+        "post-norm EVA",
+        "post-norm RelPos",
+        "subclass",
+        "parallel blocks",
+        "post-norm blocks",
+        "differential attention",
+    ],
 )
 def test_refuses_unsupported_towers(tower: object) -> None:
     with torch.device("meta"):

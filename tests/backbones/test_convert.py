@@ -29,6 +29,7 @@ VARIANTS = {
     "no norm before the blocks": VISION | {"no_ln_pre": True},
     "fixed positions": VISION | {"pos_embed_type": "sin_cos_2d"},
     "uneven mlp": VISION | {"width": 112, "head_width": 28, "mlp_ratio": 2.183},
+    "CoCa's pooling": VISION | {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 4},
     "timm, class token": TIMM | {"timm_model_name": "test_vit", "timm_pool": "token"},
     "timm, mean": TIMM | {"timm_model_name": "test_vit2", "timm_pool": "avg"},
     "timm, attention": TIMM | {"timm_model_name": "test_vit3", "timm_pool": "map", "timm_proj": "mlp"},
@@ -95,6 +96,21 @@ def test_the_converted_tower_gives_open_clips_features(variant: str) -> None:
     assert Backbone(variant, tower, from_clip("x", random_clip(VISION), None).preprocessing).feature_width == JOINT
 
 
+def test_the_tower_of_eva02_clip_is_kept() -> None:
+    vision = {
+        "image_size": 224,
+        "timm_model_name": "eva02_tiny_patch14_224",
+        "timm_pool": "token",
+        "timm_proj": "linear",
+    }
+    visual = random_clip(vision).visual
+    images = torch.randn(1, 3, 224, 224)
+    with torch.no_grad():
+        expected = visual(images)
+        tower = image_tower(visual, "EVA02").requires_grad_(False)
+        torch.testing.assert_close(AdaptedEncoder(tower).query_feature(images), expected, atol=1e-5, rtol=1e-5)
+
+
 def test_quick_gelu_changes_the_logits_of_this_test() -> None:
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
@@ -106,7 +122,7 @@ def test_quick_gelu_changes_the_logits_of_this_test() -> None:
     "vision",
     [
         {**VISION, "layers": [1, 1, 1, 1], "width": 16},  # a ResNet
-        {**VISION, "attentional_pool": True, "attn_pooler_heads": 2},
+        {**VISION, "attentional_pool": "parallel", "attn_pooler_heads": 2},
         {**VISION, "qk_norm": True},
         {**VISION, "pool_type": "none"},
         {"image_size": 160, "timm_model_name": "test_resnet", "timm_pool": "avg"},

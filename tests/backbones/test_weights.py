@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
+from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import UserError
 
 
@@ -82,3 +83,10 @@ def test_refuses_whole_numbers_in_the_place_of_weights() -> None:
     ):
         load_strictly(layer, whole, "w")
     load_strictly(layer, {name: tensor.half() for name, tensor in layer.state_dict().items()}, "w")
+
+
+def test_a_download_to_a_full_disk_says_so() -> None:
+    message = r"^The cache of w cannot be written \(No space left on device\): make room"
+    with pytest.raises(CannotWrite, match=message), downloading("w"):
+        raise OSError(28, "No space left on device", "/elsewhere/blob")
+    assert logging.root.manager.disable == logging.NOTSET

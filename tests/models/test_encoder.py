@@ -12,8 +12,9 @@ from torch import nn
 from lptpp.backbones.cards import build_parts
 from lptpp.backbones.convert import image_tower
 from lptpp.backbones.language import build_clip
-from lptpp.models.encoder import AdaptedEncoder, Encoding
+from lptpp.models.encoder import AdaptedEncoder
 from lptpp.utils.errors import UserError
+from tests.models.literal import GROUPS, literal_choice, literal_encoding, literal_pass, randomise
 from tests.towers import LANGUAGE, VISION
 
 TIMM = {
@@ -37,14 +38,6 @@ SIZES = {
     "group": {"group_prompts": 2},
     "both": {"shared_prompts": 3, "group_prompts": 2},
 }
-GROUPS = {"num_groups": 5, "top_k": 2, "group_blocks": 2}
-
-
-def randomise(parameters: list[nn.Parameter], seed: int) -> None:
-    """Draw weights large enough that every part of a block counts."""
-    generator = torch.Generator().manual_seed(seed)
-    for parameter in parameters:
-        parameter.data = 0.15 * torch.randn(parameter.shape, generator=generator) + (parameter.ndim == 1) * 0.5
 
 
 def tiny_timm(**options: object) -> VisionTransformer:
@@ -52,8 +45,8 @@ def tiny_timm(**options: object) -> VisionTransformer:
     return VisionTransformer(**sizes, **options)
 
 
-def tiny_clip(quick_gelu: bool = False) -> nn.Module:
-    vision = {"image_size": 32, "layers": 4, "width": 48, "head_width": 16, "patch_size": 8}
+def tiny_clip(quick_gelu: bool = False, **options: object) -> nn.Module:
+    vision = {"image_size": 32, "layers": 4, "width": 48, "head_width": 16, "patch_size": 8, **options}
     text = {"context_length": 8, "vocab_size": 64, "width": 16, "heads": 2, "layers": 1}
     return build_clip({"embed_dim": 24, "vision_cfg": vision, "text_cfg": text, "quick_gelu": quick_gelu}).visual
 
@@ -82,70 +75,6 @@ def make_images(dtype: torch.dtype, name: str = "plain", images: int = 3) -> tor
     generator = torch.Generator().manual_seed(3)
     levels = torch.linspace(0.2, 3, images)[:, None, None, None]  # images that choose different prompts
     return (torch.randn(images, 3, side, side, generator=generator) * levels).to(dtype)
-
-
-class LiteralBlock(nn.Module):
-    """The published form: the block over tokens and prompts together, the prompts' outputs thrown away."""
-
-    def __init__(self, block: nn.Module, prompts: list[torch.Tensor], adapter: nn.Module | None) -> None:
-        super().__init__()
-        self.block, self.prompts, self.adapter = block, prompts, adapter
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        together = torch.cat([x, *(prompt[None] for prompt in self.prompts)], dim=1)
-        whole = self.block(together) if self.adapter is None else self._with_adapter(together)
-        return whole[:, : x.shape[1]]
-
-    def _with_adapter(self, x: torch.Tensor) -> torch.Tensor:
-        block, adapter = self.block, self.adapter
-        x = x + block.ls1(block.attn(block.norm1(x)))
-        hidden = block.norm2(x)
-        narrow = (hidden @ adapter.down.weight.T + adapter.down.bias).clamp(min=0)
-        beside = adapter.scale * (narrow @ adapter.up.weight.T + adapter.up.bias)
-        return x + block.ls2(block.mlp(hidden)) + beside
-
-
-def literal_pass(
-    encoder: AdaptedEncoder, image: torch.Tensor, group_prompts: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the pooled token (D,) and the feature (F,) of one image, by timm's own forward over literal blocks."""
-    tower, blocks, literal = encoder.tower, encoder.tower.blocks, []
-    first = len(blocks) - GROUPS["group_blocks"]
-    for index, block in enumerate(blocks):
-        prompts = [] if encoder.shared is None else [encoder.shared.tokens[index]]
-        if group_prompts is not None and index >= first:
-            prompts.append(group_prompts[index - first])
-        adapter = None if encoder.adapters is None else encoder.adapters[index]
-        literal.append(LiteralBlock(block, prompts, adapter))
-    tower.blocks = nn.Sequential(*literal)
-    tokens = tower.forward_features(image[None])
-    tower.blocks = blocks
-    return tower.forward_head(tokens, pre_logits=True)[0], tower.forward_head(tokens)[0]
-
-
-def literal_choice(encoder: AdaptedEncoder, query: torch.Tensor) -> tuple[list[int], torch.Tensor, torch.Tensor]:
-    """Return the chosen entries, the mean (K, P, D) of their prompts, and the sum of their cosines."""
-    keys, tokens = encoder.groups.keys, encoder.groups.tokens
-    cosines = [(query @ key) / (query.norm() * key.norm()) for key in keys]
-    ranked = sorted(range(len(keys)), key=lambda entry: float(cosines[entry].detach()), reverse=True)
-    entries = ranked[: GROUPS["top_k"]]
-    return entries, sum(tokens[e] for e in entries) / len(entries), sum(cosines[e] for e in entries)
-
-
-def literal_encoding(encoder: AdaptedEncoder, images: torch.Tensor) -> Encoding:
-    query_features, features, matches, chosen = [], [], [], []
-    for image in images:
-        query, query_feature = literal_pass(encoder, image, None)
-        feature, match = query_feature, torch.zeros((), dtype=image.dtype)
-        if encoder.groups is not None:
-            entries, prompts, match = literal_choice(encoder, query)
-            chosen.append(entries)
-            _, feature = literal_pass(encoder, image, prompts)
-        query_features.append(query_feature)
-        features.append(feature)
-        matches.append(match)
-    message = torch.tensor(chosen) if chosen else None
-    return Encoding(torch.stack(query_features), torch.stack(features), torch.stack(matches), message)
 
 
 @pytest.mark.parametrize("adapters", [False, True], ids=["", "adapters"])
@@ -287,3 +216,12 @@ def test_a_size_of_zero_removes_the_part() -> None:
 def test_refuses_sizes_that_do_not_fit(sizes: dict[str, int], message: str) -> None:
     with pytest.raises(UserError, match=message):
         AdaptedEncoder(tiny_timm(), group_prompts=2, **(GROUPS | sizes))
+
+
+@torch.no_grad()
+def test_groups_are_chosen_by_a_pooled_token_of_another_width() -> None:
+    pooling = {"attentional_pool": True, "attn_pooler_heads": 2, "attn_pooler_queries": 3}
+    tower = image_tower(tiny_clip(**pooling), "CoCa").requires_grad_(False).eval()
+    encoder = AdaptedEncoder(tower, group_prompts=2, **GROUPS)
+    assert encoder.groups.keys.shape == (5, 24)
+    torch.testing.assert_close(encoder(make_images(torch.float32)).query_feature, tower(make_images(torch.float32)))

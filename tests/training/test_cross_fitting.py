@@ -1,5 +1,6 @@
 """Cross-fitted outputs: every image is seen by experts that were not trained on it."""
 
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -101,8 +102,7 @@ def assert_same(found: ScorerData, expected: ScorerData) -> None:
 
 
 def test_a_fold_that_is_stopped_at_every_other_step_resumes_to_the_same_bits(settings_of, tmp_path, whole):
-    options = (*FOLDS, "experts.visual.head=class_means")
-    made = training(settings_of(tmp_path / "run", *options))
+    made = training(settings_of(tmp_path / "run", *FOLDS))
     seen, asked = [], iter(range(1000))
     for _ in range(100):
         folds = CrossFitting(made.settings, made.inputs, made.accelerator, lambda: next(asked) % 2 == 1)
@@ -114,11 +114,7 @@ def test_a_fold_that_is_stopped_at_every_other_step_resumes_to_the_same_bits(set
     stages = {f"{name}/{phase}" for name in ("visual", "language") for phase in ("phase1", "phase2")}
     assert {stage for stage, _, _ in seen} == stages
     assert len(seen) >= 6
-    expected = cross_fitting(
-        training(settings_of(tmp_path / "other", *FOLDS, "experts.visual.head=class_means"))
-    ).data()
-    assert_same(found, expected)
-    assert not torch.equal(found.confidences, whole.confidences)  # other settings
+    assert_same(found, whole)
 
 
 def test_a_killed_fold_loses_a_few_minutes(settings_of, tmp_path, whole):
@@ -143,7 +139,7 @@ def test_finished_folds_are_read_and_those_of_another_run_are_not(settings_of, t
     monkeypatch.setattr(CrossFitting, "_trained", lambda self, fold, *more: trained.append(fold))
     assert_same(cross_fitting(training(settings_of(tmp_path / "run", *FOLDS))).data(), whole)
     assert trained == []
-    with pytest.raises(AttributeError):
+    with caplog.at_level(logging.INFO, "lptpp"), pytest.raises(AttributeError):
         cross_fitting(training(settings_of(tmp_path / "run", *FOLDS, "seed=1"))).data()
     assert trained == [0]
     assert "of another run" in caplog.text

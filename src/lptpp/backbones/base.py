@@ -8,10 +8,10 @@ from typing import Any
 
 import open_clip
 import torch
-from timm.layers import Attention
-from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
+from lptpp.backbones.families import FAMILIES
+from lptpp.backbones.supported import check_supported
 from lptpp.utils.errors import UserError
 
 BUNDLED = {"vision": "vision_lite2", "language": "clip_lite0"}  # bundled towers by kind
@@ -86,12 +86,12 @@ class TextTower:
 class Backbone:
     """A frozen tower, its preprocessing, and the text tower of a vision-language model.
 
-    `tower` is always a timm `VisionTransformer`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
+    `tower` is a timm ViT of one of the `FAMILIES`: `tower.forward_head(tokens, pre_logits=True)` gives the pooled token
     (B, D), and `tower.head` maps it to the feature space (B, F): the identity, or CLIP's projection.
     """
 
     name: str
-    tower: VisionTransformer
+    tower: Any
     preprocessing: Preprocessing
     text: TextTower | None = None
     card: str | None = None  # digest of the card in its file, which has more of the architecture than the weights
@@ -118,10 +118,11 @@ class Backbone:
         """
         if image_size is None or (image_size, image_size) == self.preprocessing.size:
             return self
-        patch = self.tower.patch_embed.feat_ratio()  # for a hybrid: pixels per token
+        family = FAMILIES[type(self.tower)]
+        patch = family.patch_size(self.tower)
         if image_size < patch or image_size % patch:
             raise UserError(f"image_size={image_size} of {self.name}: expected a multiple of the patch size {patch}.")
-        self.tower.set_input_size(img_size=(image_size, image_size))
+        family.resize(self.tower, (image_size, image_size))
         self.tower.requires_grad_(False)
         self.preprocessing = self.preprocessing.at((image_size, image_size))
         return self
@@ -139,19 +140,3 @@ def weights_digest(weights: Mapping[str, Any]) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype};".encode())
         digest.update(tensor.detach().contiguous().cpu().view(-1).view(torch.uint8).numpy())
     return digest.hexdigest()
-
-
-def check_supported(tower: Any, name: str) -> None:
-    """Raise `UserError` unless the tower is a timm `VisionTransformer` of plain pre-norm blocks."""
-    if type(tower) is not VisionTransformer:
-        raise UserError(
-            f"Backbone {name} is a {type(tower).__name__}: expected timm's VisionTransformer; choose a vit_* name."
-        )
-    unsupported = next((block for block in tower.blocks if not _plain(block)), None)
-    if unsupported is not None:
-        found = f"{type(unsupported).__name__} with {type(getattr(unsupported, 'attn', None)).__name__}"
-        raise UserError(f"Backbone {name} has unsupported blocks ({found}): choose one with plain pre-norm blocks.")
-
-
-def _plain(block: Any) -> bool:
-    return type(block) is Block and type(block.attn) is Attention and getattr(block.attn, "gate", None) is None

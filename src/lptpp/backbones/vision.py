@@ -1,18 +1,21 @@
-"""Visual backbones: timm VisionTransformers by their exact names."""
+"""Visual backbones: timm ViTs by their exact names."""
+
+from importlib import import_module
+from typing import Any
 
 import timm
 import torch
 from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
-from timm.models.vision_transformer import VisionTransformer, checkpoint_filter_fn
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing, check_supported
+from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.supported import check_supported
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
 
 def load_vision(name: str, weights: str | None = None, image_size: int | None = None) -> Backbone:
-    """Return a timm VisionTransformer, from the hub (`weights=None`, the name has a tag) or a local file.
+    """Return a timm ViT, from the hub (`weights=None`, the name has a tag) or a local file.
 
     Raises:
         UserError: the name is unknown or has no pretrained tag, the tower is not supported, or the weights cannot be
@@ -48,12 +51,12 @@ def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None
         raise UserError(f"Backbone {name} {reason}: {did_you_mean(name, known)}")
 
 
-def _from_hub(name: str) -> VisionTransformer:
+def _from_hub(name: str) -> Any:
     with downloading(f"the weights of {name}"):
         return timm.create_model(name, pretrained=True, num_classes=0)
 
 
-def _from_file(name: str, path: str) -> VisionTransformer:
+def _from_file(name: str, path: str) -> Any:
     tower = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
     tensors = _renamed(read_weights(path), tower, path)
     classifier = ("head.", "head_dist.")  # of the pretraining task, not part of a backbone
@@ -61,21 +64,22 @@ def _from_file(name: str, path: str) -> VisionTransformer:
     return tower
 
 
-def _renamed(weights: dict[str, torch.Tensor], tower: VisionTransformer, path: str) -> dict[str, torch.Tensor]:
+def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[str, torch.Tensor]:
     """Return weights with timm's names and position embeddings of the tower's size; refuses to resample patches."""
-    wanted, found = tower.patch_embed.proj.weight.shape, weights.get("patch_embed.proj.weight")
-    if found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
+    embed, found = getattr(tower, "patch_embed", None), weights.get("patch_embed.proj.weight")
+    wanted = None if embed is None else embed.proj.weight.shape
+    if wanted is not None and found is not None and found.ndim == 4 and found.shape[2:] != wanted[2:]:
         raise UserError(
             f"{path} does not match the model: its patches are {found.shape[-1]} pixels wide, expected {wanted[-1]};"
             " set backbone.name to the architecture of the weights."
         )
     try:
-        return checkpoint_filter_fn(weights, tower)
+        return import_module(type(tower).__module__).checkpoint_filter_fn(weights, tower)
     except (AttributeError, KeyError, RuntimeError) as error:
         raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 
 
-def _preprocessing(tower: VisionTransformer) -> Preprocessing:
+def _preprocessing(tower: Any) -> Preprocessing:
     settings = resolve_data_config(model=tower)
     return Preprocessing(
         size=tuple(settings["input_size"][-2:]),

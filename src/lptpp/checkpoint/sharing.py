@@ -12,6 +12,7 @@ from lptpp.checkpoint.store import Checkpoint
 from lptpp.config import Settings, saved_settings
 from lptpp.config.run_format import check_format_number
 from lptpp.utils.digest import file_digest, is_sealed
+from lptpp.utils.disk import CannotWrite, writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
@@ -94,7 +95,10 @@ def _fetched(name: str) -> Path:
     hub = extra("huggingface_hub", "hub", name)
     repository, revision = match.groups()
     try:
-        return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=FILES))
+        with writing(f"The cache of hf://{repository}"):
+            return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=FILES))
+    except CannotWrite:
+        raise
     except Exception as error:  # the hub's errors, the network's, the disk's
         reason = " ".join(str(error).split())[:160]
         raise UserError(

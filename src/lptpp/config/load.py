@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
+from copy import deepcopy
+from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     given, from_line = _checked(_read_file(Path(path)), overrides, str(path))
     _refuse_references(OmegaConf.to_container(given), Path(path), "")
     with _as_user_error(str(path)):
-        settings = OmegaConf.merge(_without_options(), given)
+        settings = OmegaConf.unsafe_merge(_without_options(), given)
     with _as_user_error(COMMAND_LINE):
         _check_experts(from_line, list(settings.experts), settings)
         settings = _over(settings, from_line)
@@ -82,12 +84,12 @@ def _new(source: str | Path, overrides: Sequence[str], added: Any = None) -> Set
     given, from_line = _read_both(path, overrides)
     given = given if added is None else OmegaConf.merge(given, added)  # type: ignore[assignment]
     with _as_user_error(str(path)):
-        settings = _over(OmegaConf.structured(Settings), given)
+        settings = _over(_defaults(), given)
         if not settings.experts:
             settings.experts = default_experts()
     with _as_user_error(COMMAND_LINE):
         known = list(settings.experts)
-        settings = _over(settings, {key: from_line[key] for key in ("method", "use_experts") if key in from_line})
+        settings = _over(settings, OmegaConf.masked_copy(from_line, ["method", "use_experts"]))
         settings = apply_method(settings, settings.method, list(settings.use_experts))
         _check_experts(from_line, known, settings)
         settings = _over(settings, from_line)
@@ -112,12 +114,12 @@ def _of_user(path: Path) -> Any:
 
 def to_yaml(settings: Settings) -> str:
     """Return the settings as YAML; `saved_settings` reads back equal settings."""
-    return OmegaConf.to_yaml(OmegaConf.structured(settings))
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(settings)))
 
 
 def to_dictionary(settings: Settings) -> dict[str, Any]:
     """Return the settings as plain dictionaries, lists, numbers and strings."""
-    return OmegaConf.to_container(OmegaConf.structured(settings))  # type: ignore[return-value]
+    return asdict(settings)
 
 
 def flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -199,18 +201,28 @@ def _parse(overrides: Sequence[str]) -> DictConfig:
         raise UserError(f"A key=value setting cannot be read: {' '.join(str(error).split())}") from error
 
 
-def _over(below: Any, above: Any) -> Any:
-    """Return `below` overridden by `above`; a loss of another name does not inherit the options."""
+def _over(below: Any, above: DictConfig) -> Any:
+    """Return `below`, changed in place, overridden by `above`; a loss of another name does not inherit the options."""
     for key in LOSS_KEYS:
-        name, loss = OmegaConf.select(OmegaConf.create(above), f"{key}.name"), OmegaConf.select(below, key)
+        name, loss = OmegaConf.select(above, f"{key}.name"), OmegaConf.select(below, key)
         if name not in (None, loss.name):
             loss.options = {}
-    return OmegaConf.merge(below, above)
+    return OmegaConf.unsafe_merge(below, deepcopy(above))  # `merge` copies all of `below`, 6 ms each time
+
+
+def _defaults() -> Any:
+    """Return a new copy of the default settings."""
+    return deepcopy(_structured())
+
+
+@cache
+def _structured() -> DictConfig:
+    return OmegaConf.structured(Settings)
 
 
 def _without_options() -> Any:
     """Return the defaults without options of losses: a saved file is complete."""
-    settings: Any = OmegaConf.structured(Settings)
+    settings = _defaults()
     for key in LOSS_KEYS:
         OmegaConf.select(settings, key).options = {}
     return settings

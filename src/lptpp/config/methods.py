@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, flag_override
 
 from lptpp.utils.errors import UserError, did_you_mean
 
@@ -31,21 +31,33 @@ METHODS = {
 def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConfig:
     """Return the settings with the method's experts, or the `chosen` ones, and without the parts it does not use.
 
+    The settings are changed in place.
+
     Raises:
         UserError: an unknown method or expert, or no expert of the kind that the method needs.
     """
     if name not in METHODS:
         raise UserError(f"method={name}: {did_you_mean(name, METHODS)}")
     method = METHODS[name]
-    settings = OmegaConf.merge(settings, {"method": name})  # type: ignore[assignment]
+    settings.method = name
     keep = chosen or [key for key, expert in settings.experts.items() if expert.backbone.kind in method.kinds]
     _check_experts(keep, list(settings.experts), name, method)
-    settings.experts = {key: OmegaConf.merge(settings.experts[key], method.expert) for key in keep}
+    _keep_experts(settings.experts, keep)
+    for expert in settings.experts.values():
+        OmegaConf.unsafe_merge(expert, method.expert)
     if method.loss is not None:
         main = settings.phase1.main
         main.sampler, main.weight, main.loss.name, main.loss.options = "instance_balanced", 1.0, method.loss, {}
         settings.phase1.dual.weight = 0.0
     return settings
+
+
+def _keep_experts(experts: DictConfig, keep: list[str]) -> None:
+    """Remove all experts but those to keep, and put these in order."""
+    kept = {key: experts.pop(key) for key in keep}
+    experts.clear()
+    with flag_override(experts, "no_deepcopy_set_nodes", True):
+        experts.update(kept)
 
 
 def _check_experts(keep: list[str], known: list[str], name: str, method: Method) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from lptpp.console.tables import cell, shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.files import read_rows
+from lptpp.evaluation.files import has_formulas, read_rows
 from lptpp.evaluation.findings import findings, precision
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
@@ -104,7 +104,7 @@ def _show_groups(console: Console, groups: dict[str, Any]) -> None:
 
 def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> None:
     """Print three predictions spread over the file."""
-    rows, result = read_rows(path, metrics["formulas"]), ResultRow.parse(metrics["result"])
+    rows, result = read_rows(path, has_formulas(metrics)), ResultRow.parse(metrics["result"])
     step = max(len(rows) // EXAMPLES, 1)
     console.print(f"Example predictions of {result.title}:")
     for row in rows[step // 2 :: step][:EXAMPLES]:

@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lptpp.config import Settings
 from lptpp.data.dataset import Split
 from lptpp.data.statistics import SHOTS, shots
 from lptpp.evaluation.evaluate import Evaluation
@@ -18,6 +19,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.io import read_csv
 
 METRICS = "metrics.json"
+NAMES = "names_in_csv"  # key of metrics.json
 
 
 def read_metrics(run: Path) -> dict[str, Any]:
@@ -39,6 +41,16 @@ def read_metrics(run: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged or was written by another version ({error}): {fix}") from error
     return metrics
+
+
+def names_in(settings: Settings) -> str:
+    """Return how names are written in the CSV files of an evaluation (`lptpp.utils.spreadsheet`)."""
+    return "escaped" if settings.evaluation.escape_formulas else "exact"
+
+
+def has_formulas(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the CSV files next to metrics.json have names that a spreadsheet takes for formulas."""
+    return metrics[NAMES] == "exact"
 
 
 def read_rows(path: Path, formulas: bool = False) -> list[dict[str, str]]:

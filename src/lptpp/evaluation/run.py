@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,16 +13,19 @@ from lptpp.checkpoint.images import run_dataset
 from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
-from lptpp.data.prepare import decoding
+from lptpp.data.prepare import check_splits, decoding
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import (
     METRICS,
+    NAMES,
     class_rows,
     confusion_rows,
     group_rows,
     group_set_rows,
+    has_formulas,
+    names_in,
     prediction_rows,
     read_metrics,
 )
@@ -42,7 +46,9 @@ from lptpp.utils.memory import gb_to_bytes
 
 log = logging.getLogger("lptpp")
 TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
-CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
+CHANGEABLE = (
+    "evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=", "data.on_error=",
+)  # fmt: skip
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
@@ -55,7 +61,16 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     settings = run_settings(run, overrides)
     model = load(run, settings.device)
     collection = run_dataset(settings)
+    if settings.data.on_error == "skip":
+        collection = replace(collection, **_readable(settings, collection, run / "skipped.csv"))  # type: ignore[arg-type]
     return write_evaluation(settings, model.mixture, collection, runner_of(settings)), collection
+
+
+def _readable(settings: Settings, collection: ImageDataset, report: Path) -> dict[str, Split]:
+    """Return the splits that are not trained on, without unreadable images: those were not all checked if it was set
+    after training."""
+    splits = {name: split for name, split in collection.splits().items() if name != "train"}
+    return check_splits(splits, settings, report)
 
 
 def check_changeable(overrides: Sequence[str], changeable: tuple[str, ...]) -> None:
@@ -108,7 +123,7 @@ def write_files(
     experts: list[str],
 ) -> None:
     """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
-    write = partial(write_csv, formulas=metrics["formulas"])
+    write = partial(write_csv, formulas=has_formulas(metrics))
     per_class, predictions, pairs, groups, group_sets = (folder / name for name in TABLES)
     write(per_class, class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
     write(predictions, prediction_rows(evaluation, split, names, experts))
@@ -155,7 +170,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
-        "formulas": not asked.escape_formulas,
+        NAMES: names_in(settings),
     }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())

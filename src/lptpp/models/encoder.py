@@ -1,11 +1,12 @@
 """The universal long-tailed adaptation of one frozen tower (docs/method.md)."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
-from timm.models.vision_transformer import VisionTransformer
 from torch import nn
 
+from lptpp.backbones.families import FAMILIES, Embedded, Position
 from lptpp.models.adapters import Adapter
 from lptpp.models.block import adapted_block
 from lptpp.models.prompts import GroupPrompts, Selection, SharedPrompts
@@ -30,7 +31,7 @@ class AdaptedEncoder(nn.Module):
 
     def __init__(
         self,
-        tower: VisionTransformer,
+        tower: Any,
         shared_prompts: int = 0,
         adapter_width: int = 0,
         adapter_scale: float = 0.1,
@@ -44,18 +45,20 @@ class AdaptedEncoder(nn.Module):
         if group_prompts:
             _check_sizes(depth, num_groups, top_k, group_blocks)
         self.tower = tower
-        class_token_only = tower.global_pool == "token" and tower.attn_pool is None
-        self.read = 1 if class_token_only else None  # tokens read after the last block; None for all
+        self.family = FAMILIES[type(tower)]
+        self.read = self.family.tokens_read(tower)  # tokens read after the last block; None for all
         self.first_group_block = depth - group_blocks if group_prompts else depth
         self.shared = SharedPrompts(depth, shared_prompts, width) if shared_prompts else None
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
-        self.groups = GroupPrompts(num_groups, top_k, group_blocks, group_prompts, width) if group_prompts else None
+        groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
+        self.groups = GroupPrompts(*groups) if group_prompts else None
 
     def query(self, images: torch.Tensor) -> torch.Tensor:
         """Return the pooled token (B, D) of the phase-1 model, which selects groups, for images (B, 3, H, W)."""
-        return self._pool(self._blocks(self._embed(images), 0, len(self.tower.blocks)))
+        tokens, positions = self._embed(images)
+        return self._pool(self._blocks(tokens, positions, 0, len(self.tower.blocks)))
 
     def query_feature(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (B, F) of the phase-1 model for images (B, 3, H, W)."""
@@ -67,21 +70,26 @@ class AdaptedEncoder(nn.Module):
         `select` replaces the selection of the best-matching groups.
         """
         depth = len(self.tower.blocks)
-        early = self._blocks(self._embed(images), 0, self.first_group_block)
-        query = self._pool(self._blocks(early, self.first_group_block, depth))  # (B, D)
+        tokens, positions = self._embed(images)
+        early = self._blocks(tokens, positions, 0, self.first_group_block)
+        query = self._pool(self._blocks(early, positions, self.first_group_block, depth))  # (B, D)
         query_feature = self.tower.head(query)
         if self.groups is None:
             return Encoding(query_feature, query_feature, query.new_zeros(query.shape[0]))
         prompts, match, groups = self.groups(query, select)  # (B, K, P, D)
-        late = self._blocks(early, self.first_group_block, depth, prompts)
+        late = self._blocks(early, positions, self.first_group_block, depth, prompts)
         return Encoding(query_feature, self.tower.head(self._pool(late)), match, groups)
 
-    def _embed(self, images: torch.Tensor) -> torch.Tensor:
-        tower = self.tower
-        return tower.norm_pre(tower._pos_embed(tower.patch_embed(images)))  # (B, 1+N, D)
+    def _embed(self, images: torch.Tensor) -> Embedded:
+        return self.family.embed(self.tower, images)
 
     def _blocks(
-        self, x: torch.Tensor, first: int, last: int, group_prompts: torch.Tensor | None = None
+        self,
+        x: torch.Tensor,
+        positions: Sequence[Position],
+        first: int,
+        last: int,
+        group_prompts: torch.Tensor | None = None,
     ) -> torch.Tensor:
         for index in range(first, last):
             prompts = [] if self.shared is None else [self.shared(index)]
@@ -89,7 +97,7 @@ class AdaptedEncoder(nn.Module):
                 prompts.append(group_prompts[:, index - first])
             adapter = None if self.adapters is None else self.adapters[index]
             keep = self.read if index == len(self.tower.blocks) - 1 else None
-            x = adapted_block(self.tower.blocks[index], x, prompts, adapter, keep)
+            x = adapted_block(self.tower.blocks[index], x, prompts, adapter, keep, positions[index])
         return x
 
     def _pool(self, x: torch.Tensor) -> torch.Tensor:

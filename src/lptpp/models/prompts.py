@@ -25,10 +25,13 @@ class SharedPrompts(nn.Module):
 class GroupPrompts(nn.Module):
     """m groups of prompts for the last K blocks, each with a key; an image uses the k best matches (LPT, §3.2)."""
 
-    def __init__(self, num_groups: int, top_k: int, blocks: int, length: int, width: int) -> None:
+    def __init__(
+        self, num_groups: int, top_k: int, blocks: int, length: int, width: int, query_width: int | None = None
+    ) -> None:
         super().__init__()
         self.top_k = top_k
-        self.keys = nn.Parameter(START_DEVIATION * torch.randn(num_groups, width))  # (m, D); long keys turn slowly
+        keys = torch.randn(num_groups, query_width or width)  # (m, D), or the width that pooling gives
+        self.keys = nn.Parameter(START_DEVIATION * keys)  # long keys turn slowly
         self.tokens = nn.Parameter(torch.randn(num_groups, blocks, length, width) * START_DEVIATION)  # (m, K, P, D)
 
     def best(self, similarity: torch.Tensor) -> torch.Tensor:

@@ -14,6 +14,7 @@ from lptpp.config import Settings, run_settings
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.evaluation.files import (
     METRICS,
+    has_formulas,
     label_column,
     probability_column,
     read_metrics,
@@ -102,7 +103,7 @@ def gather(folder: Path, collection: ImageDataset | None = None) -> EvaluatedRun
 def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
     settings, metrics = run_settings(folder), read_metrics(folder)
     table = [ResultRow.parse(key) for key in metrics["rows"]]
-    classes = _classes(read_rows(folder / "per_class.csv", metrics["formulas"]), table)
+    classes = _classes(read_rows(folder / "per_class.csv", has_formulas(metrics)), table)
     checkpoint, history = latest_checkpoint(folder / "checkpoint"), folder / "history.csv"
     return EvaluatedRun(
         folder,
@@ -110,9 +111,9 @@ def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
         metrics,
         classes,
         _predictions(
-            read_rows(folder / "predictions.csv", metrics["formulas"]), classes.names, table, list(settings.experts)
+            read_rows(folder / "predictions.csv", has_formulas(metrics)), classes.names, table, list(settings.experts)
         ),
-        _groups(folder / "groups.csv", settings, classes.names, metrics["formulas"]),
+        _groups(folder / "groups.csv", settings, classes.names, has_formulas(metrics)),
         metrics["groups"],
         read_rows(history) if history.is_file() else [],
         {} if checkpoint is None else checkpoint.manifest["versions"],

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lptpp.checkpoint.digests import BackgroundDigests
 from lptpp.checkpoint.identity import check_backbones, check_settings
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.lock import alone, refuse_if_held
@@ -95,7 +96,8 @@ def _train(
         if checkpoint is None:
             record_images(settings, collection)
         training = Training(settings, collection, mixture, before_scorer(checkpoint))
-        with stopping_softly(training.recorder), training.recorder.tracking as tracking:
+        digests = BackgroundDigests(folder / "checkpoint", collection)
+        with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
             training.run()
             runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
             metrics = write_evaluation(settings, mixture, collection, runner)
