@@ -11,13 +11,16 @@ FLOOR_TESTS := tests/models tests/backbones tests/config tests/data tests/traini
 	tests/test_samplers.py
 SHORT := phase1.epochs=1 phase2.epochs=1 phase3.epochs=1 augmentation.cached_views=1 evaluation.baselines=[]
 
-.PHONY: demo test check docs figures wheel floors lock clean
+.PHONY: demo test reliability check docs figures wheel floors lock clean
 
 demo: $(DEMO)  ## train LPT++ on 1,903 emoji, print its shot table and three predictions
 	$(BIN)/lptpp fit emoji
 
 test: $(DEV)  ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
+reliability: $(DEV)  ## try every promise about crashes, full disks and hostile files: at most 20 minutes on 2 cores
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability --write docs/reliability.md
 
 check: $(DEV)  ## lint, format, types, order of imports
 	$(BIN)/ruff check .

@@ -315,6 +315,48 @@ def test_a_second_ctrl_c_stops_at_once_and_says_so(lptpp, config, tmp_path):
     assert (manifest["finished"], manifest["position"]["stage"]) == (False, "visual/phase1")
 
 
+@pytest.fixture
+def ending(monkeypatch, capsys):
+    """A function that runs the command line with another `app`; returns its status and its errors."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def run(app) -> tuple[int, str]:
+        monkeypatch.setattr(cli, "app", app)
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        return ended.value.code, capsys.readouterr().err
+
+    yield run
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
+    assert ending(lambda: signal.raise_signal(signal.SIGTERM)) == (
+        130,
+        "Stopped at once; the last checkpoint, if there is one, is kept.\n",
+    )
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")]
+)
+def test_failures_of_the_machine_are_one_line(error, ending):
+    def app() -> None:
+        raise error
+
+    status, err = ending(app)
+    assert status == 1
+    assert err.startswith("Error: ") and "repeat the command to resume" in err and err.count("\n") == 1
+
+
+def test_other_errors_keep_their_traceback(ending):
+    def app() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    with pytest.raises(RuntimeError, match="a mistake of ours"):
+        ending(app)
+
+
 def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
     deadline = time.monotonic() + 120
     while not list(folder.glob("checkpoint/step-*")):

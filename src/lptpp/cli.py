@@ -2,7 +2,9 @@
 
 import logging
 import shlex
+import signal
 import sys
+import threading
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +15,7 @@ from typer.core import TyperGroup
 
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
+from lptpp.utils.failures import failure
 from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
@@ -564,6 +567,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("lptpp").setLevel(logging.INFO)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the time of its first start
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: what is computed is kept
     try:
         app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
@@ -577,6 +582,11 @@ def main() -> None:
         sys.exit(1)
     except OSError as error:
         print(visible(f"Error: {error}. Check the disk or the file, then repeat the command."), file=sys.stderr)
+        sys.exit(1)
+    except (MemoryError, RuntimeError) as error:
+        if (sentence := failure(error)) is None:
+            raise
+        print(visible(f"Error: {sentence}"), file=sys.stderr)
         sys.exit(1)
     except (StoppedAtOnce, KeyboardInterrupt):
         print("Stopped at once; the last checkpoint, if there is one, is kept.", file=sys.stderr)

@@ -1,5 +1,6 @@
 """The web application opens files that were uploaded through the page, and nothing else (no browser, no network)."""
 
+import asyncio
 import json
 import os
 from pathlib import Path
@@ -211,3 +212,18 @@ def test_the_page_itself_is_served(site):
     page = site.client.get("/")
     assert page.status_code == 200
     assert "frame-ancestors" in page.headers["Content-Security-Policy"]
+
+
+def test_a_client_that_goes_away_is_no_error():
+    requests = pytest.importorskip("starlette.requests")
+    sent = []
+
+    async def gone(scope, receive, send):
+        raise requests.ClientDisconnect
+
+    async def send(message):
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
+    asyncio.run(guard.Guard(gone, Path("/nowhere"))(scope, None, send))
+    assert sent[0]["status"] == 400

@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lptpp.backbones import load_backbone
+from lptpp.backbones import load_backbone, preprocessing_of
 from lptpp.backbones.cards import CARD, build_parts, read_card
 from lptpp.utils.errors import UserError
 from tests.towers import LANGUAGE, VISION, write_card
@@ -69,7 +69,15 @@ def test_kinds_must_agree(tmp_path: Path) -> None:
 
 
 def test_other_files_have_no_card(tmp_path: Path) -> None:
-    (tmp_path / "broken.safetensors").write_bytes(b"no")
     save_file({"a": torch.zeros(1)}, tmp_path / "plain.safetensors")
-    for name in ("broken", "plain", "absent"):
-        assert read_card(tmp_path / f"{name}.safetensors") is None
+    assert read_card(tmp_path / "plain.safetensors") is None
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no", b"\x80\x04." * 9], ids=["absent", "empty", "text", "pickle"])
+@pytest.mark.parametrize("load", [load_backbone, preprocessing_of])
+def test_files_that_are_none_are_refused_by_their_name(load, content: bytes | None, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UserError, match=r"The weights file .*w\.safetensors (does not exist|cannot be read)"):
+        load("vision", "vision_random", str(path))

@@ -75,6 +75,16 @@ def test_a_failed_download_is_one_sentence_and_logging_comes_back() -> None:
     assert logging.root.manager.disable == logging.NOTSET
 
 
+def test_refuses_whole_numbers_in_the_place_of_weights() -> None:
+    layer = nn.Linear(2, 3)
+    whole = {name: torch.zeros(tensor.shape, dtype=torch.int64) for name, tensor in layer.state_dict().items()}
+    with pytest.raises(
+        UserError, match=r"w does not match the model: bias: expected \(3,\), found \(3,\) torch\.int64"
+    ):
+        load_strictly(layer, whole, "w")
+    load_strictly(layer, {name: tensor.half() for name, tensor in layer.state_dict().items()}, "w")
+
+
 def test_a_download_to_a_full_disk_says_so() -> None:
     message = r"^The cache of w cannot be written \(No space left on device\): make room"
     with pytest.raises(CannotWrite, match=message), downloading("w"):

@@ -1,5 +1,6 @@
 """One changed byte anywhere in a finished run: it is refused, or what predictions depend on is the same."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -7,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+import lptpp
 from lptpp.checkpoint.folder import finished_run
-from lptpp.utils.digest import file_digest
+from lptpp.utils.digest import DIGEST, file_digest, sealed
 from lptpp.utils.errors import UserError
 
 CHANGES = {"config.yaml": 30, "manifest.json": 40, "tuned.safetensors": 20, "optimizer.safetensors": 10}
@@ -90,6 +92,43 @@ def test_class_names_in_reverse_are_refused(run):
     path.write_text(text.replace('"apple"', '"x"').replace('"bear"', '"apple"').replace('"x"', '"bear"'))
     with pytest.raises(UserError, match="not finished"):  # the checkpoint before it stands in
         finished_run(run)
+
+
+def sign(run: Path, **entries: Any) -> None:
+    """Change the manifest of the last checkpoint, with the digests that belong to it: as an attacker would."""
+    folder = path_of(run, "manifest.json").parent
+    content = json.loads((folder / "manifest.json").read_text()) | entries
+    content["files"] = {path.name: file_digest(path) for path in folder.glob("*.safetensors")}
+    del content[DIGEST]
+    (folder / "manifest.json").write_text(json.dumps(sealed(content)))
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"class_names": ["a", "b"]},
+        {"class_names": ["a", "a", "b", "c"]},
+        {"class_names": [1, None, [], {}]},
+        {"class_names": {"a": 1}},
+        {"class_names": [], "counts": []},
+        {"counts": ["x"] * 4},
+        {"counts": [1, 2, 3, -4]},
+        {"counts": [1, 2, 3, True]},
+    ],
+    ids=str,
+)
+def test_classes_that_are_none_are_refused(entries, run):
+    sign(run, **entries)
+    with pytest.raises(UserError, match=r"expected distinct names of classes with a number of training images each"):
+        finished_run(run)
+
+
+@pytest.mark.parametrize("content", [b"", b"\x80\x04.", b"\xff" * 100], ids=["empty", "pickle", "header"])
+def test_weights_that_are_none_are_refused_though_their_digest_is_right(content, run):
+    path_of(run, "tuned.safetensors").write_bytes(content)
+    sign(run)
+    with pytest.raises(UserError, match=r"tuned\.safetensors cannot be read"):
+        lptpp.load(run)
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,6 @@
+import os
+import signal
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +11,7 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.loader import EpochSamples, Sample, ViewDataset, batches, interleave
 from lptpp.data.transforms import evaluation_transform, per_image
+from lptpp.utils.errors import UserError
 from lptpp.utils.random import key
 
 SMALL = Preprocessing((8, 8), (0.5,) * 3, (0.5,) * 3, "bilinear")
@@ -138,3 +142,32 @@ def test_keys_depend_on_seed_and_parts() -> None:
         EpochSamples(np.zeros(3, dtype=np.int64), *parts)[0] for parts in ((0, "a"), (1, "a"), (0, "b"), (0, "a", 1))
     ]
     assert len(set(made)) == 4
+
+
+class Fatal(ViewDataset):
+    """Its worker is killed, or finds an image unreadable, at image 6."""
+
+    def __init__(self, number: int | None) -> None:
+        whole = views()
+        super().__init__(whole.images, whole.labels, whole.transforms)
+        self.number, self.owner = number, os.getpid()
+
+    def of(self, samples: list[Sample]):
+        if samples[0][0] == 6:
+            if self.number is None:
+                raise UserError("6.png can no longer be read.")
+            assert os.getpid() != self.owner
+            os.kill(os.getpid(), self.number)
+        return super().of(samples)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
+def test_a_killed_worker_is_one_sentence(number: int) -> None:
+    with pytest.raises(UserError, match=r"^A loader worker was killed \(.*\), .* with fewer workers or [^\n]*$"):
+        list(batches(Fatal(number), SAMPLES, 3, workers=1))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_an_unreadable_image_is_the_same_sentence_in_a_worker(workers: int) -> None:
+    with pytest.raises(UserError, match=r"^6\.png can no longer be read\.$"):
+        list(batches(Fatal(None), SAMPLES, 3, workers))

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import huggingface_hub
@@ -26,6 +27,16 @@ def test_nothing_appears_if_something_fails(tmp_path):
         (folder / "a").write_text("1")
         raise UserError("no")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_exports_left_is_removed_by_the_next(tmp_path):
+    left, running = tmp_path / ".out.999999999.partial", tmp_path / f".out.{os.getppid()}.partial"
+    for folder in (left, running, tmp_path / ".out.x.partial"):
+        folder.mkdir()
+        (folder / "a").write_text("1")
+    with appearing(tmp_path / "out") as folder:
+        (folder / "a").write_text("2")
+    assert {path.name for path in tmp_path.iterdir()} == {"out", running.name, ".out.x.partial"}
 
 
 @pytest.mark.parametrize(

@@ -131,3 +131,12 @@ def test_a_folder_below_a_file_cannot_be_made(tmp_path):
         make_folder(tmp_path / "file" / "sub")
     with pytest.raises(CannotWrite, match="No such file or directory"):
         io.write_text(tmp_path / "nowhere" / "a.txt", "text")
+
+
+def test_the_next_writer_removes_what_killed_ones_left_of_its_file(tmp_path: Path) -> None:
+    left = [".a[1].csv.999999999.partial", ".a1.csv.999999999.partial", f".a[1].csv.{os.getppid()}.partial"]
+    for name in left:
+        (tmp_path / name).touch()
+    with atomic_write(tmp_path / "a[1].csv") as file:
+        file.write("1")
+    assert {path.name for path in tmp_path.iterdir()} == {"a[1].csv", *left[1:]}

@@ -29,6 +29,7 @@ class Guard:
 
     async def __call__(self, scope: Message, receive: Any, send: Any) -> None:
         """Pass the request on, or answer with the reason why not."""
+        from starlette.requests import ClientDisconnect
         from starlette.responses import PlainTextResponse
 
         if scope["type"] == "lifespan":
@@ -39,7 +40,10 @@ class Guard:
             problem = self._problem_of_call(body)
             receive = _replayed(body, receive)
         if problem is None:
-            return await self.app(scope, receive, send)
+            try:
+                return await self.app(scope, receive, send)
+            except ClientDisconnect:  # nobody reads the answer; without one, the server logs an error
+                return await PlainTextResponse("The request was cut off.", 400)(scope, receive, send)
         await PlainTextResponse(problem, 403)(scope, receive, send)
 
     def is_upload(self, name: object) -> bool:

@@ -55,15 +55,19 @@ def bundled_card(name: str) -> dict[str, Any]:
 
 
 def read_card(path: Path) -> dict[str, Any] | None:
-    """Return the card in a safetensors file; None if the file does not exist or has no card."""
+    """Return the card in a safetensors file; None if it has none.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     if not path.is_file():
-        return None
+        raise UserError(f"The weights file {path} does not exist: check backbone.weights.")
     try:
         with safe_open(path, "pt") as file:
             found = (file.metadata() or {}).get(CARD)
         return None if found is None else json.loads(found)
-    except (OSError, SafetensorError):
-        return None
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"The weights file {path} cannot be read ({error}): copy or convert it again.") from error
     except ValueError as error:
         raise UserError(f"The card in {path} is not valid JSON ({error}): copy or write the file again.") from error
 

@@ -36,17 +36,22 @@ def read_weights(path: str | Path) -> dict[str, torch.Tensor]:
 def check_weights(
     weights: Mapping[str, torch.Tensor], expected: Mapping[str, torch.Tensor], source: str, target: str = "model"
 ) -> None:
-    """Check that weights have exactly the expected names and shapes.
+    """Check that weights have exactly the expected names and shapes, and floating-point values where expected.
 
     Raises:
         UserError: they differ; the message has the first such name, `source` and `target`.
     """
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    wanted = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    found = {name: _form(tensor) for name, tensor in weights.items()}
+    wanted = {name: _form(tensor) for name, tensor in expected.items()}
     for name in sorted(found.keys() | wanted.keys()):
         if found.get(name) != wanted.get(name):
             shapes = f"expected {wanted.get(name, 'no such weight')}, found {found.get(name, 'none')}"
             raise UserError(f"{source} does not match the {target}: {name}: {shapes}.")
+
+
+def _form(tensor: torch.Tensor) -> str:
+    """Return the shape, and the type unless it is one of floating-point values, which may have any precision."""
+    return f"{tuple(tensor.shape)}" + ("" if tensor.is_floating_point() else f" {tensor.dtype}")
 
 
 def check_finite(weights: Mapping[str, torch.Tensor], source: str) -> None:

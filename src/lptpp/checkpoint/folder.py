@@ -1,6 +1,7 @@
 """The settings and the last checkpoint of a finished run."""
 
 from pathlib import Path
+from typing import Any
 
 from lptpp.checkpoint.identity import check_saved_settings
 from lptpp.checkpoint.sharing import shared_folder, shared_run
@@ -15,9 +16,13 @@ def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
     Raises:
         UserError: there is no run, it is not finished, it was changed, or another version of lptpp wrote it.
     """
-    if (shared := shared_folder(run)) is not None:
-        return shared_run(shared)
-    folder = Path(run)
+    shared = shared_folder(run)
+    settings, checkpoint = _trained_run(Path(run)) if shared is None else shared_run(shared)
+    _check_classes(checkpoint.manifest, run)
+    return settings, checkpoint
+
+
+def _trained_run(folder: Path) -> tuple[Settings, Checkpoint]:
     checkpoint = latest_checkpoint(folder / "checkpoint")
     if checkpoint is None:
         raise UserError(
@@ -31,3 +36,16 @@ def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
     settings = run_settings(folder)
     check_saved_settings(checkpoint.manifest, settings, folder)
     return settings, checkpoint
+
+
+def _check_classes(manifest: dict[str, Any], run: str | Path) -> None:
+    """Raise `UserError` unless the classes are distinct names, with a number of training images each."""
+    names: Any = manifest.get("class_names")
+    counts: Any = manifest.get("counts")
+    named = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(set(names)) == len(names)
+    counted = isinstance(counts, list) and all(type(count) is int and count >= 0 for count in counts)
+    if not (named and counted and len(names) == len(counts) > 0):
+        raise UserError(
+            f"{run}: expected distinct names of classes with a number of training images each: restore the run from a"
+            " copy, or train again in a new run folder."
+        )

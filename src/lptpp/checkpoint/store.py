@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
-from lptpp.backbones.weights import check_finite, check_weights
+from lptpp.backbones.weights import check_finite, check_weights, read_weights
 from lptpp.config.run_format import FORMAT, check_format_number
 from lptpp.models.mixture import Mixture
 from lptpp.utils.digest import DIGEST, file_digest, is_sealed, sealed
@@ -37,8 +37,8 @@ class Checkpoint:
     manifest: dict[str, Any]
 
     def tensors(self, name: str) -> dict[str, torch.Tensor]:
-        """Return the tensors of one of its files."""
-        return load_file(self.folder / f"{name}.safetensors")
+        """Return the tensors of one of its files; raises `UserError` if it is no safetensors file."""
+        return read_weights(self.folder / f"{name}.safetensors")
 
 
 class Damaged(Exception):

@@ -1,6 +1,6 @@
 """Batches of transformed images, independent of the number of workers."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.transforms import BatchTransform
+from lptpp.utils.errors import UserError
+from lptpp.utils.failures import failure, worker_was_killed
 from lptpp.utils.random import key, keys
 
 Sample = tuple[int, int]  # index of an image, random key of its augmentation (see lptpp.utils.random)
@@ -96,20 +98,34 @@ class SomeViews(ViewDataset):
         self.views.fill()
 
 
-def batches(views: ViewDataset, samples: Sequence[Sample], batch_size: int, workers: int, first: int = 0) -> DataLoader:
-    """Return an iterable of `ViewBatch` in the order of `samples`, from batch `first` on; the last may be smaller.
+def batches(
+    views: ViewDataset, samples: Sequence[Sample], batch_size: int, workers: int, first: int = 0
+) -> Iterator[ViewBatch]:
+    """Yield the batches of `samples` in their order, from batch `first` on; the last may be smaller.
 
     With workers, the images that fit in memory are decoded first, so that all workers share them.
+
+    Raises:
+        UserError: an image can no longer be read, or a worker was killed.
     """
     if workers:
         views.fill()
-    return DataLoader(
+    loader = DataLoader(
         _BatchDataset(views, samples, batch_size, first),
         batch_size=None,  # an item is a batch already
         num_workers=workers,
         pin_memory=bool(workers) and torch.cuda.is_available(),  # copied to the device while it computes
         generator=torch.Generator(),  # a new loader does not advance the global generator
     )
+    try:
+        for batch in loader:
+            if isinstance(batch, UserError):
+                raise batch
+            yield batch
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        if not worker_was_killed(error):
+            raise
+        raise UserError(failure(error)) from error
 
 
 class _BatchDataset(Dataset):
@@ -122,6 +138,10 @@ class _BatchDataset(Dataset):
     def __len__(self) -> int:
         return len(self.starts)
 
-    def __getitem__(self, number: int) -> ViewBatch:
+    def __getitem__(self, number: int) -> ViewBatch | UserError:
+        """Return a batch, or why there is none: torch would add the traceback of the worker to the message."""
         start = self.starts[number]
-        return self.views.of(self.samples[start : start + self.size])
+        try:
+            return self.views.of(self.samples[start : start + self.size])
+        except UserError as error:
+            return error

@@ -1,6 +1,7 @@
 """Export a finished run; files appear in the output folder together, after all of them passed their check."""
 
-import tempfile
+import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from lptpp.export.onnx_files import write_onnx
 from lptpp.export.samples import sample_images, samples
 from lptpp.export.torch_program import write_torch
 from lptpp.inference.model import load
-from lptpp.utils.disk import keeping, make_folder, writing
+from lptpp.utils.disk import keeping, make_folder, remove_partials, writing
 from lptpp.utils.errors import UserError, did_you_mean
 
 PROGRAMS = {"onnx": write_onnx, "torch": write_torch}
@@ -66,10 +67,14 @@ def appearing(output: Path) -> Iterator[Path]:
 
 @contextmanager
 def _temporary(output: Path) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(
-        prefix=f".{output.name}.", dir=output.parent, ignore_cleanup_errors=True
-    ) as folder:
-        yield Path(folder)
+    """Yield a new folder next to `output`; those of killed processes are removed first."""
+    remove_partials(output.parent, output.name)
+    folder = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    make_folder(folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _default_output(run: Path, form: str) -> Path:

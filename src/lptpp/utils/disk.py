@@ -5,8 +5,10 @@ ends in one sentence: what cannot be written, why, what to do, what is safe.
 """
 
 import errno
+import glob
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -102,6 +104,7 @@ def atomic_write(path: str | Path, mode: str = "w") -> Iterator[Any]:
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
     text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
+    remove_partials(path.parent, path.name)
     with writing(path):
         try:
             with temporary.open(mode, **text) as file:  # type: ignore[call-overload]
@@ -133,12 +136,16 @@ def append(path: Path, content: bytes, sync: bool = False) -> None:
             raise
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what `atomic_write` left in a folder in processes that were killed: those that no longer exist."""
-    for path in folder.glob(".*.partial"):
+def remove_partials(folder: Path, name: str | None = None) -> None:
+    """Remove what killed processes, those that no longer exist, left of a file `name`, by default of any, in a folder.
+
+    Such files, and the folders of exports, are called .NAME.PROCESS.partial.
+    """
+    for path in folder.glob(f".{'*' if name is None else glob.escape(name)}.*.partial"):
         owner = re.fullmatch(r"\..+\.(\d+)\.partial", path.name)
         if owner is not None and not _runs(int(owner[1])):
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # a read-only disk
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink(missing_ok=True)
 
 
 def _runs(process: int) -> bool:
