@@ -87,7 +87,7 @@ def load_tokenizer(name: str, folder: str | None = None) -> Tokenizer:
     if folder is None:
         advice = "set backbone.tokenizer to a local folder with its files"
         with downloading(f"the tokenizer of {name}", advice):
-            folder = str(fetch_tokenizer(repository))
+            folder = str(fetch_tokenizer(str(repository)))
     try:
         return HFTokenizer(
             folder,

@@ -90,7 +90,7 @@ def _from_file(name: str, path: str) -> nn.Module:
     return model
 
 
-def _classifier(model: nn.Module) -> tuple[str, ...]:
+def _classifier(model: Any) -> tuple[str, ...]:
     """Return what the names of the weights of a timm model's classifiers start with."""
     found = model.pretrained_cfg.get("classifier") or "head"
     names = [found] if isinstance(found, str) else found

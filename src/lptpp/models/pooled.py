@@ -1,6 +1,6 @@
 """The encoder of an expert without prompts: a frozen tower of any kind and an adapter on its pooled feature."""
 
-from typing import Self
+from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
@@ -31,8 +31,9 @@ class PooledEncoder(nn.Module):
 
     def recompute(self, wanted: bool) -> None:
         """Checkpoint the stages of a tower that is fine-tuned, if timm can; a frozen one keeps no activations."""
-        if hasattr(self.tower.model, "set_grad_checkpointing"):
-            self.tower.model.set_grad_checkpointing(wanted)
+        model: Any = self.tower.model
+        if hasattr(model, "set_grad_checkpointing"):
+            model.set_grad_checkpointing(wanted)
 
     def frozen(self) -> Self:
         """Return the encoder of the tower alone."""
