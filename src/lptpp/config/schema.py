@@ -333,6 +333,12 @@ class Settings:
     seed: int = setting(0, "seed of all random draws in training")
     device: str = setting("auto", "where to compute", choices=("auto", "cpu", "cuda", "mps"))
     precision: str = setting("auto", "auto: bf16 if it is faster on this machine", choices=("auto", "float32", "bf16"))
+    shards: int = setting(
+        1,
+        "pieces of each batch of phases 1 and 2, with a noise of their own: any number of processes that divides it"
+        " gives the same result (docs/scale.md)",
+        within=Range(1, 100_000),
+    )
     workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(

@@ -58,7 +58,7 @@ class TrainingInputs:
         views = self._cached([name]) if cached else self.augmented([name], self.cache)
         views = views if kept is None else SomeViews(views, kept)
         counts = np.bincount(views.labels, minlength=len(self.collection.class_names))
-        return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
+        return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers, self.settings.shards)
 
     def frozen(self, name: str) -> Features:
         """Return the computation of the features of all training images by an expert's pretrained backbone alone."""
