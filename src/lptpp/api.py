@@ -10,6 +10,7 @@ from lptpp.evaluation.run import evaluate_run
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
+from lptpp.utils import processes
 
 
 def fit_epochs(settings: Settings, duration: str) -> Settings:
@@ -29,8 +30,9 @@ def fit(settings: Settings) -> dict[str, Any]:
         Interrupted: the user stopped the run; it is saved.
     """
     fitted = training.fit(settings)
-    if fitted.trained or not (Path(settings.run) / REPORT).is_file():
+    if processes.is_main() and (fitted.trained or not (Path(settings.run) / REPORT).is_file()):
         write_report(Path(settings.run), fitted.collection)
+    processes.barrier()
     return fitted.metrics
 
 

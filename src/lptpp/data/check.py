@@ -8,8 +8,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from lptpp.data.dataset import Split
+from lptpp.data.dataset import ImageReference, Split
 from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
@@ -44,7 +45,7 @@ def check_images(
 ) -> tuple[dict[str, Split], list[Unreadable]]:
     """Decode every image of every split; return the splits without unreadable images, and the unreadable images.
 
-    `progress` is called after each image.
+    `progress` is called after each image. The processes of a run share the images.
 
     Raises:
         UserError: with `on_error="stop"` if any image is unreadable (one error names all), with "skip" if a split
@@ -52,11 +53,19 @@ def check_images(
     """
     images = [image for split in splits.values() for image in split.images]
     names = [split.name(i) for split in splits.values() for i in range(len(split))]
-    reasons = list(map_in_threads(partial(unreadable_reason, how=decoding), images, progress))
+    reasons = _reasons(images, decoding, progress)
     unreadable = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
     if unreadable and on_error == "stop":
         raise UserError(_message(unreadable))
     return _readable(splits, np.array([reason is None for reason in reasons])), unreadable
+
+
+def _reasons(images: Sequence[ImageReference], decoding: Decoding, progress: Progress | None) -> list[str | None]:
+    """Return why each image is unreadable, None if it is not."""
+    own = processes.own_rows(images, CHUNK)
+    found = list(map_in_threads(partial(unreadable_reason, how=decoding), own, progress))
+    parts = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
+    return [reason for part in processes.values_in_order(parts) for reason in part]
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
 from lptpp.data.warnings import FILE, data_warnings, write_warnings
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 
@@ -102,9 +103,9 @@ def check_splits(
     Raises:
         UserError: there are unreadable images and `settings.data.on_error` is "stop".
     """
-    with check_progress(sum(len(split) for split in splits.values())) as advance:
+    with check_progress(-(-sum(len(split) for split in splits.values()) // processes.count())) as advance:
         readable, unreadable = check_images(splits, settings.data.on_error, how or decoding(settings), advance)
-    if unreadable:
+    if unreadable and processes.is_main():
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         report.parent.mkdir(parents=True, exist_ok=True)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])

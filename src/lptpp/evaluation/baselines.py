@@ -16,6 +16,7 @@ from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
+from lptpp.utils import processes
 
 log = logging.getLogger("lptpp")
 
@@ -37,6 +38,8 @@ def baseline_rankings(
     towers: dict[str, Features] = {}
     for name, expert in frozen.items() if wanted else ():
         features = {s: frozen_features(expert, images[s], runner, f"{name}: {s} features") for s in images}
+        if not processes.is_main():
+            continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
@@ -45,6 +48,8 @@ def baseline_rankings(
         probes = {kind: kind for kind in PROBES if kind in wanted}
         yield from probe_rankings(towers[name], probes, split, len(class_names), name)
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
+    if not processes.is_main():
+        return
     if together and len(towers) < 2:
         log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
     elif together:

@@ -25,6 +25,7 @@ from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
+from lptpp.utils import processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import Bar, progress_bar
@@ -59,8 +60,8 @@ class CrossFitting:
         self.folder = Path(settings.run) / FOLDER
         self.frozen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def data(self) -> ScorerData:
-        """Return what the scorer learns from.
+    def data(self) -> ScorerData | None:
+        """Return what the scorer learns from; None except in the main process.
 
         Raises:
             Interrupted: the user stopped the run; finished folds are kept.
@@ -70,18 +71,30 @@ class CrossFitting:
         draws = self.inputs.scorer_draws(np.flatnonzero(folds >= 0))
         of_taken = folds[draws.taken() % len(labels)]
         taken = {fold: draws.taken()[of_taken == fold] for fold in np.unique(of_taken).tolist()}
-        parts = [self._outputs(fold, folds, rows) for fold, rows in taken.items()]
-        return scorer_data(parts, list(taken.values()), draws)
+        for fold, rows in taken.items():
+            self._compute(fold, folds, rows)
+        if not processes.is_main():
+            return None
+        return scorer_data([self._outputs(fold) for fold in taken], list(taken.values()), draws)
 
     def remove(self) -> None:
         """Delete the files of the folds."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if processes.is_main():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _outputs(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> ScorerRows:
-        path = self.folder / f"fold-{fold}.safetensors"
-        if not path.is_file():
-            self._save(path, self.inputs.scorer_outputs(self._mixture(fold, np.flatnonzero(folds != fold)), taken))
-        found = load_file(path)
+    def _path(self, fold: int) -> Path:
+        return self.folder / f"fold-{fold}.safetensors"
+
+    def _compute(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> None:
+        """Write the file of a fold if it does not exist."""
+        if processes.from_main(self._path(fold).is_file()):
+            return
+        rows = self.inputs.scorer_outputs(self._mixture(fold, np.flatnonzero(folds != fold)), taken)
+        if rows is not None:
+            self._save(self._path(fold), rows)
+
+    def _outputs(self, fold: int) -> ScorerRows:
+        found = load_file(self._path(fold))
         features = [found[f"features.{name}"] for name in self.inputs.mixture.experts]
         return ScorerRows(features, found["confidences"], found["targets"])
 
@@ -136,7 +149,7 @@ class FoldRecorder:
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Count a step."""
         self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        if self.stopping():
+        if processes.any_of(self.stopping()):
             raise Interrupted
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:

@@ -4,12 +4,13 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
-from lptpp.checkpoint.identity import check_backbones, check_settings
+from lptpp.checkpoint.identity import check_backbones, check_settings, fingerprints
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.lock import alone, refuse_if_held
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned, remove_leftovers, steps
@@ -31,11 +32,12 @@ from lptpp.training.inputs import TrainingInputs, held_back
 from lptpp.training.loop import Position, Stage, clocks, train
 from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
-from lptpp.training.scorer_phase import ScorerData, scorer_phase
+from lptpp.training.scorer_phase import scorer_phase
 from lptpp.training.tracking import check_tracker
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
-from lptpp.utils.memory import gb_to_bytes
+from lptpp.utils.memory import cache_bytes
 
 log = logging.getLogger("lptpp")
 
@@ -54,17 +56,16 @@ def fit(settings: Settings) -> FitResult:
     Raises:
         UserError: invalid settings or data, or a run folder of another run.
         Interrupted: the user stopped the run; everything is saved.
+        Ended: another process of the run has ended.
     """
+    processes.start(settings.shards)
     check_tracker(settings.tracker)
     folder = Path(settings.run)
-    refuse_if_held(folder)
+    if processes.is_main():
+        refuse_if_held(folder)
     seen = steps(folder / "checkpoint")
     checkpoint = latest_checkpoint(folder / "checkpoint")
-    if checkpoint is None:
-        collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
-    else:
-        check_settings(checkpoint.manifest, settings, folder)
-        collection = run_dataset(settings, checkpoint)
+    collection = _collection(settings, checkpoint)
     mixture = build_mixture(settings, len(collection.class_names))
     if checkpoint is not None:
         check_backbones(checkpoint.manifest, mixture, folder)
@@ -72,33 +73,72 @@ def fit(settings: Settings) -> FitResult:
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
+    _agree(settings, collection, mixture, seen)
+    with _prepared(settings, collection, checkpoint, seen):
+        return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
+
+
+@contextmanager
+def _prepared(
+    settings: Settings, collection: ImageDataset, checkpoint: Checkpoint | None, seen: list[int]
+) -> Iterator[None]:
+    """Hold the run folder, with the settings and the images of the run in it; all but the main process wait for it."""
+    if not processes.is_main():
+        processes.barrier()
+        yield
+        return
+    folder = Path(settings.run)
     folder.mkdir(parents=True, exist_ok=True)
     with alone(folder):
         if steps(folder / "checkpoint") != seen:
             raise UserError(f"Another `lptpp fit` trained {folder} in the meantime: repeat the command to resume it.")
         remove_leftovers(folder)
         _write_settings(settings)
-        return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
+        with logging_to(folder / "log.txt"):
+            _log_start(collection, folder)
+            _log_input(settings, collection)
+            log_warnings(collection, folder)
+            if checkpoint is None:
+                record_images(settings, collection)
+            processes.barrier()
+            yield
+
+
+def _collection(settings: Settings, checkpoint: Checkpoint | None) -> ImageDataset:
+    """Return the images of a new run, or of the run of a checkpoint."""
+    folder = Path(settings.run)
+    if checkpoint is None:
+        return check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+    check_settings(checkpoint.manifest, settings, folder)
+    with processes.main_first():  # which notes the images that it reads
+        return run_dataset(settings, checkpoint)
+
+
+def _agree(settings: Settings, collection: ImageDataset, mixture: Mixture, seen: list[int]) -> None:
+    """Raise `UserError` if the processes of a run differ in what they are about to do."""
+    splits = {name: sha256(split.labels.tobytes()).hexdigest() for name, split in collection.splits().items()}
+    processes.agree(
+        {
+            "settings": to_yaml(settings),
+            "images": repr((collection.class_names, splits)),
+            "backbone weights": repr(fingerprints(mixture)),
+            "checkpoints": repr(seen),
+        }
+    )
 
 
 def _train(
     settings: Settings, collection: ImageDataset, mixture: Mixture, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
     """Train, evaluate, and return the metrics."""
-    folder = Path(settings.run)
-    with logging_to(folder / "log.txt"):
-        _log_start(collection, folder)
-        _log_input(settings, collection)
-        log_warnings(collection, folder)
-        if checkpoint is None:
-            record_images(settings, collection)
-        training = Training(settings, collection, mixture, before_scorer(checkpoint))
-        with stopping_softly(training.recorder), training.recorder.tracking as tracking:
-            training.run()
-            runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
-            metrics = write_evaluation(settings, mixture, collection, runner)
-            tracking.result(metrics)
-    return metrics
+    training = Training(settings, collection, mixture, before_scorer(checkpoint))
+    with stopping_softly(training.recorder), training.recorder.tracking as tracking:
+        training.run()
+        runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
+        metrics = write_evaluation(settings, mixture, collection, runner)
+        tracking.result(metrics)
+    result: dict[str, Any] = processes.from_main(metrics)  # that of the others lacks what only the main one computes
+    return result
 
 
 def _write_settings(settings: Settings) -> None:
@@ -139,7 +179,7 @@ def check_before_training(settings: Settings, collection: ImageDataset, mixture:
         raise UserError(f"phase3.folds={settings.phase3.folds}: no class has two images to divide into folds; use 0.")
     views = settings.augmentation.cached_views * len(train)
     for name, expert in mixture.experts.items() if views else ():
-        check_stem(name, expert, views, gb_to_bytes(settings.data.memory_gb))
+        check_stem(name, expert, views, cache_bytes(settings.data.memory_gb))
 
 
 @contextmanager
@@ -189,6 +229,7 @@ class Training:
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
             start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
+        processes.broadcast(self.mixture.tuned_state().values())
         return Position(first)
 
     def _restore(self) -> Position:
@@ -202,15 +243,26 @@ class Training:
         if position.epoch >= getattr(self.settings, key.settings_key).epochs:
             return
         began = clocks()
-        stage = replace(self.stage(key), began=began)
+        if key == SCORER:
+            self._run_scorer(position, optimizer_state, began)
+            return
+        self._train(replace(self.stage(key), began=began), position, optimizer_state)
+
+    def _run_scorer(
+        self, position: Position, optimizer_state: dict[str, torch.Tensor] | None, began: tuple[float, float]
+    ) -> None:
+        """Train the scorer in the main process, on the outputs that all have computed."""
+        data = self.folds.data() if self.settings.phase3.folds else self.inputs.scorer_data()
+        if data is not None:
+            stage = scorer_phase(self.mixture, data, self.settings.phase3, self.settings.seed)
+            with processes.alone():
+                self._train(replace(stage, began=began), position, optimizer_state)
+        processes.broadcast(self.mixture.tuned_state().values())
+
+    def _train(self, stage: Stage, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
     def stage(self, key: StageKey) -> Stage:
-        """Return the work of a stage."""
-        if key == SCORER:
-            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3, self.settings.seed)
+        """Return the work of phase 1 or 2 of an expert."""
         return self.inputs.expert_stage(key, self.mixture.experts[key.owner])
-
-    def _scorer_data(self) -> ScorerData:
-        return self.folds.data() if self.settings.phase3.folds else self.inputs.scorer_data()

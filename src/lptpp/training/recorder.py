@@ -27,12 +27,15 @@ from lptpp.training.best_epoch import ENTRY, TENSORS, BestEpoch
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optim import optimizer_tensors
 from lptpp.training.tracking import Tracking
+from lptpp.utils import processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
 
 log = logging.getLogger("lptpp")
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
+
+REPEATED = 5  # seconds in which launchers repeat a signal to processes that a terminal has signaled already
 
 
 class RunRecorder:
@@ -80,8 +83,11 @@ class RunRecorder:
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
+        self.stop_asked = processes.any_of(self.stop_asked)
         if self.stop_asked or self.clock() - self.saved_at >= self.interval:
             self._save(position, optimizer)
+        if self.stop_asked:
+            processes.barrier()  # a launcher kills the others as soon as one process has ended
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:
@@ -97,8 +103,9 @@ class RunRecorder:
         if self.best is not None:
             self._choose(self.best, position)
         self._save(position, optimizer)
-        columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
-        write_csv(self.folder / "history.csv", [columns | line for line in self.history])
+        if processes.is_main():
+            columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
+            write_csv(self.folder / "history.csv", [columns | line for line in self.history])
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
             summary["loss"], summary["seconds"],
@@ -119,6 +126,9 @@ class RunRecorder:
         )  # fmt: skip
 
     def _save(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
+        if not processes.is_main():
+            self.saved_at = self.clock()
+            return
         finished = position.stage == self.last_stage and position.epoch == self.epochs
         tensors = {"tuned": self.mixture.tuned_state(), "optimizer": optimizer_tensors(optimizer)}
         if self.best is not None:
@@ -157,14 +167,19 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
         yield
         return
 
-    owner = os.getpid()
+    owner, first = os.getpid(), 0.0
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() != owner:
             return  # a loader worker: a terminal signals all processes, and this one ends with its owner
-        if recorder.stop_asked:
+        nonlocal first
+        if recorder.stop_asked and (processes.count() == 1 or time.monotonic() - first > REPEATED):
             raise KeyboardInterrupt
-        recorder.stop_asked = True
+        if recorder.stop_asked:
+            return
+        recorder.stop_asked, first = True, time.monotonic()
+        if not processes.is_main():
+            return
         os.write(2, STOPPING)  # not the logger: a signal that interrupts it makes it repeat a line
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

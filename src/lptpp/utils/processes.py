@@ -1,4 +1,4 @@
-"""The processes of one training run, as torchrun or `accelerate launch` started them; the only user of torch.distributed.
+"""The processes of a run, started by torchrun or `accelerate launch`: the only module that knows torch.distributed.
 
 Before `start`, and in a command that never calls it, this process is the only one: rank 0 of 1.
 """
@@ -41,6 +41,17 @@ class _Processes:
 _known = _Processes()
 
 
+def stop() -> None:
+    """Leave the other processes, at the end of a command."""
+    if _known.group is None:
+        return
+    import torch.distributed as dist
+
+    dist.destroy_process_group()
+    _known.rank, _known.count, _known.store, _known.group = 0, 1, None, None
+    _known.device_groups.clear()
+
+
 def launched() -> int:
     """Return how many processes a launcher started for this command; 1 without a launcher."""
     return int(os.environ["WORLD_SIZE"]) if "RANK" in os.environ and "WORLD_SIZE" in os.environ else 1
@@ -53,33 +64,35 @@ def refuse_many(command: str) -> None:
 
 
 def start(shards: int) -> None:
-    """Join the other processes of the launcher, if there are any; a second call does nothing.
+    """Join the other processes of the launcher, as `join`.
 
     Raises:
         UserError: their number does not divide `shards`.
     """
-    count = launched()
+    join()
+    count = _known.count
     if shards % count:
         advice = f"shards={count}" if shards == 1 else f"a number of processes that divides {shards}"
         raise UserError(f"{count} processes cannot share shards={shards}: set {advice}.")
-    if count > 1 and _known.group is None:
-        _join()
 
 
-def _join() -> None:
+def join() -> None:
+    """Join the other processes of the launcher, if there are any; a second call does nothing."""
+    if launched() == 1 or _known.group is not None:
+        return
     import torch.distributed as dist
     from torch.distributed.rendezvous import rendezvous
 
     if dist.is_initialized():  # by the script that calls `lptpp.fit`
         rank, count = dist.get_rank(), dist.get_world_size()
-        group = dist.new_group(backend="gloo", timeout=PATIENCE)
+        _known.group = dist.new_group(backend="gloo", timeout=PATIENCE)
     else:
         _known.store, rank, count = next(iter(rendezvous("env://")))
         dist.init_process_group(
             "gloo", store=dist.PrefixStore("lptpp", _known.store), rank=rank, world_size=count, timeout=PATIENCE
         )
-        group = dist.group.WORLD
-    _known.rank, _known.count, _known.group = rank, count, group
+        _known.group = dist.group.WORLD
+    _known.rank, _known.count = rank, count
     if rank:
         logging.getLogger("lptpp").setLevel(logging.CRITICAL)  # rank 0 says everything once
 
@@ -132,6 +145,8 @@ def barrier() -> None:
 
 def any_of(flag: bool) -> bool:
     """Return whether the flag is set in any process."""
+    if count() == 1:
+        return flag
     import torch
 
     return any(bool(one) for one in _gathered(torch.tensor([flag])))
@@ -165,21 +180,47 @@ def own(items: Sequence[Item] | Iterable[Item]) -> Iterator[Item]:
     return islice(items, rank(), None, count())
 
 
-def in_order(parts: Iterable[Arrays]) -> Iterator[Arrays]:
-    """Yield the parts of all processes on each of them, in order; each gives those of its `own` items."""
+def own_rows(rows: Sequence[Item], size: int) -> Sequence[Item]:
+    """Return the rows of the batches of `size` that this process works on: whole ones, every N-th."""
     if count() == 1:
-        yield from parts
-        return
-    from safetensors.torch import load, save
+        return rows
+    return [row for start in own(range(0, len(rows), size)) for row in rows[start : start + size]]
 
+
+def in_order(parts: Iterable[Arrays]) -> Iterator[Arrays]:
+    """Yield the parts of all processes on each of them, in order; each gives those of its `own` batches or rows."""
+    if count() == 1:
+        return iter(parts)
+    return map(_unpacked, _contents_in_order(map(_packed, parts)))
+
+
+def values_in_order(parts: Iterable[Any]) -> Iterator[Any]:
+    """Yield parts as `in_order`; they consist of plain JSON values."""
+    if count() == 1:
+        return iter(parts)
+    return map(json.loads, _contents_in_order(json.dumps(part).encode() for part in parts))
+
+
+def _contents_in_order(parts: Iterable[bytes]) -> Iterator[bytes]:
     remaining = iter(parts)
     while True:
-        part = next(remaining, None)
-        packed = b"" if part is None else save({name: one.detach().cpu().clone() for name, one in part.items()})
-        for content in _contents(packed):
-            if not content:
+        for content in _contents(next(remaining, b"")):
+            if not content:  # the first process that has none left
                 return
-            yield load(content)
+            yield content
+
+
+def _packed(part: Arrays) -> bytes:
+    from safetensors.torch import save
+
+    return save({f"{place} {name}": one.detach().cpu().clone() for place, (name, one) in enumerate(part.items())})
+
+
+def _unpacked(content: bytes) -> Arrays:
+    from safetensors.torch import load
+
+    found = sorted(load(content).items(), key=lambda one: int(one[0].split()[0]))  # in the order they were given
+    return {name.split(" ", 1)[1]: one for name, one in found}
 
 
 def mean(scalar: "torch.Tensor") -> "torch.Tensor":

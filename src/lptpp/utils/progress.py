@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from lptpp.utils.processes import is_main
+
 console = Console(file=sys.stderr, highlight=False)
 
 
@@ -43,5 +45,7 @@ def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not (console.is_terminal and is_main())
+    ) as progress:
         yield Bar(progress, progress.add_task(description, total=total, completed=done, note=""))
