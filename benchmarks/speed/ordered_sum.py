@@ -9,7 +9,7 @@ from collections.abc import Callable
 import torch
 import torch.distributed as dist
 
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 
 SIZES = {"tuned weights of LPT++ on ViT-B/16": 1_700_000, "all weights of ViT-B/16": 86_000_000}
 REPEATS = 5
@@ -19,17 +19,17 @@ def seconds(work: Callable[[], object]) -> float:
     """Return the shortest time of a few runs on all processes."""
     found = []
     for _ in range(REPEATS):
-        processes.barrier()
+        exchange.barrier()
         began = time.perf_counter()
         work()
-        processes.barrier()
+        exchange.barrier()
         found.append(time.perf_counter() - began)
     return min(found)
 
 
 def in_order(vector: torch.Tensor) -> torch.Tensor:
     """Return the sum over the processes, each of which has one shard."""
-    total = processes.OrderedSum()
+    total = exchange.OrderedSum()
     total.add(vector)
     return total.result()
 

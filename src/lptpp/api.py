@@ -10,7 +10,7 @@ from lptpp.evaluation.run import evaluate_run
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 
 
 def fit_epochs(settings: Settings, duration: str) -> Settings:
@@ -32,7 +32,7 @@ def fit(settings: Settings) -> dict[str, Any]:
     fitted = training.fit(settings)
     if processes.is_main() and (fitted.trained or not (Path(settings.run) / REPORT).is_file()):
         write_report(Path(settings.run), fitted.collection)
-    processes.barrier()
+    exchange.barrier()
     return fitted.metrics
 
 

@@ -8,7 +8,7 @@ from torch import nn
 from lptpp.data.loader import EpochSamples, interleave
 from lptpp.training.loop import Batch, add_gradients
 from lptpp.training.shards import Cut, pieces, summed
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 
 
 def on_each(count: int, monkeypatch: pytest.MonkeyPatch, cut: Cut) -> list[tuple[np.ndarray, list]]:
@@ -91,7 +91,7 @@ def test_the_weighted_gradients_of_the_pieces_are_those_of_the_batch(shards: int
 
 def test_vectors_are_summed_in_order():
     vectors = [torch.tensor([1e8, 1.0]), torch.tensor([1.0, 2.0]), torch.tensor([-1e8, 3.0])]
-    total = processes.OrderedSum()
+    total = exchange.OrderedSum()
     for vector in vectors:
         total.add(vector)
     assert total.result().tolist() == [(vectors[0] + vectors[1] + vectors[2])[0].item(), 6]

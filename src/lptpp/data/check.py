@@ -10,7 +10,7 @@ import numpy as np
 
 from lptpp.data.dataset import ImageReference, Split
 from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
@@ -65,7 +65,7 @@ def _reasons(images: Sequence[ImageReference], decoding: Decoding, progress: Pro
     own = processes.own_rows(images, CHUNK)
     found = list(map_in_threads(partial(unreadable_reason, how=decoding), own, progress))
     parts = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
-    return [reason for part in processes.values_in_order(parts) for reason in part]
+    return [reason for part in exchange.values_in_order(parts) for reason in part]
 
 
 @contextmanager

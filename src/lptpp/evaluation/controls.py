@@ -21,7 +21,7 @@ from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
 from lptpp.models.prompts import GroupPrompts
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import key, keys, uniforms
 
@@ -90,7 +90,7 @@ def control_rankings(
                 yield ranking_columns(found)
                 bar.advance(len(labels))
 
-    return rankings_of(columns(processes.in_order(batches())))
+    return rankings_of(columns(exchange.in_order(batches())))
 
 
 def _ranking(expert: Expert, row: ResultRow, images: torch.Tensor, indices: torch.Tensor, seed: int) -> Ranking:

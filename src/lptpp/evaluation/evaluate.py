@@ -15,7 +15,7 @@ from lptpp.inference.runtime import Runner
 from lptpp.models.controls import oracle
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
-from lptpp.utils import processes
+from lptpp.utils import exchange
 
 KEPT = 5  # most probable classes kept per prediction
 CLASSES, PROBABILITIES, GROUPS = "classes", "probabilities", "groups/"  # in the names of columns
@@ -58,7 +58,7 @@ def evaluate(mixture: Mixture, images: ImageCache, runner: Runner, controls: Col
     """
     batches = Pipeline(mixture, runner).expert_outputs(images, "Evaluating")
     own = (_of_batch(mixture, expert_outputs, labels, controls) for expert_outputs, labels, _ in batches)
-    found = columns(processes.in_order(own))
+    found = columns(exchange.in_order(own))
     groups = {name.removeprefix(GROUPS): column for name, column in found.items() if name.startswith(GROUPS)}
     return Evaluation(
         found["labels"], rankings_of(found), result_row(mixture), found["weights"], found["truth"], groups

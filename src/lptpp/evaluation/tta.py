@@ -19,7 +19,7 @@ from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import Pipeline
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 
 log = logging.getLogger("lptpp")
 OPTIONS = ("views", "prior", "assumed", "temperature")
@@ -137,7 +137,7 @@ def batches(
     """Yield the mixture's probabilities (B, V, C) on V views of every image, and labels (B,), batch by batch."""
     predictions = Pipeline(mixture, runner, views).predictions(images, description)
     own = ({"probabilities": prediction.of_views, "labels": labels} for prediction, labels in predictions)
-    for part in processes.in_order(own):
+    for part in exchange.in_order(own):
         yield part["probabilities"], part["labels"]
 
 

@@ -26,7 +26,7 @@ from lptpp.inference.views import VIEWS, ManyViews, view_transforms
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 
 Item = TypeVar("Item")
@@ -144,7 +144,7 @@ def features_of(
     transforms = {"plain": VIEWS["one"].transform(expert.backbone.preprocessing)}
     rows = processes.own_rows(range(len(cache)), runner.batch_size)
     own = _features(compute, split_batches(cache, transforms, runner.batch_size, rows), runner, description, len(rows))
-    found = list(processes.in_order(own))
+    found = list(exchange.in_order(own))
     return torch.cat([part["features"] for part in found]), torch.cat([part["labels"] for part in found])
 
 

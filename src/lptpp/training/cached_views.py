@@ -9,7 +9,7 @@ from lptpp.backbones.hybrid import StemEmbed
 from lptpp.data.loader import Sample, ViewBatch, ViewDataset, batches
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import bytes_to_gb
 from lptpp.utils.progress import progress_bar
@@ -64,7 +64,7 @@ def stem_maps(
                     yield {"maps": embed.maps(images[name].to(runner.device)).half().cpu()}
                 bar.advance(len(labels))
 
-    return torch.cat([part["maps"] for part in processes.in_order(parts())])
+    return torch.cat([part["maps"] for part in exchange.in_order(parts())])
 
 
 def check_stem(name: str, expert: Expert, rows: int, memory: int) -> None:

@@ -25,7 +25,7 @@ from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import Bar, progress_bar
@@ -87,7 +87,7 @@ class CrossFitting:
 
     def _compute(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> None:
         """Write the file of a fold if it does not exist."""
-        if processes.from_main(self._path(fold).is_file()):
+        if exchange.from_main(self._path(fold).is_file()):
             return
         rows = self.inputs.scorer_outputs(self._mixture(fold, np.flatnonzero(folds != fold)), taken)
         if rows is not None:
@@ -149,7 +149,7 @@ class FoldRecorder:
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Count a step."""
         self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        if processes.any_of(self.stopping()):
+        if exchange.any_of(self.stopping()):
             raise Interrupted
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:

@@ -34,7 +34,7 @@ from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
 from lptpp.training.scorer_phase import scorer_phase
 from lptpp.training.tracking import check_tracker
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
 from lptpp.utils.memory import cache_bytes
@@ -84,7 +84,7 @@ def _prepared(
 ) -> Iterator[None]:
     """Hold the run folder, with the settings and the images of the run in it; all but the main process wait for it."""
     if not processes.is_main():
-        processes.barrier()
+        exchange.barrier()
         yield
         return
     folder = Path(settings.run)
@@ -100,7 +100,7 @@ def _prepared(
             log_warnings(collection, folder)
             if checkpoint is None:
                 record_images(settings, collection)
-            processes.barrier()
+            exchange.barrier()
             yield
 
 
@@ -110,14 +110,14 @@ def _collection(settings: Settings, checkpoint: Checkpoint | None) -> ImageDatas
     if checkpoint is None:
         return check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
     check_settings(checkpoint.manifest, settings, folder)
-    with processes.main_first():  # which notes the images that it reads
+    with exchange.main_first():  # which notes the images that it reads
         return run_dataset(settings, checkpoint)
 
 
 def _agree(settings: Settings, collection: ImageDataset, mixture: Mixture, seen: list[int]) -> None:
     """Raise `UserError` if the processes of a run differ in what they are about to do."""
     splits = {name: sha256(split.labels.tobytes()).hexdigest() for name, split in collection.splits().items()}
-    processes.agree(
+    exchange.agree(
         {
             "settings": to_yaml(settings),
             "images": repr((collection.class_names, splits)),
@@ -137,7 +137,7 @@ def _train(
         runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
         metrics = write_evaluation(settings, mixture, collection, runner)
         tracking.result(metrics)
-    result: dict[str, Any] = processes.from_main(metrics)  # that of the others lacks what only the main one computes
+    result: dict[str, Any] = exchange.from_main(metrics)  # that of the others lacks what only the main one computes
     return result
 
 
@@ -229,7 +229,7 @@ class Training:
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
             start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
-        processes.broadcast(self.mixture.tuned_state().values())
+        exchange.broadcast(self.mixture.tuned_state().values())
         return Position(first)
 
     def _restore(self) -> Position:
@@ -257,7 +257,7 @@ class Training:
             stage = scorer_phase(self.mixture, data, self.settings.phase3, self.settings.seed)
             with processes.alone():
                 self._train(replace(stage, began=began), position, optimizer_state)
-        processes.broadcast(self.mixture.tuned_state().values())
+        exchange.broadcast(self.mixture.tuned_state().values())
 
     def _train(self, stage: Stage, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
         with self.recorder.watching(stage, position):

@@ -25,7 +25,7 @@ from lptpp.training.dual_sampling import TrainingData
 from lptpp.training.loop import Stage
 from lptpp.training.phases import Features, group_phase, shared_phase, start_keys
 from lptpp.training.scorer_phase import ScorerData, ScorerDraws, ScorerRows, scorer_data, scorer_draws
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import cache_bytes
 from lptpp.utils.progress import progress_bar
@@ -120,7 +120,7 @@ class TrainingInputs:
         The processes of a run share the views; all but the main one return None.
         """
         own = (self._scorer_part(mixture, *batch) for batch in self._scorer_batches(mixture, taken))
-        parts = [part for part in processes.in_order(own) if processes.is_main()]
+        parts = [part for part in exchange.in_order(own) if processes.is_main()]
         if not processes.is_main():
             return None
         features = [torch.cat([part[f"features {name}"] for part in parts]) for name in mixture.experts]

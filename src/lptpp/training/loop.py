@@ -15,7 +15,7 @@ from torch import nn
 from lptpp.config.stages import StageKey
 from lptpp.training.optim import Optimization, restore_optimizer
 from lptpp.training.shards import WHOLE, Piece, accumulated, summed
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Ended, UserError
 from lptpp.utils.random import key
 from lptpp.utils.text import listed
@@ -129,12 +129,12 @@ def train(
     if (position.epoch, position.batch) == (0, 0):
         stage.begin()
     train_only(stage.task, stage.parameters)
-    processes.broadcast(stage.parameters)
+    exchange.broadcast(stage.parameters)
     optimizer = stage.optimization.build(stage.parameters)
     if optimizer_state is not None:
         restore_optimizer(optimizer, optimizer_state)
     task = accelerator.prepare_model(stage.task, evaluation_mode=True)  # autocast; the loop sums the gradients itself
-    task = task if stage.in_order else processes.reducing(task)
+    task = task if stage.in_order else exchange.reducing(task)
     prepared = accelerator.prepare_optimizer(optimizer)
     steps = stage.optimization.steps // stage.epochs
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
@@ -184,7 +184,7 @@ def add_gradients(
     total = torch.zeros((), device=batch.labels.device)
     inputs, labels = batch.inputs.chunk(batch.streams), batch.labels.chunk(batch.streams)
     for stream in range(batch.streams):
-        with processes.exchanging(task, last and stream == batch.streams - 1, batch.labels.device.type):
+        with exchange.exchanging(task, last and stream == batch.streams - 1, batch.labels.device.type):
             loss = weight * task(inputs[stream], labels[stream], epoch, stream)
             backward(loss)
         total += loss.detach()

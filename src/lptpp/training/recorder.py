@@ -27,7 +27,7 @@ from lptpp.training.best_epoch import ENTRY, TENSORS, BestEpoch
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optim import optimizer_tensors
 from lptpp.training.tracking import Tracking
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
@@ -55,7 +55,7 @@ class RunRecorder:
         self.interval = 60 * settings.checkpoint_minutes
         self.saved_at = clock()
         self.mixture = mixture
-        self.identity = identity(settings, mixture, collection)
+        self.identity = identity(settings, mixture, collection) if processes.is_main() else {}
         self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
         self.steps = 0 if checkpoint is None else checkpoint.manifest["step"]
         self.last_stage = mixture.stages()[-1]
@@ -83,11 +83,11 @@ class RunRecorder:
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        self.stop_asked = processes.any_of(self.stop_asked)
+        self.stop_asked = exchange.any_of(self.stop_asked)
         if self.stop_asked or self.clock() - self.saved_at >= self.interval:
             self._save(position, optimizer)
         if self.stop_asked:
-            processes.barrier()  # a launcher kills the others as soon as one process has ended
+            exchange.barrier()  # a launcher kills the others as soon as one process has ended
         self.stop_if_asked()
 
     def stop_if_asked(self) -> None:

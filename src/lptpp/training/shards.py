@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 
 
 class Piece(NamedTuple):
@@ -107,7 +107,7 @@ class Loss(NamedTuple):
 
 def summed(parameters: Sequence[nn.Parameter], shards: Sequence[Adding]) -> Loss:
     """Leave the gradients of all shards of all processes, summed in the order of the shards, in the parameters."""
-    total, own = processes.OrderedSum(), []
+    total, own = exchange.OrderedSum(), []
     for add in shards:
         own.append(add(True))
         gradients = [torch.zeros_like(one) if one.grad is None else one.grad for one in parameters]
@@ -123,4 +123,4 @@ def summed(parameters: Sequence[nn.Parameter], shards: Sequence[Adding]) -> Loss
 def accumulated(parameters: Sequence[nn.Parameter], shards: Sequence[Adding]) -> Loss:
     """Leave the gradients of all shards in the parameters, as their backward passes add and exchange them."""
     own = [add(place == len(shards) - 1) for place, add in enumerate(shards)]
-    return Loss(processes.mean(torch.stack(own).sum()), own)
+    return Loss(exchange.mean(torch.stack(own).sum()), own)

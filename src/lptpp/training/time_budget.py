@@ -24,7 +24,7 @@ from lptpp.data.sources.files import read_json
 from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, Stage, train
-from lptpp.utils import processes
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
 
@@ -56,14 +56,14 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     """
     path = Path(settings.run) / FILE
     recorded = read_json(path, "the epochs of a time budget") if path.is_file() else None
-    if recorded := processes.from_main(recorded):
+    if recorded := exchange.from_main(recorded):
         log.info("Epochs as chosen at the start for %d s: %s.", recorded["seconds"], _described(recorded["epochs"]))
         return _with_epochs(settings, recorded["epochs"])
     if (Path(settings.run) / "checkpoint").is_dir():
         raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
     dataset = load_dataset(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    steps, fixed = processes.from_main(measure(settings, dataset, clock))
+    steps, fixed = exchange.from_main(measure(settings, dataset, clock))
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
     epochs = fitting(seconds - fixed, steps, wanted)
     expected = fixed + sum(epochs[phase] * steps[phase] for phase in epochs)
