@@ -65,6 +65,7 @@ def fit(settings: Settings) -> FitResult:
         refuse_if_held(folder)
     seen = steps(folder / "checkpoint")
     checkpoint = latest_checkpoint(folder / "checkpoint")
+    exchange.agree({"settings": to_yaml(settings), "checkpoints": repr(seen)})
     collection = _collection(settings, checkpoint)
     mixture = build_mixture(settings, len(collection.class_names))
     if checkpoint is not None:
@@ -73,7 +74,7 @@ def fit(settings: Settings) -> FitResult:
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
-    _agree(settings, collection, mixture, seen)
+    exchange.agree({"backbone weights": repr(fingerprints(mixture))})
     with _prepared(settings, collection, checkpoint, seen):
         return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
 
@@ -108,23 +109,18 @@ def _collection(settings: Settings, checkpoint: Checkpoint | None) -> ImageDatas
     """Return the images of a new run, or of the run of a checkpoint."""
     folder = Path(settings.run)
     if checkpoint is None:
-        return check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
+        found = load_dataset(settings)
+        exchange.agree({"images": _images(found)})
+        return check_dataset(found, settings, folder / "skipped.csv")
     check_settings(checkpoint.manifest, settings, folder)
     with exchange.main_first():  # which notes the images that it reads
         return run_dataset(settings, checkpoint)
 
 
-def _agree(settings: Settings, collection: ImageDataset, mixture: Mixture, seen: list[int]) -> None:
-    """Raise `UserError` if the processes of a run differ in what they are about to do."""
-    splits = {name: sha256(split.labels.tobytes()).hexdigest() for name, split in collection.splits().items()}
-    exchange.agree(
-        {
-            "settings": to_yaml(settings),
-            "images": repr((collection.class_names, splits)),
-            "backbone weights": repr(fingerprints(mixture)),
-            "checkpoints": repr(seen),
-        }
-    )
+def _images(collection: ImageDataset) -> str:
+    """Return a text that differs if the processes of a run see other classes, labels or numbers of images."""
+    labels = {name: sha256(split.labels.tobytes()).hexdigest() for name, split in collection.splits().items()}
+    return repr((collection.class_names, labels))
 
 
 def _train(

@@ -56,6 +56,8 @@ def agree(facts: Mapping[str, str]) -> None:
     Raises:
         UserError: two processes differ; the message names the fact and the machine.
     """
+    if count() == 1:
+        return
     seen = [json.loads(text) for text in _texts(json.dumps({"machine": platform.node(), **facts}))]
     for number, one in enumerate(seen):
         for name in facts:
