@@ -83,12 +83,12 @@ class RunRecorder:
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        self.stop_asked = exchange.any_of(self.stop_asked)
-        if self.stop_asked or self.clock() - self.saved_at >= self.interval:
+        asked = exchange.any_of(self.stop_asked)  # a later signal counts for the next step
+        if asked or self.clock() - self.saved_at >= self.interval:
             self._save(position, optimizer)
-        if self.stop_asked:
+        if asked:
             exchange.barrier()  # a launcher kills the others as soon as one process has ended
-        self.stop_if_asked()
+            raise Interrupted
 
     def stop_if_asked(self) -> None:
         """Raise `Interrupted` if the user asked to stop; called where there is nothing to save."""
