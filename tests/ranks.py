@@ -5,10 +5,12 @@ import os
 import socket
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def start_ranks(function: Callable[[], object], count: int, folder: Path) -> Sequence[multiprocessing.Process]:
@@ -48,12 +50,23 @@ def _rank(function: Callable[[], object], rank: int, count: int, port: int, fold
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     os.environ.update({name: str(value) for name, value in variables.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1")
-    torch.set_num_threads(1)
-    with (folder / f"rank-{rank}.txt").open("w", buffering=1) as file:
+    with one_thread(), (folder / f"rank-{rank}.txt").open("w", buffering=1) as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
         sys.stdout = sys.stderr = file
         os._exit(_status(function))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute in one thread, as torchrun does: their number decides the order of sums, and pools do not survive a fork."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _status(function: Callable[[], object]) -> int:

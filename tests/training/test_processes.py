@@ -6,7 +6,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from lptpp.training.inputs import TrainingInputs
 from lptpp.training.recorder import RunRecorder
 from lptpp.utils import processes
 from lptpp.utils.errors import UserError
-from tests.ranks import exit_codes, printed, run_ranks, start_ranks
+from tests.ranks import exit_codes, one_thread, printed, run_ranks, start_ranks
 from tests.training.test_resume import assert_same_run, tuned
 
 SHORT = (
@@ -35,6 +35,12 @@ OTHERWISE = (
     "evaluation.batch_size=3", "evaluation.baselines=[]", "augmentation.cached_views=2", "experts.visual.keys=kmeans",
     "phase3.folds=2", "phase1.epochs=1", "phase2.epochs=1",
 )  # fmt: skip
+
+
+@pytest.fixture(scope="module", autouse=True)
+def as_torchrun_does() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
