@@ -59,7 +59,7 @@ def _rank(function: Callable[[], object], rank: int, count: int, port: int, fold
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Compute in one thread, as torchrun does: their number decides the order of sums, and pools do not survive a fork."""
+    """Compute in one thread, as torchrun does: their number decides the order of sums, and no pool survives a fork."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
