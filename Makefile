@@ -32,11 +32,11 @@ figures: $(DEV)  ## draw the figures of the documentation again
 	$(BIN)/python docs/figures/method.py
 	$(BIN)/python docs/figures/screenshots.py runs/emoji  # after make demo; needs chromium
 
-wheel: $(DEV)  ## build dist/, install the wheel in a clean environment outside of this folder and train there
+wheel: $(DEV)  ## build dist/, install the wheel next to PyTorch of .venv, otherwise clean, and train outside of this folder
 	rm -rf build dist
 	$(BIN)/python -m build
 	$(BIN)/python -m tests.packaging.archives dist
-	PYTHON=$(PYTHON) LOCK=$(abspath $(LOCK)) tests/packaging/try_wheel.sh dist/*.whl $(SHORT)
+	PYTHON=$(BIN)/python LENDER=$(BIN)/python LOCK=$(abspath $(LOCK)) tests/packaging/try_wheel.sh dist/*.whl $(SHORT)
 
 floors: $(FLOORS)/installed  ## run the core tests and a short training with the lowest versions of all dependencies
 	OMP_NUM_THREADS=1 $(FLOORS)/bin/pytest -n auto --dist loadfile $(FLOOR_TESTS)

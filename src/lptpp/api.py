@@ -11,6 +11,7 @@ from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
 from lptpp.utils import exchange, processes
+from lptpp.utils.disk import keeping
 
 
 def fit_epochs(settings: Settings, duration: str) -> Settings:
@@ -28,10 +29,12 @@ def fit(settings: Settings) -> dict[str, Any]:
     Raises:
         UserError: wrong settings or data.
         Interrupted: the user stopped the run; it is saved.
+        CannotWrite: the disk is full or read-only; the last checkpoint is kept.
     """
-    fitted = training.fit(settings)
-    if processes.is_main() and (fitted.trained or not (Path(settings.run) / REPORT).is_file()):
-        write_report(Path(settings.run), fitted.collection)
+    with keeping("Training resumes from its last checkpoint, if there is one."):
+        fitted = training.fit(settings)
+        if processes.is_main() and (fitted.trained or not (Path(settings.run) / REPORT).is_file()):
+            write_report(Path(settings.run), fitted.collection)
     exchange.barrier()
     return fitted.metrics
 

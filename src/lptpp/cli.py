@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
 from lptpp.utils import processes
+from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.paths import refuse_no_input, refuse_no_run
+from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
-from lptpp.utils.text import visible
+from lptpp.utils.text import VisibleFormatter, visible
 
 
 class Commands(TyperGroup):
@@ -67,7 +68,7 @@ app = typer.Typer(
     help="LPT++: image classification for long-tailed data sets, where few classes have most of the images.",
     epilog="Start with `lptpp fit emoji`, then with a folder of your own: `lptpp fit my_images/`.",
 )
-console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
+console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
 TOGETHER = ("fit", "predict")  # the commands that several processes may run
 
@@ -168,7 +169,8 @@ def presets(
     from lptpp.config.resolve import preset_header, presets, spaces
 
     if preset is not None:
-        console.print(preset_header(preset), markup=False, soft_wrap=True)
+        for line in preset_header(preset).splitlines():
+            console.print(line)
         return
     found, searched = presets(), spaces()
     width = max(map(len, found | searched))
@@ -327,6 +329,10 @@ def predict(
         typer.Option(help="Refuse images with more megapixels to decode.  [default: as in the settings of the run]"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace predictions of other images.")] = False,
+    escape_formulas: Annotated[
+        bool,
+        typer.Option(help="In a .csv file, an apostrophe before names that a spreadsheet would take for formulas."),
+    ] = True,
 ) -> None:
     """Classify images, from one to millions: one row per image, with the best classes and their probabilities.
 
@@ -364,6 +370,7 @@ def predict(
         batch_size=batch_size,
         largest_megapixels=largest_megapixels,
         overwrite=overwrite,
+        escape_formulas=escape_formulas,
     )
     if output is None and are_single_images(paths):
         unreadable = show_predictions(console, predict_images(run, paths, options))
@@ -449,12 +456,13 @@ def compare(
         refuse_no_run(run)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
+    from lptpp.utils.disk import make_folder
     from lptpp.utils.io import write_csv, write_json
 
     found = [ComparedRun.read(run) for run in runs]
     console.print(comparison_table(found))
     if output is not None:
-        output.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(output.parent)
         (write_json if output.suffix == ".json" else write_csv)(output, flat_rows(found))
         console.print(f"Table: {output}")
 
@@ -534,7 +542,8 @@ def export(
 def main() -> None:
     """Run the command line; a `UserError` is printed as one sentence, with exit status 2."""
     handler = RichHandler(console=progress_console, show_path=False, show_level=False, markup=False)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s", datefmt="[%X]", handlers=[handler])
+    handler.setFormatter(VisibleFormatter("%(message)s", "[%X]"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("lptpp").setLevel(logging.INFO)
     logging.getLogger("matplotlib").setLevel(logging.ERROR)  # it warns about the time of its first start
     try:
@@ -543,8 +552,10 @@ def main() -> None:
         leave(2, f"Error: {error}")
     except Interrupted:
         leave(130, _stopped())
+    except CannotWrite as error:
+        leave(1, f"Error: {error}")
     except OSError as error:
-        leave(1, f"Error: {error}. Check the disk or the file; the last checkpoint is kept.")
+        leave(1, f"Error: {error}. Check the disk or the file, then repeat the command.")
     except (StoppedAtOnce, KeyboardInterrupt):
         leave(130, "Stopped at once; the last checkpoint, if there is one, is kept.")
     except Ended as error:

@@ -7,6 +7,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
+from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import UserError
 
 
@@ -71,4 +72,11 @@ def test_a_failed_download_is_one_sentence_and_logging_comes_back() -> None:
     assert "the weights w of b (OSError: line one and much more" in message
     assert "\n" not in message
     assert len(message) < 400
+    assert logging.root.manager.disable == logging.NOTSET
+
+
+def test_a_download_to_a_full_disk_says_so() -> None:
+    message = r"^The cache of w cannot be written \(No space left on device\): make room"
+    with pytest.raises(CannotWrite, match=message), downloading("w"):
+        raise OSError(28, "No space left on device", "/elsewhere/blob")
     assert logging.root.manager.disable == logging.NOTSET

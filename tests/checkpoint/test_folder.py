@@ -133,7 +133,7 @@ def test_the_messages(trained, run, old, settings_of, tmp_path, caplog):
     note(fit, settings_of(fresh[1], "seed=1", "phase2.epochs=3"))
     (path,) = newest(fresh[2])
     manifest = json.loads(path.read_text())
-    note(check_backbones, manifest | {"fingerprints": {"visual": "0" * 64}}, trained.mixture, fresh[2])
+    note(check_backbones, manifest | {"fingerprints": {"visual": {"tower": "0" * 64}}}, trained.mixture, fresh[2])
     path.write_text(json.dumps(sealed(manifest | {"class_names": [*manifest["class_names"], "x"]})))
     note(fit, settings_of(fresh[2]))
     path.write_text(json.dumps(sealed(manifest | {"images": None})))

@@ -10,10 +10,11 @@ from safetensors.torch import load_file, save_file
 from timm.models.vision_transformer import VisionTransformer
 
 import lptpp
-from lptpp.checkpoint.sharing import FILES, shared_folder
+from lptpp.checkpoint.sharing import FILES, shared_folder, shared_run
 from lptpp.export import hugging_face
 from lptpp.export.hugging_face import push, token, write_hugging_face
 from lptpp.training.fit import fit
+from lptpp.utils.digest import file_digest, sealed
 from lptpp.utils.errors import UserError
 
 
@@ -87,8 +88,9 @@ def test_a_backbone_of_a_local_file_goes_along(settings_of, pictures, tmp_path):
         ("config.json", b"[]", r"config\.json"),
         ("config.json", b'{"lptpp_version": "9", "lptpp_format": 99}', r"copy \(lptpp 9\) .*format 99"),
         ("config.yaml", None, r"no config\.yaml"),
-        ("config.yaml", b"data: {sauce: x}", "there is no setting data.sauce"),
-        ("model.safetensors", b"cut", "cannot be read"),
+        ("config.yaml", b"data: {sauce: x}", r"config\.yaml is missing or changed"),
+        ("model.safetensors", b"cut", r"model\.safetensors is missing or changed"),
+        ("metrics.json", None, r"metrics\.json is missing or changed"),
     ],
 )
 def test_a_damaged_folder_is_refused(name, content, message, copy):
@@ -99,10 +101,47 @@ def test_a_damaged_folder_is_refused(name, content, message, copy):
         lptpp.load(copy)
 
 
+def seal(folder: Path, **changes: object) -> None:
+    """Write the facts of a folder again, as if it had been exported with its present files."""
+    path = folder / "config.json"
+    facts = json.loads(path.read_text())
+    facts["files"] = {name: file_digest(folder / name) for name in facts["files"]}
+    path.write_text(json.dumps(sealed(facts | changes)))
+
+
+@pytest.mark.parametrize("name", ["config.json", "config.yaml", "metrics.json", "model.safetensors"])
+def test_a_change_of_any_byte_is_refused(name, copy):
+    content = (copy / name).read_bytes()
+    for place in np.random.default_rng(0).integers(0, len(content), 20).tolist():
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (copy / name).write_bytes(changed)
+        if name != "config.json" or not same_json(content, changed):
+            with pytest.raises(UserError, match=f"{name}|format 1"):
+                shared_run(copy)
+
+
+def same_json(one: bytes, other: bytes) -> bool:
+    try:
+        return json.loads(one) == json.loads(other)
+    except ValueError:
+        return False
+
+
+@pytest.mark.parametrize(
+    "files", [{}, [], {"model.safetensors": "0"}, {"model.safetensors": "", "config.yaml": "", "../x": ""}]
+)
+def test_a_folder_that_does_not_list_its_files_is_refused(files, copy):
+    seal(copy, files=files)
+    with pytest.raises(UserError, match="export again"):
+        shared_run(copy)
+
+
 def test_weights_of_another_model_are_refused(copy):
     weights = load_file(copy / "model.safetensors")
     weights.pop("scorer.last.bias")
     save_file(weights, copy / "model.safetensors")
+    seal(copy)
     with pytest.raises(UserError, match=r"scorer\.last\.bias"):
         lptpp.load(copy)
 

@@ -28,7 +28,7 @@ LARGE = PLAIN.at((224, 224))
     ],
 )
 def test_what_happens_to_the_median_image_is_told(mode: str, size: tuple[int, int], text: str) -> None:
-    first, second = sentences({"visual": PLAIN.resizing(mode)}, size)
+    first, second = sentences({"visual": PLAIN.resizing(mode)}, size)[:2]
     assert first == f"Images: {size[0]} × {size[1]} pixels (median)."
     assert second == f"Expert visual sees 160 × 160 pixels: {text} (data.resize={mode})."
 
@@ -39,6 +39,15 @@ def test_experts_with_one_input_share_a_sentence() -> None:
         "Experts a and b see 160 × 160",
         "Expert c sees 224 × 224",
     ]
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((400, 533), True), ((533, 224), True), ((400, 223), False), ((90, 90), False)]
+)
+def test_a_larger_input_is_advised_where_images_are_much_larger(size: tuple[int, int], told: bool) -> None:
+    found = sentences({"a": PLAIN, "b": PLAIN}, size)
+    assert ("A larger experts.NAME.backbone.image_size shows more detail and takes more time." in found) == told
+    assert "image_size" not in " ".join(sentences({"a": PLAIN, "b": PLAIN.at((512, 512))}, size))
 
 
 @pytest.mark.parametrize("share", [1.0, 0.875])

@@ -88,6 +88,7 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str
         "rows": evaluation.metrics(counts, THRESHOLDS),
         "result": str(evaluation.result),
         "split": "test",
+        "names_in_csv": "escaped",
         "images": len(evaluation.labels),
         "classes": len(counts),
         "classes_tested": len(tested),

@@ -1,5 +1,6 @@
 """Cross-fitted outputs: every image is seen by experts that were not trained on it."""
 
+import logging
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.data.prepare import load_dataset
@@ -15,6 +15,7 @@ from lptpp.models.build import build_mixture
 from lptpp.training.cross_fitting import CrossFitting, fold_of
 from lptpp.training.fit import Training, fit
 from lptpp.training.recorder import RunRecorder
+from lptpp.training.scorer_phase import ScorerData
 from lptpp.utils.errors import Interrupted, UserError
 
 QUICK = ("phase1.epochs=1", "phase2.epochs=1")
@@ -81,19 +82,67 @@ def test_classes_of_one_image_are_refused_before_training(settings_of, tmp_path,
     assert not (tmp_path / "run" / "checkpoint").exists()
 
 
-def test_a_stopped_fold_starts_again_and_finished_ones_are_kept(settings_of, tmp_path):
+def places(folder: Path) -> list[tuple[str, str, int]]:
+    """Return where the unfinished folds of a run are."""
+    found = [latest_checkpoint(one).manifest for one in sorted((folder / "cross_fitting").glob("fold-*"))]
+    positions = [manifest["position"] for manifest in found if "position" in manifest]
+    return [(one["stage"], one["epoch"], one["batch"]) for one in positions]
+
+
+@pytest.fixture
+def whole(settings_of, tmp_path) -> ScorerData:
+    """Return the data of the scorer from folds that nothing interrupts."""
+    return cross_fitting(training(settings_of(tmp_path / "whole", *FOLDS))).data()
+
+
+def assert_same(found: ScorerData, expected: ScorerData) -> None:
+    assert torch.equal(found.confidences, expected.confidences)
+    assert torch.equal(found.targets, expected.targets)
+    assert all(torch.equal(*pair) for pair in zip(found.features, expected.features, strict=True))
+
+
+def test_a_fold_that_is_stopped_at_every_other_step_resumes_to_the_same_bits(settings_of, tmp_path, whole):
     made = training(settings_of(tmp_path / "run", *FOLDS))
-    with pytest.raises(Interrupted):
-        cross_fitting(made, stop=True).data()
-    assert not list(tmp_path.rglob("fold-*"))
-    first = cross_fitting(made).data()
-    files = sorted(tmp_path.rglob("fold-*"))
-    assert [file.name for file in files] == ["fold-0.safetensors", "fold-1.safetensors"]
-    before = load_file(files[0])
-    files[1].unlink()
-    again = cross_fitting(made).data()
-    assert torch.equal(again.confidences, first.confidences)
-    assert all(torch.equal(before[key], one) for key, one in load_file(files[0]).items())
+    seen, asked = [], iter(range(1000))
+    for _ in range(100):
+        folds = CrossFitting(made.settings, made.inputs, made.accelerator, lambda: next(asked) % 2 == 1)
+        try:
+            found = folds.data()
+            break
+        except Interrupted:
+            seen += places(tmp_path / "run")
+    stages = {f"{name}/{phase}" for name in ("visual", "language") for phase in ("phase1", "phase2")}
+    assert {stage for stage, _, _ in seen} == stages
+    assert len(seen) >= 6
+    assert_same(found, whole)
+
+
+def test_a_killed_fold_loses_a_few_minutes(settings_of, tmp_path, whole):
+    """Each look at the clock takes two minutes; the process ends at the fifth step of the second fold."""
+    made = training(settings_of(tmp_path / "run", *FOLDS))
+    minutes, steps = iter(range(0, 10_000, 2)), iter(range(1000))
+
+    def killed() -> bool:
+        if next(steps) == 12:
+            raise MemoryError
+        return False
+
+    with pytest.raises(MemoryError):
+        CrossFitting(made.settings, made.inputs, made.accelerator, killed, lambda: 60.0 * next(minutes)).data()
+    assert len(places(tmp_path / "run")) == 1
+    assert_same(cross_fitting(made).data(), whole)
+
+
+def test_finished_folds_are_read_and_those_of_another_run_are_not(settings_of, tmp_path, whole, monkeypatch, caplog):
+    shutil.copytree(tmp_path / "whole" / "cross_fitting", tmp_path / "run" / "cross_fitting")
+    trained = []
+    monkeypatch.setattr(CrossFitting, "_trained", lambda self, fold, *more: trained.append(fold))
+    assert_same(cross_fitting(training(settings_of(tmp_path / "run", *FOLDS))).data(), whole)
+    assert trained == []
+    with caplog.at_level(logging.INFO, "lptpp"), pytest.raises(AttributeError):
+        cross_fitting(training(settings_of(tmp_path / "run", *FOLDS, "seed=1"))).data()
+    assert trained == [0]
+    assert "of another run" in caplog.text
 
 
 def test_a_run_with_folds_stopped_in_phase_3_ends_with_the_same_bits(settings_of, tmp_path, monkeypatch):

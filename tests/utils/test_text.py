@@ -1,6 +1,7 @@
+import logging
 from pathlib import Path
 
-from lptpp.utils.text import listed, visible
+from lptpp.utils.text import VisibleFormatter, listed, visible
 
 
 def test_the_first_names_are_listed_and_the_others_counted() -> None:
@@ -14,4 +15,17 @@ def test_the_first_names_are_listed_and_the_others_counted() -> None:
 
 def test_a_terminal_shows_control_characters_and_does_not_obey_them() -> None:
     assert visible("a\x1b[31mb\0c\x9b\u202ed") == r"a\x1b[31mb\x00c\x9b\u202ed"
-    assert visible("two\nlines, ü 👩\u200d🔬") == "two\nlines, ü 👩\u200d🔬"
+    assert visible("two\r\nlines,\t\u2028\u200e\u2066\udcff") == r"two\r\nlines,\t\u2028\u200e\u2066\udcff"
+    assert visible("ü 👩\u200d🔬, شجرة") == "ü 👩\u200d🔬, شجرة"
+
+
+def test_a_log_line_is_one_line_and_a_traceback_keeps_its_lines() -> None:
+    try:
+        raise ValueError("a")
+    except ValueError as error:
+        record = logging.LogRecord(
+            "lptpp", 20, "", 0, "seen %s", ("a\nb\x1b",), (ValueError, error, error.__traceback__)
+        )
+    first, *others = VisibleFormatter("%(message)s").format(record).splitlines()
+    assert first == r"seen a\nb\x1b"
+    assert others[-1] == "ValueError: a"

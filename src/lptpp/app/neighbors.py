@@ -17,7 +17,7 @@ from lptpp.data.check import check_images, check_progress
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.inference.model import Model
 from lptpp.report.thumbnails import thumbnail
-from lptpp.utils.io import atomic_write
+from lptpp.utils.disk import atomic_write
 
 log = logging.getLogger("lptpp")
 FILE = "neighbors.safetensors"
@@ -107,4 +107,4 @@ def _write(path: Path, table: FeatureTable, identity: dict[str, str]) -> None:
         with atomic_write(path, "wb") as file:
             file.write(save(table, identity))
     except OSError as error:
-        log.warning("%s cannot be written (%s); the features will be computed again next time.", path, error)
+        log.warning("%s cannot be written (%s); the features will be computed again next time.", path, error.strerror)

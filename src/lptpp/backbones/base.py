@@ -94,6 +94,7 @@ class Backbone:
     tower: Any
     preprocessing: Preprocessing
     text: TextTower | None = None
+    card: str | None = None  # digest of the card in its file, which has more of the architecture than the weights
     fingerprint: str = field(init=False)
 
     def __post_init__(self) -> None:

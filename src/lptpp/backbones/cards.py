@@ -17,7 +17,7 @@ from torch import nn
 from lptpp.backbones.base import Backbone, Preprocessing, TextTower
 from lptpp.backbones.hybrid import TextEncoder, build_hybrid
 from lptpp.backbones.weights import load_strictly, read_weights
-from lptpp.utils.digest import file_digest
+from lptpp.utils.digest import content_digest, file_digest
 from lptpp.utils.errors import UserError
 
 STEMS = timm.list_models(module="efficientnet")
@@ -84,7 +84,7 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
         ) from error
     load_strictly(parts, weights, str(path))
     text = None if tokenizer is None else TextTower(parts["text"], tokenizer)
-    return Backbone(card["name"], parts["tower"], preprocessing, text)
+    return Backbone(card["name"], parts["tower"], preprocessing, text, content_digest(card))
 
 
 def card_preprocessing(card: dict[str, Any]) -> Preprocessing:

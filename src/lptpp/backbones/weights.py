@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from lptpp.utils.disk import CannotWrite, writing
 from lptpp.utils.errors import UserError
 
 
@@ -63,11 +64,14 @@ def load_strictly(module: nn.Module, weights: Mapping[str, torch.Tensor], source
 
 @contextmanager
 def downloading(name: str) -> Iterator[None]:
-    """Turn any failure to download `name` into a `UserError`, and silence the retries of the libraries."""
+    """Turn any failure to download `name` into a `UserError` or `CannotWrite`, and silence retries of the libraries."""
     logging.getLogger("lptpp").info("Loading %s (from the local cache or the network).", name)
     logging.disable(logging.ERROR)
     try:
-        yield
+        with writing(f"The cache of {name}"):
+            yield
+    except CannotWrite:
+        raise
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(

@@ -1,15 +1,19 @@
 """The identity of a run: settings, classes, images, backbones. A run resumes only if they are the same."""
 
+import json
 import platform
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from lptpp.backbones.base import fingerprint
 from lptpp.checkpoint.record import record_digest
 from lptpp.config import Settings, flat, to_dictionary
 from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
 from lptpp.models.mixture import Mixture
+from lptpp.utils.digest import content_digest
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
@@ -37,20 +41,48 @@ def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> 
     }
 
 
-def fingerprints(mixture: Mixture) -> dict[str, str]:
-    """Return the fingerprint of each expert's backbone."""
-    return {name: expert.backbone.fingerprint for name, expert in mixture.experts.items()}
+def run_digest(settings: Settings, mixture: Mixture, collection: ImageDataset) -> str:
+    """Return a sha256 over all of the identity that does not change while a run trains."""
+    found = identity(settings, mixture, collection)
+    return content_digest({**found, "settings": _fixed(found["settings"]), "versions": None})
+
+
+def fingerprints(mixture: Mixture) -> dict[str, dict[str, Any]]:
+    """Return what each expert takes from its backbone: digests of both towers and of their card, the preprocessing."""
+    found = {}
+    for name, expert in mixture.experts.items():
+        backbone = expert.backbone
+        text = None if backbone.text is None else fingerprint(backbone.text.model)
+        found[name] = {
+            "tower": backbone.fingerprint,
+            "text": text,
+            "preprocessing": asdict(backbone.preprocessing),
+            "card": backbone.card,
+        }
+    return json.loads(json.dumps(found))  # as a manifest has it
 
 
 def check_backbones(manifest: dict[str, Any], mixture: Mixture, folder: Path) -> None:
-    """Raise `UserError` if a checkpoint was trained on other backbone weights."""
+    """Raise `UserError` if a checkpoint was trained on other backbone weights, or with another preprocessing."""
     for name, found in fingerprints(mixture).items():
-        if manifest["fingerprints"].get(name) != found:
-            backbone = mixture.experts[name].backbone.name
-            raise UserError(
-                f"{folder} was trained on other weights of {backbone} (expert {name}: fingerprint"
-                f" {str(manifest['fingerprints'].get(name))[:12]}…, found {found[:12]}…): provide the original weights."
-            )
+        trained = manifest["fingerprints"].get(name)
+        trained = trained if isinstance(trained, dict) else {}
+        for part, value in found.items():
+            if trained.get(part) != value:
+                raise UserError(
+                    f"{folder} was trained on {_other(part, trained.get(part), value)} of"
+                    f" {mixture.experts[name].backbone.name}, expert {name}: provide the original weights."
+                )
+
+
+def _other(part: str, trained: Any, found: Any) -> str:
+    """Return a description of the part of a backbone that differs."""
+    if part == "preprocessing":
+        before = trained or {}
+        different = [f"{key} {before.get(key)}, now {found[key]}" for key in found if found[key] != before.get(key)]
+        return f"another preprocessing ({'; '.join(different)})"
+    what = {"tower": "other weights", "text": "other weights of the text tower", "card": "another card"}
+    return f"{what[part]} (fingerprint {str(trained)[:12]}…, found {str(found)[:12]}…)"
 
 
 def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:

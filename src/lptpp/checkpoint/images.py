@@ -135,7 +135,7 @@ def _renew_stamps(root: Path, stamps: np.ndarray, folder: str) -> None:
     try:
         write_stamps(root, stamps, folder)
     except OSError as error:
-        log.warning("%s cannot be written (%s); the images will be read again next time.", root, error)
+        log.warning("%s cannot be written (%s); the images will be read again next time.", root, error.strerror)
 
 
 def _relabeled(record: ImageRecord, listing: Listing, matched: Matched) -> dict[int, str]:

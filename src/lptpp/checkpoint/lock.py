@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from lptpp.utils.disk import writing
 from lptpp.utils.errors import UserError
 
 log = logging.getLogger("lptpp")
@@ -24,13 +25,15 @@ def alone(folder: Path) -> Iterator[None]:
     """
     import fcntl  # not on Windows, where training does not run
 
-    with (folder / LOCK).open("a+", encoding="utf-8") as file:
+    with writing(folder / LOCK):
+        file = (folder / LOCK).open("a+", encoding="utf-8")
+    with file:
         _lock(file, fcntl.LOCK_EX, folder)
         _held.add(file)
         try:
             file.truncate(0)
-            file.write(f"process {os.getpid()} on {platform.node()}")
-            file.flush()
+            with writing(folder / LOCK):
+                os.write(file.fileno(), f"process {os.getpid()} on {platform.node()}".encode())
             yield
         finally:
             _held.discard(file)

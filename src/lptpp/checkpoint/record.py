@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from lptpp.utils.digest import file_digest
+from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import atomic_write
 
 RECORD = "images.safetensors"
 STAMPS = "image_stamps.safetensors"
@@ -62,7 +62,7 @@ def packed(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 def write_record(root: Path, record: ImageRecord) -> None:
     """Write the record to the checkpoint folder of a run."""
-    root.mkdir(parents=True, exist_ok=True)
+    make_folder(root)
     _write(root / RECORD, {one.name: getattr(record, one.name) for one in fields(record)})
 
 

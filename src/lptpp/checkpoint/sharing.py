@@ -11,11 +11,14 @@ from lptpp.backbones.weights import read_weights
 from lptpp.checkpoint.store import Checkpoint
 from lptpp.config import Settings, saved_settings
 from lptpp.config.run_format import check_format_number
+from lptpp.utils.digest import file_digest, is_sealed
+from lptpp.utils.disk import CannotWrite, writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 
 FORMAT_KEY = "lptpp_format"
 WEIGHTS = "model.safetensors"
+FACTS_FILE = "config.json"  # with the digests of itself and of all other files but the model card
 FILES = ["README.md", "config.json", "config.yaml", "metrics.json", "*.safetensors"]
 AT_HUB = re.compile(r"hf:/{1,2}([\w.-]+/[\w.-]+)(?:@([\w./-]+))?")  # a Path keeps only one of the two slashes
 
@@ -58,7 +61,7 @@ def shared_run(folder: Path) -> tuple[Settings, Checkpoint]:
 
 
 def _facts(folder: Path) -> dict[str, Any]:
-    path = folder / "config.json"
+    path = folder / FACTS_FILE
     try:
         if not path.is_file():
             raise FileNotFoundError(path)
@@ -67,7 +70,22 @@ def _facts(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is missing or was not written by `lptpp export`: download or export again.") from error
     check_format_number(f"{folder} (lptpp {written_by})", {"format": facts.get(FORMAT_KEY, 1)})
+    if not is_sealed(facts):
+        raise UserError(f"{path} is changed: download or export again.")
+    files = facts.get("files")
+    if not isinstance(files, dict) or not {WEIGHTS, "config.yaml"} <= files.keys():
+        raise UserError(f"{path} does not list {WEIGHTS} and config.yaml: download or export again.")
+    for name, digest in files.items():
+        if not _is_unchanged(folder, name, digest):
+            raise UserError(f"{folder / name} is missing or changed: download or export again.")
     return facts
+
+
+def _is_unchanged(folder: Path, name: str, digest: str) -> bool:
+    try:
+        return Path(name).name == name and file_digest(folder / name) == digest
+    except OSError:
+        return False
 
 
 def _fetched(name: str) -> Path:
@@ -77,7 +95,10 @@ def _fetched(name: str) -> Path:
     hub = extra("huggingface_hub", "hub", name)
     repository, revision = match.groups()
     try:
-        return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=FILES))
+        with writing(f"The cache of hf://{repository}"):
+            return Path(hub.snapshot_download(repository, revision=revision, allow_patterns=FILES))
+    except CannotWrite:
+        raise
     except Exception as error:  # the hub's errors, the network's, the disk's
         reason = " ".join(str(error).split())[:160]
         raise UserError(

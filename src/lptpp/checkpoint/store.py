@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lptpp.backbones.weights import check_finite, check_weights
 from lptpp.config.run_format import FORMAT, check_format_number
 from lptpp.models.mixture import Mixture
 from lptpp.utils.digest import DIGEST, file_digest, is_sealed, sealed
+from lptpp.utils.disk import remove_partials, writing
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import remove_partials
 
 log = logging.getLogger("lptpp")
 MANIFEST = "manifest.json"
@@ -59,23 +58,21 @@ def write_checkpoint(
     `step` on.
 
     Raises:
-        UserError: the new checkpoint cannot be written or read back.
+        CannotWrite: the disk does not take it; the checkpoints before it are kept.
+        UserError: it cannot be read back.
     """
     while (root / f"step-{step}").exists():  # removing it first would leave a moment without a checkpoint
         step += 1
     partial, final = root / f".step-{step}.partial", root / f"step-{step}"
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write_files(partial, tensors, {"format": FORMAT, **manifest, "step": step})
-        partial.rename(final)
-    except SafetensorError as error:  # of a full disk, for example
-        raise UserError(
-            f"Checkpoint {final} cannot be written ({error}): make room, then resume. The previous one is kept."
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    _sync(root)
+    with writing(final):
+        try:
+            partial.mkdir(parents=True)
+            _write_files(partial, tensors, {"format": FORMAT, **manifest, "step": step})
+            partial.rename(final)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        _sync(root)
     return _keep_last(root, final, keep)
 
 
@@ -111,10 +108,11 @@ def steps(root: Path) -> list[int]:
 def remove_leftovers(run: Path) -> None:
     """Remove the incomplete files and checkpoints that killed processes left in a run folder, which must be locked."""
     root = run / "checkpoint"
-    for folder in (run, root, run / "cross_fitting"):
+    for folder in (run, root):
         remove_partials(folder)
-    for folder in root.glob(".step-*.partial"):
-        shutil.rmtree(folder)
+    for place in (root, *run.glob("cross_fitting/fold-*")):
+        for folder in place.glob(".step-*.partial"):
+            shutil.rmtree(folder)
 
 
 def _write_files(folder: Path, tensors: Mapping[str, Mapping[str, torch.Tensor]], manifest: dict[str, Any]) -> None:

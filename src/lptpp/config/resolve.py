@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.paths import KINDS
 
@@ -109,8 +110,9 @@ def write_copy(name: str, output: Path) -> None:
     text = source.read_text(encoding="utf-8")
     text = re.sub(rf"\b(lptpp (?:data|fit)) {source.stem}\b", rf"\1 {output}", text)
     text = re.sub(r"^run: .*$", f"run: {Path('runs', output.stem)}", text, flags=re.MULTILINE)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_text(text + _inherited(source), encoding="utf-8")
+    make_folder(output.parent)
+    with atomic_write(output) as file:
+        file.write(text + _inherited(source))
 
 
 def _inherited(source: Path) -> str:

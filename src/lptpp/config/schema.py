@@ -312,6 +312,10 @@ class EvaluationSettings:
     temperature: str = setting(
         "1", "a number above 0, or fitted (on the validation split): an extra row with scaled probabilities"
     )
+    escape_formulas: bool = setting(
+        True,
+        "in the CSV files, an apostrophe before names that a spreadsheet would take for formulas (docs/report.md)",
+    )
 
 
 def _phase2() -> PhaseSettings:

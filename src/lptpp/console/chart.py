@@ -8,6 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from lptpp.console.tables import cell
 from lptpp.data.statistics import describe_shots, shots
 
 LINES = 40
@@ -59,7 +60,7 @@ def _neighbors(members: np.ndarray, classes: int) -> Iterator[np.ndarray]:
 
 def _label(group: np.ndarray, ranks: np.ndarray, names: Sequence[str]) -> Text:
     name = " ".join(names[group[0]].split())
-    return Text(name if len(group) == 1 else f"{ranks[group[0]]:,}–{ranks[group[-1]]:,}: {name}, …")
+    return cell(name if len(group) == 1 else f"{ranks[group[0]]:,}–{ranks[group[-1]]:,}: {name}, …")
 
 
 def _range(counts: np.ndarray) -> str:

@@ -24,6 +24,7 @@ from lptpp.data.warnings import FILE, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
 from lptpp.report.style import style
+from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
 
@@ -146,9 +147,9 @@ def _write_and_show(console: Console, inspection: Inspection, folder: Path) -> N
 
 def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
     """Write the figure and the tables of an inspection to a folder; return the file names."""
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
+    write_json(folder / "summary.json", inspection.summary())  # first: it marks the folder, see `check_folder`
     _draw(inspection, folder / "distribution.png")
-    write_json(folder / "summary.json", inspection.summary())
     write_csv(folder / "classes.csv", class_rows(inspection))
     written = ["distribution.png", "summary.json", "classes.csv"]
     if write_warnings(folder / FILE, inspection.warnings):
@@ -167,10 +168,12 @@ def _write_seen(inspection: Inspection, path: Path) -> list[str]:
     picture = strip(inspection.dataset.train.images, inspection.inputs, inspection.decoding)
     if picture is None:
         return []
-    picture.save(path)
+    with atomic_write(path, "wb") as file:
+        picture.save(file, "PNG")
     return [path.name]
 
 
 def _draw(inspection: Inspection, path: Path) -> None:
-    with style():
-        distribution_figure(inspection.dataset.counts(), inspection.shot_thresholds).savefig(path, dpi=200)
+    with style(), atomic_write(path, "wb") as file:
+        figure = distribution_figure(inspection.dataset.counts(), inspection.shot_thresholds)
+        figure.savefig(file, format="png", dpi=200)

@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from lptpp.console.tables import shot_table
+from lptpp.console.tables import cell, shot_table
 from lptpp.data.statistics import suggested_thresholds
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.files import read_rows
+from lptpp.evaluation.files import has_formulas, read_rows
 from lptpp.evaluation.findings import findings, precision
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
@@ -38,7 +37,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_groups(console, metrics["groups"])
     for sentence in (*precision(metrics), *findings(metrics)):
         console.print(sentence)
-    _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
+    _show_examples(console, folder / "predictions.csv", metrics)
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
     console.print(f"Report: {folder / 'report.html'}")
@@ -53,7 +52,7 @@ def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Pa
         console.print(f"Classes without images in {on}: {missing}.")
     console.print(_describe_trained(metrics, run))
     folder = run / FOLDER / metrics["split"]
-    _show_examples(console, folder / "predictions.csv", ResultRow.parse(metrics["result"]))
+    _show_examples(console, folder / "predictions.csv", metrics)
     console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
 
 
@@ -103,9 +102,9 @@ def _show_groups(console: Console, groups: dict[str, Any]) -> None:
         console.print(sentence)
 
 
-def _show_examples(console: Console, path: Path, result: ResultRow) -> None:
+def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> None:
     """Print three predictions spread over the file."""
-    rows = read_rows(path)
+    rows, result = read_rows(path, has_formulas(metrics)), ResultRow.parse(metrics["result"])
     step = max(len(rows) // EXAMPLES, 1)
     console.print(f"Example predictions of {result.title}:")
     for row in rows[step // 2 :: step][:EXAMPLES]:
@@ -130,12 +129,12 @@ def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int
         table.add_column(heading, justify="right" if heading == "Probability" else "left", overflow="fold")
     for row in rows:
         if row["error"] is not None:
-            table.add_row(Text(row["image"]), Text(row["error"], style="italic"), "", "")
+            table.add_row(cell(row["image"]), cell(row["error"], "italic"), "", "")
             continue
         places = range(1, sum(key.startswith("label_") for key in row) + 1)
         (best, probability), *rest = [(row[f"label_{k}"], f"{row[f'probability_{k}']:.0%}") for k in places]
         shown = best if row["prediction"] is not None else f"uncertain, possibly {best}"
-        table.add_row(Text(row["image"]), Text(shown), probability, Text(", ".join(map(" ".join, rest))))
+        table.add_row(cell(row["image"]), cell(shown), probability, cell(", ".join(map(" ".join, rest))))
     console.print(table)
     return sum(row["error"] is not None for row in rows)
 

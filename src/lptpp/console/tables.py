@@ -18,9 +18,15 @@ from lptpp.evaluation.compare import (
 )
 from lptpp.evaluation.costs import COSTS
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, one_decimal
+from lptpp.utils.text import visible
 
 RESULT_MARK = "▸"
 LONGEST_NAME, MIN_WIDTH, WIDEST = 48, 60, 1000  # characters
+
+
+def cell(text: str, style: str = "") -> Text:
+    """Return a cell or a title with names of files and classes, see `visible`."""
+    return Text(visible(text), style)
 
 
 def shot_table(
@@ -34,12 +40,13 @@ def shot_table(
 
     `columns` are headings by metric; `caption` precedes the description of the shot thresholds.
     """
-    table = Table(title=Text(title), caption=Text(f"{caption}\n{describe_shots(shot_thresholds)}".strip()))
+    lines = [*filter(None, [caption]), describe_shots(shot_thresholds)]
+    table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)
     best = best_cells(rows.values())
     for key, row in rows.items():
-        table.add_row(Text(ResultRow.parse(key).title), *metric_cells(row, best, columns))
+        table.add_row(cell(ResultRow.parse(key).title), *metric_cells(row, best, columns))
     return table
 
 
@@ -63,7 +70,7 @@ def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     """
     reasons, groups = list(differences(runs)), list(seed_groups(runs))
     caption = f"{RESULT_MARK} result of the run. {' '.join(reasons) or describe_runs(runs)}"
-    table = Table(title="Comparison of runs", caption=Text(caption))
+    table = Table(title="Comparison of runs", caption=cell(caption))
     table.add_column("Row", max_width=LONGEST_NAME, overflow="fold")
     add_metric_columns(table)
     measures = [row.measures for group in groups for row in group.rows]
@@ -74,12 +81,12 @@ def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     best = {key: cell for key, cell in best_cells(means).items() if key in comparable_measures(runs)}
     for group in groups:
         table.add_section()
-        table.add_row(Text(", ".join(group.names) + _seeds(len(group.names), 1), style="italic"))
+        table.add_row(cell(", ".join(group.names) + _seeds(len(group.names), 1), style="italic"))
         for row in group.rows:
             shown = {key: row.measures[key] for key in (*COLUMNS, *costs)}
             mark = f"{RESULT_MARK} " if row.row in group.results else ""
             name = f"{mark}{row.row.title}{_seeds(row.seeds, len(group.names))}"
-            table.add_row(Text(name), *measure_cells(shown, best))
+            table.add_row(cell(name), *measure_cells(shown, best))
     table.width = max(Console(width=WIDEST).measure(table).maximum, MIN_WIDTH)
     return table
 

@@ -18,6 +18,7 @@ from lptpp.data.sources.table import NO_COLUMN
 from lptpp.data.sources.walk import images_below
 from lptpp.data.split import SPLIT_NAMES
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_text
 from lptpp.utils.text import listed
 
 log = logging.getLogger("lptpp")
@@ -122,5 +123,5 @@ def _read(source: str, arguments: dict, path: Path, class_names: list[str]) -> S
         ])  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         names = Path(folder) / "classes of the run"
-        names.write_text("\n".join(class_names), encoding="utf-8")
+        write_text(names, "\n".join(class_names))
         return read_source(source, 0.0, **arguments | {"class_names": str(names)}).train

@@ -16,6 +16,7 @@ from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
 from lptpp.data.warnings import FILE, data_warnings, write_warnings
 from lptpp.utils import processes
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 
@@ -107,7 +108,7 @@ def check_splits(
         readable, unreadable = check_images(splits, settings.data.on_error, how or decoding(settings), advance)
     if unreadable and processes.is_main():
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
-        report.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(report.parent)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])
     return readable
 

@@ -16,6 +16,7 @@ Size = tuple[int, int]  # width, height
 SAMPLED = 64  # images whose sizes are read if there are more
 SHOWN = 6  # images in the picture
 CELL, GAP = 160, 8  # pixels
+MUCH_LARGER = 1.4  # than the input: the next usual size fits into the image
 
 
 def spread(images: Sequence[ImageReference], number: int) -> list[ImageReference]:
@@ -47,7 +48,16 @@ def sentences(preprocessings: Mapping[str, Preprocessing], median: Size) -> list
     return [
         f"Images: {median[0]:,} × {median[1]:,} pixels (median).",
         *(f"{names} {verb} {text}." for names, verb, text in zip(seen, verbs, inputs, strict=True)),
+        *_advice(preprocessings, median),
     ]
+
+
+def _advice(preprocessings: Mapping[str, Preprocessing], median: Size) -> list[str]:
+    """Return how to show more detail of images that are much larger than the input of every expert."""
+    largest = max((max(one.size) for one in preprocessings.values()), default=0)
+    if not largest or min(median) < MUCH_LARGER * largest:
+        return []
+    return ["A larger experts.NAME.backbone.image_size shows more detail and takes more time."]
 
 
 def _input(preprocessing: Preprocessing, median: Size) -> str:

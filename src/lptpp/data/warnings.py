@@ -10,6 +10,7 @@ from lptpp.data.repeats import Group, equal_files, is_across_classes, is_across_
 from lptpp.data.sources.walk import counted
 from lptpp.data.spelling import is_no_label, similar_names
 from lptpp.data.statistics import without_images
+from lptpp.utils.disk import make_folder
 from lptpp.utils.io import write_csv
 from lptpp.utils.text import listed, printable
 
@@ -66,7 +67,7 @@ def write_warnings(path: Path, warnings: Iterable[DataWarning]) -> bool:
     """Write every note of the warnings as a line of a CSV file; without any, remove the file and return False."""
     rows = list(warning_rows(warnings))
     if rows:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_csv(path, rows)
     else:
         path.unlink(missing_ok=True)

@@ -1,12 +1,12 @@
 """What a row of the shot table cost: trainable parameters, training time, inference speed."""
 
-import csv
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lptpp.evaluation.table import BASELINES, CONTROLS, JOINT, MIXTURE, ResultRow
+from lptpp.utils.io import read_csv
 
 SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
 PHASE2 = ("phase2", *CONTROLS)
@@ -42,8 +42,7 @@ def training_seconds(history: Path, row: ResultRow) -> float | None:
     """Return the CPU seconds of the stages a row depends on; None if unknown, as for the baselines."""
     if row.kind in (*BASELINES, *JOINT) or not history.is_file():
         return None
-    with history.open(encoding="utf-8", newline="") as file:
-        seconds = [line.get("cpu_seconds") or None for line in csv.DictReader(file) if _depends(row, line["stage"])]
+    seconds = [line.get("cpu_seconds") or None for line in read_csv(history) if _depends(row, line["stage"])]
     return None if None in seconds else sum(map(float, seconds))  # type: ignore[arg-type]
 
 

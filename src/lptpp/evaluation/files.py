@@ -2,12 +2,13 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lptpp.config import Settings
 from lptpp.data.dataset import Split
 from lptpp.data.statistics import SHOTS, shots
 from lptpp.evaluation.evaluate import Evaluation
@@ -15,8 +16,10 @@ from lptpp.evaluation.groups import group_sets
 from lptpp.evaluation.metrics import class_accuracy, confusion
 from lptpp.evaluation.table import ResultRow
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import read_csv
 
 METRICS = "metrics.json"
+NAMES = "names_in_csv"  # key of metrics.json
 
 
 def read_metrics(run: Path) -> dict[str, Any]:
@@ -40,8 +43,18 @@ def read_metrics(run: Path) -> dict[str, Any]:
     return metrics
 
 
-def read_rows(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a CSV file of a run folder, as text.
+def names_in(settings: Settings) -> str:
+    """Return how names are written in the CSV files of an evaluation (`lptpp.utils.spreadsheet`)."""
+    return "escaped" if settings.evaluation.escape_formulas else "exact"
+
+
+def has_formulas(metrics: Mapping[str, Any]) -> bool:
+    """Return whether the CSV files next to metrics.json have names that a spreadsheet takes for formulas."""
+    return metrics[NAMES] == "exact"
+
+
+def read_rows(path: Path, formulas: bool = False) -> list[dict[str, str]]:
+    """Return the rows of a CSV file of a run folder, as text; `formulas` is whether it was written with them.
 
     Raises:
         UserError: The file is missing, empty or truncated.
@@ -50,11 +63,12 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if not path.is_file():
         raise UserError(f"{path} does not exist: {fix}")
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = list(csv.DictReader(file))
+        rows = read_csv(path, formulas)
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read ({error}): {fix}") from error
-    if not rows or any(None in row or None in row.values() for row in rows):
+    except ValueError:  # a row is shorter or longer than the header
+        rows = []
+    if not rows:
         raise UserError(f"{path} is empty or truncated: {fix}")
     return rows
 

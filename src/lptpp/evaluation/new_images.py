@@ -18,11 +18,12 @@ from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, check_changeable, evaluate_rows, write_files
+from lptpp.evaluation.run import CHANGEABLE, TABLES, check_changeable, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
 from lptpp.inference.runtime import Runner, runner_of
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 
@@ -49,7 +50,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
     metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     experts = list(model.mixture.experts)
     write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
     return metrics
@@ -65,8 +66,12 @@ def new_folder(run: Path, on: Path, name: str | None) -> Path:
 
 
 def _refuse_others(folder: Path, on: Path) -> None:
-    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images."""
-    if not folder.exists() or [path.name for path in folder.iterdir()] == [SKIPPED]:
+    """Raise `UserError` if a folder has anything else than an earlier evaluation of the same images.
+
+    One without metrics.json is unfinished.
+    """
+    found = {path.name for path in folder.iterdir() if not path.name.startswith(".")} if folder.exists() else set()
+    if found <= {SKIPPED, *TABLES}:
         return
     before = read_metrics(folder).get("evaluated_on") if (folder / METRICS).is_file() else None
     if before != str(on.resolve()):

@@ -21,6 +21,7 @@ from lptpp.losses import ClassBalanced
 from lptpp.models.scorer import log_probabilities
 from lptpp.samplers import class_shares
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import listed
 
 AUTO, ESTIMATED = "auto", "estimated"
@@ -112,6 +113,8 @@ def read_prior(path: Path, class_names: list[str]) -> np.ndarray:
     """
     given = _from_json(path) if path.suffix.lower() == ".json" else _from_csv(path)
     _check_frequencies(path, given)
+    if path.suffix.lower() != ".json":  # names as in per_class.csv
+        given = {name if name in class_names else exact(name): frequency for name, frequency in given.items()}
     for name in given:
         if name not in class_names:
             raise UserError(f"{path}: {name!r} is not a class of the run: {did_you_mean(name, class_names)}")

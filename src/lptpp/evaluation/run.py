@@ -18,10 +18,13 @@ from lptpp.evaluation.controls import control_rankings, control_rows, with_contr
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import (
     METRICS,
+    NAMES,
     class_rows,
     confusion_rows,
     group_rows,
     group_set_rows,
+    has_formulas,
+    names_in,
     prediction_rows,
     read_metrics,
 )
@@ -42,6 +45,7 @@ from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.memory import cache_bytes
 
 log = logging.getLogger("lptpp")
+TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
 CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
 
 
@@ -109,12 +113,14 @@ def write_files(
     experts: list[str],
 ) -> None:
     """Write the files of an evaluation of `split`; `counts` (C,) are the training images of the classes `names`."""
-    write_csv(folder / "per_class.csv", class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
-    write_csv(folder / "predictions.csv", prediction_rows(evaluation, split, names, experts))
-    write_csv(folder / "confusion.csv", confusion_rows(evaluation, names))
+    write = partial(write_csv, formulas=has_formulas(metrics))
+    per_class, predictions, pairs, groups, group_sets = (folder / name for name in TABLES)
+    write(per_class, class_rows(evaluation, names, counts, metrics["shot_thresholds"]))
+    write(predictions, prediction_rows(evaluation, split, names, experts))
+    write(pairs, confusion_rows(evaluation, names))
     if evaluation.groups:
-        write_csv(folder / "groups.csv", group_rows(evaluation, names))
-        write_csv(folder / "group_sets.csv", group_set_rows(evaluation))
+        write(groups, group_rows(evaluation, names))
+        write(group_sets, group_set_rows(evaluation))
     write_json(folder / METRICS, metrics)
 
 
@@ -154,6 +160,7 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
+        NAMES: names_in(settings),
     }
     balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
     same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())

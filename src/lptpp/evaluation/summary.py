@@ -7,7 +7,7 @@ import numpy as np
 from lptpp.config import Settings
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.evaluate import Evaluation
-from lptpp.evaluation.files import mean_weights
+from lptpp.evaluation.files import NAMES, mean_weights, names_in
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.tta import options
@@ -32,6 +32,7 @@ def summary(
         "shot_thresholds": list(asked.shot_thresholds),
         "test_time": options(asked),
         "controls": list(asked.controls),
+        NAMES: names_in(settings),
         "method": settings.method,
         "seed": settings.seed,
         **_parameters(mixture),

@@ -10,14 +10,16 @@ from typing import Any
 from safetensors.torch import save
 
 from lptpp.checkpoint.folder import finished_run
-from lptpp.checkpoint.sharing import FILES, FORMAT_KEY, WEIGHTS
+from lptpp.checkpoint.sharing import FACTS_FILE, FILES, FORMAT_KEY, WEIGHTS
 from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Settings, to_yaml
 from lptpp.config.run_format import FORMAT
 from lptpp.evaluation.files import read_metrics
 from lptpp.export.card import data_name, model_card
+from lptpp.utils.digest import file_digest, sealed
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
-from lptpp.utils.io import atomic_write, write_json, write_text
+from lptpp.utils.io import write_json, write_text
 
 PUBLIC = (
     "source",
@@ -49,10 +51,17 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
     facts = {key: checkpoint.manifest[key] for key in FACTS}
     facts["data"] = checkpoint.manifest.get("data", data_name(settings.data))  # a shared run is exported again
     about = {"library_name": "lptpp", FORMAT_KEY: FORMAT, "lptpp_version": version("lptpp"), "finished": True}
-    write_json(folder / "config.json", about | facts)
     write_json(folder / "metrics.json", metrics)
     public = _public(settings, folder)
     write_text(folder / "config.yaml", to_yaml(public))
+    names = [
+        WEIGHTS,
+        "config.yaml",
+        "metrics.json",
+        *sorted(path.name for path in folder.glob("backbone-*.safetensors")),
+    ]
+    files = {name: file_digest(folder / name) for name in names}
+    write_json(folder / FACTS_FILE, sealed({**about, **facts, "files": files}))
     write_text(folder / "README.md", model_card(name, public, facts, metrics, license))
     yield f"{WEIGHTS}, config.yaml, config.json, metrics.json and README.md, the model card"
 

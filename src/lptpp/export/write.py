@@ -11,9 +11,11 @@ from lptpp.export.onnx_files import write_onnx
 from lptpp.export.samples import sample_images, samples
 from lptpp.export.torch_program import write_torch
 from lptpp.inference.model import load
+from lptpp.utils.disk import keeping, make_folder, writing
 from lptpp.utils.errors import UserError, did_you_mean
 
 PROGRAMS = {"onnx": write_onnx, "torch": write_torch}
+SAFE = "The run is unchanged, and no part of the export is left."
 FORMATS = (*PROGRAMS, "huggingface")
 
 
@@ -54,12 +56,20 @@ def appearing(output: Path) -> Iterator[Path]:
     """Yield a temporary folder whose files move to `output` when the block ends, and are removed if it fails."""
     if output.exists() and not output.is_dir():
         raise UserError(f"--output: {output} is a file; expected a folder.")
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}.", dir=output.parent) as temporary:
-        yield Path(temporary)
-        output.mkdir(exist_ok=True)
-        for path in sorted(Path(temporary).iterdir()):
+    make_folder(output.parent)
+    with keeping(SAFE), writing(output), _temporary(output) as temporary:
+        yield temporary
+        make_folder(output)
+        for path in sorted(temporary.iterdir()):
             path.replace(output / path.name)
+
+
+@contextmanager
+def _temporary(output: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(
+        prefix=f".{output.name}.", dir=output.parent, ignore_cleanup_errors=True
+    ) as folder:
+        yield Path(folder)
 
 
 def _default_output(run: Path, form: str) -> Path:

@@ -42,6 +42,7 @@ def attend(
 
 def _project(attention: Any, tokens: torch.Tensor, names: str) -> list[torch.Tensor]:
     """Return queries ("q") or keys and values ("kv"), each (b, heads, tokens, d), from one projection or from three."""
+    flat: Sequence[torch.Tensor]
     if attention.qkv is None:
         flat = [getattr(attention, f"{name}_proj")(tokens) for name in names]
     else:

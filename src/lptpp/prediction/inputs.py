@@ -19,9 +19,11 @@ from typing import Any, BinaryIO, NamedTuple
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, counted, walk
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import printable
 
 log = logging.getLogger("lptpp")
@@ -116,9 +118,10 @@ def _column(path: Path, column: str | None) -> Iterator[Input]:
 def _located(name: str, folder: Path) -> str:
     """Return the path of an existing file: relative to the working folder, or else to the list's folder.
 
-    Backslashes that Windows wrote become slashes if only then the file exists.
+    Backslashes that Windows wrote become slashes, and an apostrophe that `lptpp.utils.spreadsheet` wrote is dropped, if
+    only then the file exists.
     """
-    names = [name, name.replace("\\", "/")] if name else []
+    names = [name, name.replace("\\", "/"), exact(name)] if name else []
     paths = [path for one in names for path in (one, str(folder / one))]
     return next((path for path in paths if file_state(path) is not None), name)
 
@@ -134,7 +137,7 @@ def file_state(path: str) -> os.stat_result | None:
 def write_listing(path: Path, inputs: Iterable[Input]) -> dict[str, Any]:
     """Write one JSON line for each input; return their number and a sha256 over names, sizes and modification times."""
     digest, count = hashlib.sha256(), 0
-    with path.open("w", encoding="utf-8") as file, progress_bar("Listing images", None) as bar:
+    with atomic_write(path) as file, progress_bar("Listing images", None) as bar:
         for one in inputs:
             line = json.dumps([*one, *_state(one.path)]) + "\n"
             digest.update(line.encode())

@@ -31,6 +31,7 @@ class PredictOptions:
     batch_size: int | None = None  # that of the run by default
     largest_megapixels: float | None = None  # likewise
     overwrite: bool = False
+    escape_formulas: bool = True  # in a .csv output
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
@@ -64,4 +65,5 @@ class PredictOptions:
             "embeddings": None if self.embeddings is None else str(self.embeddings),
             "batch_size": chunk,
             "largest_megapixels": self.largest_megapixels,
+            "escape_formulas": self.escape_formulas,
         }

@@ -17,8 +17,9 @@ from lptpp.inference.model import load
 from lptpp.inference.pipeline import chunks, read_ahead
 from lptpp.prediction.inputs import expand, read_listing, write_listing
 from lptpp.prediction.options import PredictOptions
-from lptpp.prediction.resume import INPUTS, NEW_INPUTS, Store, alone, begin, finish, summary_of
+from lptpp.prediction.resume import INPUTS, NEW_INPUTS, Store, alone, begin, finish, partial, summary_of
 from lptpp.prediction.writer import TABLES, PredictionRow, Predictor, check_suffix, write_features, write_rows
+from lptpp.utils.disk import keeping, make_folder
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.progress import Bar, progress_bar
 
@@ -55,7 +56,13 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
     Raises:
         UserError: invalid paths or options, or an output of another prediction.
         Interrupted: the user stopped it; the computed rows are kept.
+        CannotWrite: the disk is full or read-only; the computed rows are kept.
     """
+    with keeping(f"Predictions resume from the last complete batch in {partial(output)}, if there is one."):
+        return _predicted(run, paths, output, options)
+
+
+def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary:
     check_suffix(output, TABLES)
     predictor, chunk = _predictor(run, options)
     with alone(output) as folder:
@@ -73,7 +80,7 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
             predictor.adjust = _estimated(predictor, folder / INPUTS, chunk, inputs["count"])
         store = Store(folder, chunk, inputs["count"], sum(predictor.widths.values()) if options.embeddings else 0)
         _compute(predictor, store, folder / INPUTS)
-        summary = _write(predictor, store, outputs)
+        summary = _write(predictor, store, outputs, not options.escape_formulas)
         finish(output, identity, asdict(summary))
     return summary
 
@@ -86,7 +93,7 @@ def predict_images(run: Path, paths: Sequence[Path], options: PredictOptions) ->
     """
     with TemporaryDirectory(prefix="lptpp-predict-") as folder:
         output = Path(folder) / "rows.jsonl"
-        predict_paths(run, paths, output, options)
+        _predicted(run, paths, output, options)
         return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
@@ -132,14 +139,14 @@ def _compute(predictor: Predictor, store: Store, listing: Path) -> None:
         raise Interrupted from None
 
 
-def _write(predictor: Predictor, store: Store, outputs: list[Path]) -> Summary:
+def _write(predictor: Predictor, store: Store, outputs: list[Path], formulas: bool) -> Summary:
     """Write the outputs; the file of rows comes last and marks the prediction as complete."""
     for path in outputs:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
     for path in outputs[1:]:
         images = (row["image"] for row in store.rows())
         write_features(path, images, store.features(), predictor.widths)
     summary = Summary()
     with progress_bar(f"Writing {outputs[0].name}", store.total) as bar:
-        write_rows(outputs[0], summary.counting(store.rows(), bar), predictor.columns())
+        write_rows(outputs[0], summary.counting(store.rows(), bar), predictor.columns(), formulas)
     return summary

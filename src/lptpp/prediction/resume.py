@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from lptpp.utils.disk import append, make_folder, writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import json_line, locked, write_json
 from lptpp.utils.paths import refuse_special
@@ -40,7 +41,7 @@ def alone(output: Path) -> Iterator[Path]:
         UserError: another process has locked it.
     """
     folder = partial(output)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     with locked(folder / LOCK, f"Another process is writing {output}: wait for it, or use another --output."):
         try:
             yield folder
@@ -70,9 +71,10 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
             raise _taken(there[0], (done or {}).get("job"), identity)
         if unfinished is not None:
             raise _taken(folder, unfinished, identity)
-    for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
-        (folder / name).unlink(missing_ok=True)
-    (folder / NEW_INPUTS).replace(folder / INPUTS)
+    with writing(folder):
+        for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
+            (folder / name).unlink(missing_ok=True)
+        (folder / NEW_INPUTS).replace(folder / INPUTS)
     write_json(folder / JOB, identity)
     return True
 
@@ -128,13 +130,14 @@ class Store:
     def __init__(self, folder: Path, chunk: int, total: int, width: int = 0) -> None:
         self.chunk, self.total, self.width = chunk, total, width
         self._rows, self._features = folder / ROWS, folder / FEATURES
-        self.done = self._recover()
+        with writing(folder):
+            self.done = self._recover()
 
     def append(self, rows: Sequence[dict[str, Any]], features: np.ndarray) -> None:
         """Append a chunk of rows and features (B, width) and sync them; the rows come last and make the chunk valid."""
         if self.width:
-            _append(self._features, features.astype(FLOAT).tobytes())
-        _append(self._rows, "".join(map(json_line, rows)).encode())
+            append(self._features, features.astype(FLOAT).tobytes(), sync=True)
+        append(self._rows, "".join(map(json_line, rows)).encode(), sync=True)
         self.done += len(rows)
 
     def rows(self) -> Iterator[dict[str, Any]]:
@@ -170,10 +173,3 @@ class Store:
                 if line.endswith(b"\n") and (number % self.chunk == 0 or number == self.total):
                     ends.append(position)
         return ends
-
-
-def _append(path: Path, content: bytes) -> None:
-    with path.open("ab") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -14,9 +14,10 @@ from lptpp.evaluation.tta import Adjustment
 from lptpp.inference.model import Model
 from lptpp.inference.pipeline import ImageViews
 from lptpp.prediction.inputs import Input
+from lptpp.utils.disk import atomic_write
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
-from lptpp.utils.io import Rows, atomic_write, write_csv, write_json_lines, write_parquet
+from lptpp.utils.io import Rows, write_csv, write_json_lines, write_parquet
 
 PredictionRow = dict[str, Any]
 
@@ -100,10 +101,10 @@ def check_suffix(path: Path, known: Sequence[str]) -> None:
         extra("pyarrow", "parquet", f"{path}: parquet")
 
 
-def write_rows(path: Path, rows: Rows, names: Sequence[str]) -> None:
-    """Write rows with the columns `names`."""
+def write_rows(path: Path, rows: Rows, names: Sequence[str], formulas: bool = False) -> None:
+    """Write rows with the columns `names`; `formulas` as `lptpp.utils.io.write_csv`."""
     if path.suffix == ".csv":
-        write_csv(path, rows, names)
+        write_csv(path, rows, names, formulas)
     elif path.suffix == ".jsonl":
         write_json_lines(path, rows)
     else:

@@ -14,6 +14,7 @@ from lptpp.config import Settings, run_settings
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.evaluation.files import (
     METRICS,
+    has_formulas,
     label_column,
     probability_column,
     read_metrics,
@@ -102,15 +103,17 @@ def gather(folder: Path, collection: ImageDataset | None = None) -> EvaluatedRun
 def _gathered(folder: Path, collection: ImageDataset | None) -> EvaluatedRun:
     settings, metrics = run_settings(folder), read_metrics(folder)
     table = [ResultRow.parse(key) for key in metrics["rows"]]
-    classes = _classes(read_rows(folder / "per_class.csv"), table)
+    classes = _classes(read_rows(folder / "per_class.csv", has_formulas(metrics)), table)
     checkpoint, history = latest_checkpoint(folder / "checkpoint"), folder / "history.csv"
     return EvaluatedRun(
         folder,
         settings,
         metrics,
         classes,
-        _predictions(folder / "predictions.csv", classes.names, table, list(settings.experts)),
-        _groups(folder / "groups.csv", settings, classes.names),
+        _predictions(
+            read_rows(folder / "predictions.csv", has_formulas(metrics)), classes.names, table, list(settings.experts)
+        ),
+        _groups(folder / "groups.csv", settings, classes.names, has_formulas(metrics)),
         metrics["groups"],
         read_rows(history) if history.is_file() else [],
         {} if checkpoint is None else checkpoint.manifest["versions"],
@@ -137,8 +140,10 @@ def _classes(rows: CsvRows, table: Sequence[ResultRow]) -> Classes:
     )
 
 
-def _predictions(path: Path, names: Sequence[str], table: Sequence[ResultRow], experts: Sequence[str]) -> Predictions:
-    rows, index = read_rows(path), {name: place for place, name in enumerate(names)}
+def _predictions(
+    rows: CsvRows, names: Sequence[str], table: Sequence[ResultRow], experts: Sequence[str]
+) -> Predictions:
+    index = {name: place for place, name in enumerate(names)}
     return Predictions(
         [row["image"] for row in rows],
         np.array([index[row["true"]] for row in rows]),
@@ -153,10 +158,10 @@ def _numbers(rows: CsvRows, column: str) -> np.ndarray:
     return np.array([float(row[column]) for row in rows])
 
 
-def _groups(path: Path, settings: Settings, names: Sequence[str]) -> dict[str, np.ndarray]:
+def _groups(path: Path, settings: Settings, names: Sequence[str], formulas: bool) -> dict[str, np.ndarray]:
     numbers = {name: expert.num_groups for name, expert in settings.experts.items() if expert.group_prompts}
     index = {name: place for place, name in enumerate(names)}
     found = {name: np.zeros((len(names), number), dtype=np.int64) for name, number in numbers.items()}
-    for row in read_rows(path) if found else ():
+    for row in read_rows(path, formulas) if found else ():
         found[row["expert"]][index[row["class"]], int(row["group"]) - 1] = int(row["images"])
     return found

@@ -27,8 +27,8 @@ from lptpp.report.sections import (
 from lptpp.report.style import COLORS, style
 from lptpp.report.svg import inline
 from lptpp.report.text import templates
+from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import atomic_write
 from lptpp.utils.progress import progress_bar
 
 REPORT = "report.html"
@@ -60,7 +60,7 @@ def write_report(folder: Path, collection: ImageDataset | None = None, output: P
         raise UserError(f"{path} is a folder: specify a file, for example {path / REPORT}.")
     run = gather(folder, collection)
     text = page(run, list(_sections(run)))
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     with atomic_write(path) as file:
         file.write(text)
     return path

@@ -8,7 +8,8 @@ from typing import Any
 from lptpp.config import to_yaml
 from lptpp.sweep.plan import Plan
 from lptpp.sweep.study import Study, Trial
-from lptpp.utils.io import atomic_write, write_csv
+from lptpp.utils.disk import atomic_write
+from lptpp.utils.io import write_csv
 
 REASON = "failed.txt"  # in the folder of a failed trial
 

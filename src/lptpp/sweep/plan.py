@@ -13,6 +13,7 @@ from lptpp.config.methods import apply_method
 from lptpp.data.prepare import load_dataset
 from lptpp.evaluation.table import AVERAGE, COLUMNS, MIXTURE, PHASES, ResultRow
 from lptpp.sweep.space import Space, corners, read_space
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.io import write_json
 
@@ -81,7 +82,7 @@ def begin(plan: Plan) -> None:
     }
     path = plan.folder / "sweep.json"
     if not path.is_file():
-        plan.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(plan.folder)
         write_json(path, now)
         return
     before = flat(_read(path))

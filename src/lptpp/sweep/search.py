@@ -9,6 +9,7 @@ from lptpp.api import fit
 from lptpp.sweep.files import REASON, run_folder, write_best, write_trials
 from lptpp.sweep.plan import Plan, begin
 from lptpp.sweep.study import Study, Trial
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import locked, write_text
 
@@ -61,7 +62,7 @@ def _run(plan: Plan, trial: Trial) -> float | None:
     try:
         return plan.objective(fit(plan.settings(trial.overrides, folder)))
     except UserError as error:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         write_text(folder / REASON, str(error))
         log.warning("Trial %d failed: %s", trial.number, error)
         return None

@@ -1,11 +1,13 @@
 """The state of a sweep: an Optuna study in a file of JSON lines, without pickle."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lptpp.sweep.space import Space, assignment
+from lptpp.utils.disk import writing
 from lptpp.utils.extras import extra
 from lptpp.utils.random import key
 
@@ -24,17 +26,18 @@ class Study:
     """Propose settings and store their values; proposals depend on the seed and the previous trials only."""
 
     def __init__(self, path: Path, space: Space, minimize: bool, seed: int) -> None:
-        self.space, self.seed = space, seed
+        self.path, self.space, self.seed = path, space, seed
         self.optuna: Any = extra("optuna", "sweep", "lptpp sweep")
         self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
         _drop_torn_line(path)
         journal = self.optuna.storages.journal.JournalFileBackend(str(path))
-        self.study = self.optuna.create_study(
-            storage=self.optuna.storages.JournalStorage(journal),
-            study_name="sweep",
-            direction="minimize" if minimize else "maximize",
-            load_if_exists=True,
-        )
+        with writing(path):
+            self.study = self.optuna.create_study(
+                storage=self.optuna.storages.JournalStorage(journal),
+                study_name="sweep",
+                direction="minimize" if minimize else "maximize",
+                load_if_exists=True,
+            )
 
     def trials(self) -> list[Trial]:
         """Return all trials, in order."""
@@ -50,13 +53,15 @@ class Study:
         while (count := len(self.study.trials)) < total:
             # reseeded per trial, so that a resumed sweep proposes the same settings
             self.study.sampler = self.optuna.samplers.TPESampler(seed=key(self.seed, "sweep", count) % 2**32)
-            trial = self.study.ask(self.space)
+            with writing(self.path):
+                trial = self.study.ask(self.space)
             yield Trial(trial.number + 1, self._overrides(trial.params))
 
     def finish(self, trial: Trial, value: float | None) -> None:
         """Store the value of a trial, None if it failed."""
         failed = self.optuna.trial.TrialState.FAIL
-        self.study.tell(trial.number - 1, value, state=failed if value is None else None)
+        with writing(self.path):
+            self.study.tell(trial.number - 1, value, state=failed if value is None else None)
 
     def best(self) -> Trial | None:
         """Return the best finished trial, None if there is none."""
@@ -74,4 +79,4 @@ def _value(trial: Any) -> float | None:
 def _drop_torn_line(path: Path) -> None:
     """Remove an incomplete last line, left by a killed process: Optuna would append to it."""
     if path.is_file() and not (data := path.read_bytes()).endswith(b"\n"):
-        path.write_bytes(data[: data.rfind(b"\n") + 1])
+        os.truncate(path, data.rfind(b"\n") + 1)

@@ -4,31 +4,32 @@ The images are divided into k folds, class by class. For each fold, experts like
 other folds, and their outputs on this fold become the data of the scorer: so it sees experts as they are on new images
 (Chernozhukov et al. 2018, arXiv 1608.00060). The only image of a class is in no fold.
 
-Finished folds are kept in the run folder until the end of training; an interrupted fold starts again.
+Finished folds are kept in the run folder until the end of training; an interrupted one resumes (`lptpp.training.fold`).
 """
 
 import shutil
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from accelerate import Accelerator
-from safetensors.torch import load_file, save
 
+from lptpp.checkpoint.identity import run_digest
 from lptpp.config import Settings
-from lptpp.config.stages import StageKey
+from lptpp.config.stages import SCORER
 from lptpp.models.build import fresh_expert
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
+from lptpp.training.fold import FoldCheckpoints, FoldRecorder
 from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
 from lptpp.utils import exchange, processes
-from lptpp.utils.errors import Interrupted
-from lptpp.utils.io import atomic_write
-from lptpp.utils.progress import Bar, progress_bar
+from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import generator
 
 FOLDER = "cross_fitting"
@@ -51,12 +52,18 @@ class CrossFitting:
     """Trains the experts of each fold and collects their outputs; `stopping` returns whether the user asked to stop."""
 
     def __init__(
-        self, settings: Settings, inputs: TrainingInputs, accelerator: Accelerator, stopping: Callable[[], bool]
+        self,
+        settings: Settings,
+        inputs: TrainingInputs,
+        accelerator: Accelerator,
+        stopping: Callable[[], bool],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings
         self.inputs = inputs
         self.accelerator = accelerator
         self.stopping = stopping
+        self.clock = clock
         self.folder = Path(settings.run) / FOLDER
         self.frozen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
@@ -64,8 +71,9 @@ class CrossFitting:
         """Return what the scorer learns from; None except in the main process.
 
         Raises:
-            Interrupted: the user stopped the run; finished folds are kept.
+            Interrupted: the user stopped the run; everything is saved.
         """
+        self._run = run_digest(self.settings, self.inputs.mixture, self.inputs.collection)
         labels = self.inputs.scorer_cache.split.labels
         folds = fold_of(labels, self.settings.phase3.folds, self.settings.seed)
         draws = self.inputs.scorer_draws(np.flatnonzero(folds >= 0))
@@ -82,75 +90,61 @@ class CrossFitting:
         if processes.is_main():
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _path(self, fold: int) -> Path:
-        return self.folder / f"fold-{fold}.safetensors"
-
     def _compute(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> None:
-        """Write the file of a fold if it does not exist."""
-        if exchange.from_main(self._path(fold).is_file()):
+        """Train and write what the scorer learns from a fold, if it is not there."""
+        with exchange.main_first():  # which removes the fold of another run
+            checkpoints = self._checkpoints(fold)
+        if exchange.from_main(checkpoints.outputs() is not None):
             return
-        rows = self.inputs.scorer_outputs(self._mixture(fold, np.flatnonzero(folds != fold)), taken)
+        rows = self.inputs.scorer_outputs(self._trained(fold, np.flatnonzero(folds != fold), checkpoints), taken)
         if rows is not None:
-            self._save(self._path(fold), rows)
+            names = self.inputs.mixture.experts
+            features = {f"features.{name}": one for name, one in zip(names, rows.features, strict=True)}
+            checkpoints.finish({**features, "confidences": rows.confidences, "targets": rows.targets})
+
+    def _checkpoints(self, fold: int) -> FoldCheckpoints:
+        return FoldCheckpoints(self.folder / f"fold-{fold}", self._run)
 
     def _outputs(self, fold: int) -> ScorerRows:
-        found = load_file(self._path(fold))
+        found = self._checkpoints(fold).outputs()
+        assert found is not None
         features = [found[f"features.{name}"] for name in self.inputs.mixture.experts]
         return ScorerRows(features, found["confidences"], found["targets"])
 
-    def _save(self, path: Path, rows: ScorerRows) -> None:
-        features = {
-            f"features.{name}": one for name, one in zip(self.inputs.mixture.experts, rows.features, strict=True)
-        }
-        self.folder.mkdir(exist_ok=True)
-        with atomic_write(path, "wb") as file:
-            file.write(save({**features, "confidences": rows.confidences, "targets": rows.targets}))
-
-    def _mixture(self, fold: int, kept: np.ndarray) -> Mixture:
+    def _trained(self, fold: int, kept: np.ndarray, checkpoints: FoldCheckpoints) -> Mixture:
         """Return experts that are trained on the images at `kept`."""
-        experts = {name: self._expert(name, fold, kept) for name in self.inputs.mixture.experts}
-        scorer = self.settings.phase3
-        return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
+        mixture = self._fresh()
+        restored = checkpoints.restore(mixture)
+        stages = [key for key in mixture.stages() if key != SCORER]
+        position, optimizer_state = restored or (Position(stages[0]), None)
+        if restored is None:
+            self._start(mixture, kept)
+        recorder = FoldRecorder(checkpoints, mixture, self.stopping, self.settings.checkpoint_minutes, self.clock)
+        for key in stages[stages.index(position.stage) :]:
+            at = position if key == position.stage else Position(key)
+            stage = self.inputs.expert_stage(key, mixture.experts[key.owner], kept)
+            description = f"fold {fold + 1} of {self.settings.phase3.folds}, {key}"
+            done = at.epoch * (stage.optimization.steps // stage.epochs) + at.batch
+            with progress_bar(description, stage.optimization.steps, done) as recorder.bar:
+                train(stage, self.accelerator, recorder, self.settings.seed, at, optimizer_state)
+            optimizer_state = None
+        return mixture
 
-    def _expert(self, name: str, fold: int, kept: np.ndarray) -> Expert:
-        settings, classes = self.settings.experts[name], self.inputs.collection.class_names
-        expert = fresh_expert(self.inputs.mixture.experts[name], settings, self.settings.seed, name)
-        expert.to(self.accelerator.device)
-        start_head(expert, settings, lambda: self._frozen(name, kept), classes)
-        for phase in range(1, 1 + len(expert.heads)):
-            stage = self.inputs.expert_stage(StageKey(name, phase), expert, kept)
-            with progress_bar(
-                f"fold {fold + 1} of {self.settings.phase3.folds}, {stage.key}", stage.optimization.steps
-            ) as bar:
-                train(
-                    stage,
-                    self.accelerator,
-                    FoldRecorder(bar, self.stopping),
-                    self.settings.seed,
-                    Position(stage.key),
-                    None,
-                )
-        return expert
+    def _start(self, mixture: Mixture, kept: np.ndarray) -> None:
+        classes = self.inputs.collection.class_names
+        for name, expert in mixture.experts.items():
+            start_head(expert, self.settings.experts[name], partial(self._frozen, name, kept), classes)
+
+    def _fresh(self) -> Mixture:
+        """Return untrained experts on the frozen backbones of the run."""
+        scorer, experts = self.settings.phase3, dict[str, Expert]()
+        for name, expert in self.inputs.mixture.experts.items():
+            experts[name] = fresh_expert(expert, self.settings.experts[name], self.settings.seed, name)
+        mixture = Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
+        return mixture.to(self.accelerator.device)
 
     def _frozen(self, name: str, kept: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
         if name not in self.frozen:
             self.frozen[name] = self.inputs.frozen(name)()
         features, labels = self.frozen[name]
         return features[kept], labels[kept]
-
-
-class FoldRecorder:
-    """Shows the progress of a fold and stops it on request; nothing is saved within a fold."""
-
-    def __init__(self, bar: Bar, stopping: Callable[[], bool]) -> None:
-        self.bar = bar
-        self.stopping = stopping
-
-    def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
-        """Count a step."""
-        self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        if exchange.any_of(self.stopping()):
-            raise Interrupted
-
-    def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:
-        """Do nothing."""

@@ -9,6 +9,7 @@ from typing import Any
 from lptpp.config.stages import StageKey
 from lptpp.training.loop import Position
 from lptpp.utils import processes
+from lptpp.utils.disk import append
 from lptpp.utils.io import json_line, write_json_lines
 
 Record = dict[str, Any]  # of a step: stage, epoch, batch, step, numbers; of an epoch: the same without batch
@@ -38,8 +39,7 @@ class Journal:
     def add(self, record: Record) -> None:
         """Append a record."""
         if processes.is_main():
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json_line(record))
+            append(self.path, json_line(record).encode())
 
     def _place_of(self, position: Position) -> Place:
         return self.stages.index(str(position.stage)), position.epoch + 1, position.batch

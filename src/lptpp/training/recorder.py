@@ -66,6 +66,8 @@ class RunRecorder:
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
+        if self.history:
+            self._write_history()  # which may lack the last epoch: the disk was full
 
     @contextmanager
     def watching(self, stage: Stage, position: Position) -> Iterator[None]:
@@ -103,13 +105,17 @@ class RunRecorder:
         if self.best is not None:
             self._choose(self.best, position)
         self._save(position, optimizer)
-        if processes.is_main():
-            columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
-            write_csv(self.folder / "history.csv", [columns | line for line in self.history])
+        self._write_history()
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s", position.stage, position.epoch, self.epochs,
             summary["loss"], summary["seconds"],
         )  # fmt: skip
+
+    def _write_history(self) -> None:
+        if not processes.is_main():
+            return
+        columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
+        write_csv(self.folder / "history.csv", [columns | line for line in self.history])
 
     def _choose(self, best: BestEpoch, position: Position) -> None:
         """Keep the best epoch of a stage at its end, and mark it in the history."""

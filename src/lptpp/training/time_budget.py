@@ -25,6 +25,7 @@ from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, Stage, train
 from lptpp.utils import exchange, processes
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
 
@@ -62,7 +63,7 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     if (Path(settings.run) / "checkpoint").is_dir():
         raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
     dataset = load_dataset(settings)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     steps, fixed = exchange.from_main(measure(settings, dataset, clock))
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
     epochs = fitting(seconds - fixed, steps, wanted)

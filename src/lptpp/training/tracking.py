@@ -18,6 +18,7 @@ from lptpp.config.stages import StageKey
 from lptpp.training.journal import Journal, Record
 from lptpp.training.loop import Position, Stage
 from lptpp.utils import processes
+from lptpp.utils.disk import writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 from lptpp.utils.io import write_text
@@ -36,7 +37,8 @@ class Tracking:
     """
 
     def __init__(self, settings: Settings, stages: Sequence[StageKey], checkpoint: Checkpoint | None) -> None:
-        folder = Path(settings.run)
+        folder = self.folder = Path(settings.run)
+        self.name = settings.tracker
         position = None if checkpoint is None else Position.restored(checkpoint.manifest["position"])
         self.every = settings.track_every
         self.journal = Journal(folder / "history.jsonl", stages, position)
@@ -55,7 +57,8 @@ class Tracking:
 
     def __exit__(self, *error: object) -> None:
         if self.tracker is not None:
-            self.tracker.finish()
+            with writing(self.folder / MARKS[self.name]):
+                self.tracker.finish()
 
     def begin(self, stage: Stage, position: Position) -> None:
         """Note that a stage starts or resumes."""
@@ -84,8 +87,7 @@ class Tracking:
         """Report the metrics of the run's result row to the tracker."""
         result = metrics["rows"][metrics["result"]]
         values = {f"{metrics['split']}/{key}": value for key, value in result.items() if value is not None}
-        if self.tracker is not None:
-            self.tracker.log(values, step=max(self.ends.values(), default=0))
+        self._log(values, max(self.ends.values(), default=0))
 
     def _report(self, record: Record) -> None:
         self.journal.add(record)
@@ -96,7 +98,12 @@ class Tracking:
         if self.tracker is not None:
             where = record["stage"] if "batch" in record else f"{record['stage']}/epoch"
             values = {f"{where}/{key}": value for key, value in record.items() if key not in PLACE_KEYS}
-            self.tracker.log(values, step=record["step"])
+            self._log(values, record["step"])
+
+    def _log(self, values: Mapping[str, Any], step: int) -> None:
+        if self.tracker is not None:
+            with writing(self.folder / MARKS[self.name]):
+                self.tracker.log(values, step=step)
 
 
 def check_tracker(name: str) -> None:
@@ -115,9 +122,10 @@ def open_tracker(name: str, run: Path, settings: Mapping[str, Any]) -> tuple[Gen
     if name == "none":
         return None, False
     new = not (run / MARKS[name]).exists()
-    tracker = _tensorboard(run) if name == "tensorboard" else _wandb(run)
-    if new:
-        tracker.store_init_configuration({key: _shown(value) for key, value in settings.items()})
+    with writing(run / MARKS[name]):
+        tracker = _tensorboard(run) if name == "tensorboard" else _wandb(run)
+        if new:
+            tracker.store_init_configuration({key: _shown(value) for key, value in settings.items()})
     return tracker, new
 
 

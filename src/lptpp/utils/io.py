@@ -1,10 +1,8 @@
-"""Result files (CSV, JSON, parquet), each written completely or not at all, and file locks."""
+"""Result files (CSV, JSON, parquet), each written completely or not at all (`lptpp.utils.disk`), and file locks."""
 
 import csv
 import json
 import math
-import os
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, islice
@@ -14,23 +12,57 @@ from typing import Any
 import numpy as np
 from filelock import FileLock, Timeout
 
+from lptpp.utils.disk import atomic_write, writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
+from lptpp.utils.spreadsheet import escaped, exact
 
 GROUP = 2**15  # rows per row group of a parquet file
 Rows = Iterable[Mapping[str, Any]]
 
 
-def write_csv(path: str | Path, rows: Rows, columns: Sequence[str] = ()) -> None:
-    """Write rows with the header `columns`, default the keys of the first row; None, nan and inf become empty cells."""
+def write_csv(path: str | Path, rows: Rows, columns: Sequence[str] = (), formulas: bool = False) -> None:
+    """Write rows with the header `columns`, default the keys of the first row; None, nan and inf become empty cells.
+
+    Texts that a spreadsheet would take for formulas are escaped (`lptpp.utils.spreadsheet`), unless `formulas` is True.
+    """
     remaining = iter(rows)
     first = list(islice(remaining, 1))
     columns = columns or [key for row in first for key in row]
     with atomic_write(path) as file:
         if columns:
-            writer = csv.DictWriter(file, columns, lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(plain(row) for row in chain(first, remaining))
+            writer = csv.DictWriter(_Lines(file), columns)
+            names, cells = (list, dict) if formulas else (_escaped, _escaped_values)
+            writer.writer.writerow(names(columns))
+            writer.writerows(cells(plain(row)) for row in chain(first, remaining))
+
+
+def _escaped(names: Iterable[str]) -> list[str]:
+    return [escaped(name) for name in names]
+
+
+def _escaped_values(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: escaped(value) for key, value in row.items()}
+
+
+class _Lines:
+    """A file whose lines end in a line feed, of a writer that ends them in CR LF, and so quotes cells with either."""
+
+    def __init__(self, file: Any) -> None:
+        self.file = file
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        self.file.write(line.removesuffix("\r\n") + "\n")
+
+
+def read_csv(path: Path, formulas: bool = False) -> list[dict[str, str]]:
+    """Return the rows that `write_csv` was given, as text; `formulas` as there."""
+    with path.open(encoding="utf-8", newline="") as file:
+        header, *lines = [*csv.reader(file)] or [[]]
+    if not formulas:
+        header, lines = [*map(exact, header)], [[*map(exact, line)] for line in lines]
+    return [dict(zip(header, line, strict=True)) for line in lines]
 
 
 def write_json_lines(path: str | Path, rows: Rows) -> None:
@@ -71,47 +103,13 @@ def write_text(path: str | Path, text: str) -> None:
         file.write(text)
 
 
-def remove_partials(folder: Path) -> None:
-    """Remove what `atomic_write` left in a folder in processes that were killed: those that no longer exist."""
-    for path in folder.glob(".*.partial"):
-        owner = re.fullmatch(r"\..+\.(\d+)\.partial", path.name)
-        if owner is not None and not _runs(int(owner[1])):
-            path.unlink(missing_ok=True)
-
-
-def _runs(process: int) -> bool:
-    """Return whether another process with this number exists."""
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return process != os.getpid()
-
-
-@contextmanager
-def atomic_write(path: str | Path, mode: str = "w") -> Iterator[Any]:
-    """Open a temporary file (mode w or wb) that replaces `path` on success; after an error `path` is unchanged."""
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    try:
-        with temporary.open(mode, **text) as file:  # type: ignore[call-overload]
-            yield file
-            file.flush()
-            os.fsync(file.fileno())  # on disk before it replaces the old file
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
 @contextmanager
 def locked(path: str | Path, message: str) -> Iterator[None]:
     """Hold the lock file `path`; raises `UserError` with `message` if another process holds it."""
     lock = FileLock(path)
     try:
-        lock.acquire(timeout=0)
+        with writing(path):
+            lock.acquire(timeout=0)
     except Timeout:
         raise UserError(message) from None
     try:

@@ -1,11 +1,12 @@
-"""Lists of names, and numbers with their nouns, in messages."""
+"""Text of messages: lists of names, numbers with their nouns, and names that a terminal can show."""
 
+import logging
 import os
 import re
 from collections.abc import Iterable
 
-# C0 and C1 controls, and those that reverse the direction of text
-CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+# C0 and C1 controls, line ends, marks that turn the direction of text, and bytes that are not UTF-8
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
@@ -21,8 +22,16 @@ def printable(name: str) -> str:
 
 
 def visible(text: str) -> str:
-    """Return a message with its control characters, such as ESC, as escape sequences; newlines and tabs stay."""
+    """Return a line for a terminal or a log: control characters of names in it, such as ESC, as escape sequences."""
     return CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class VisibleFormatter(logging.Formatter):
+    """Formats log messages for a terminal or a file, see `visible`; tracebacks keep their lines."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 (of logging.Formatter)
+        """Return the line of a message."""
+        return visible(super().formatMessage(record))
 
 
 def counted(number: int, noun: str) -> str:
