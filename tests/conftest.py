@@ -1,8 +1,10 @@
 """A data set of 17 small pictures in four classes, and one short LPT++ run on it that many tests look at."""
 
 import gc
+import math
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from lptpp.config import Settings, load_settings
 from lptpp.models.mixture import Mixture
 from lptpp.training import fit as training
 from lptpp.training import recorder
+from lptpp.utils import progress
 from tests.towers import LANGUAGE, VISION, write_card
 
 COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
@@ -48,6 +51,10 @@ phase2: {{epochs: 2, batch_size: 8}}
 phase3: {{epochs: 2, batch_size: 8, views: 1, hidden: 8}}
 evaluation: {{shot_thresholds: [2, 6]}}
 """
+
+
+os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
+progress.FIRST_LINE = math.inf  # no line depends on how busy the machine is
 
 
 @dataclass(frozen=True)

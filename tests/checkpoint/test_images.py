@@ -4,6 +4,8 @@ import io
 import os
 import shutil
 import tarfile
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +13,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lptpp.checkpoint import digests as run_digests
 from lptpp.checkpoint import images as run_images
+from lptpp.checkpoint.digests import BackgroundDigests
 from lptpp.checkpoint.images import record_images, run_dataset
-from lptpp.checkpoint.record import RECORD, STAMPS, record_digest
+from lptpp.checkpoint.record import DIGESTS, RECORD, STAMPS, read_record, record_digest
 from lptpp.checkpoint.store import Checkpoint
 from lptpp.config import DataSettings, Settings
 from lptpp.data import content
@@ -53,6 +57,8 @@ def begin(tmp_path: Path) -> Begin:
         settings = Settings(run=str(tmp_path / "run"), data=DataSettings(**data))
         collection = load_dataset(settings)
         record_images(settings, collection)
+        with BackgroundDigests(tmp_path / "run" / "checkpoint", collection):
+            pass
         root = tmp_path / "run" / "checkpoint"
         manifest = {"class_names": collection.class_names, "images": record_digest(root), "finished": True}
         return settings, Checkpoint(root / "step-1", manifest), collection
@@ -321,9 +327,49 @@ def test_the_record_takes_46_bytes_an_image_and_its_name(root, begin):
     settings, _, _ = begin(source="folder", root=str(root))
     folder = Path(settings.run) / "checkpoint"
     sizes, headers = 0, 0
-    for name in (RECORD, STAMPS):
+    for name in (RECORD, DIGESTS, STAMPS):
         data = (folder / name).read_bytes()
         sizes += len(data)
         headers += 8 + int.from_bytes(data[:8], "little")
     names = sum(len(f"{path.parent.name}/{path.name}") for path in root.glob("*/*"))
     assert sizes - headers == 25 * 46 + names
+
+
+def test_digests_are_computed_while_a_run_trains_and_continue_after_a_stop(root, begin, monkeypatch):
+    settings, checkpoint, collection = begin(source="folder", root=str(root))
+    folder = Path(settings.run) / "checkpoint"
+    expected = read_record(folder, checkpoint.manifest["images"]).digests
+    (folder / DIGESTS).unlink()
+    monkeypatch.setattr(run_digests, "FIRST", 3)
+    read = []
+    digest = content.digest
+    blocked = threading.Event()
+
+    def slow(image: Any) -> bytes:
+        read.append(image)
+        if len(read) == 5:
+            blocked.wait(20)
+        return digest(image)
+
+    monkeypatch.setattr(run_digests, "digest", slow)
+    with pytest.raises(KeyboardInterrupt), BackgroundDigests(folder, collection) as running:
+        while len(read) < 5:
+            time.sleep(0.01)
+        running._stopping.set()
+        blocked.set()
+        raise KeyboardInterrupt
+    assert (read_record(folder, checkpoint.manifest["images"]).digests.any(1)).sum() == 5
+    assert_same(run_dataset(settings, checkpoint), collection)  # by their stamps
+    with BackgroundDigests(folder, collection) as running:
+        running._thread.join()
+    assert len(read) == 25
+    np.testing.assert_array_equal(read_record(folder, checkpoint.manifest["images"]).digests, expected)
+
+
+def test_a_changed_image_that_was_not_read_yet_is_refused(root, begin):
+    settings, checkpoint, _ = begin(source="folder", root=str(root))
+    (Path(settings.run) / "checkpoint" / DIGESTS).write_bytes(b"damaged")
+    replace_content(root)
+    os.utime(root / "oak" / "3.png", ns=(1, 1))
+    with pytest.raises(UserError, match=r"\(1 changed: oak/3\.png\)"):
+        run_dataset(settings, checkpoint)

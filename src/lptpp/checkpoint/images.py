@@ -10,6 +10,7 @@ import numpy as np
 
 from lptpp.checkpoint.listing import Listing, make_record
 from lptpp.checkpoint.record import (
+    DIGESTS,
     SPLITS,
     ImageRecord,
     read_record,
@@ -52,7 +53,7 @@ class Matched(NamedTuple):
 
 
 def record_images(settings: Settings, collection: ImageDataset) -> None:
-    """Write the record of a new run's data set to its run folder; reads every image once.
+    """Write the record of a new run's data set to its run folder; `BackgroundDigests` adds the contents.
 
     Raises:
         UserError: the images changed since `collection` was loaded.
@@ -61,6 +62,7 @@ def record_images(settings: Settings, collection: ImageDataset) -> None:
     record, stamps = make_record(listing, collection, settings.data.root)
     root = Path(settings.run) / "checkpoint"
     write_record(root, record)
+    (root / DIGESTS).unlink(missing_ok=True)  # of a start that was interrupted
     write_stamps(root, stamps, _folder(settings))
 
 
@@ -125,7 +127,9 @@ def _compare(
     gone = (stamps == MISSING).all(1)
     read = ((stamps != known[here]).any(1) | (stamps == UNKNOWN).all(1)) & ~gone
     digests = digests_of([listing.images[j] for j in others[read].tolist()], "Comparing changed images")
-    altered = others[read][(digests != record.digests[rows[read]]).any(1)].tolist()
+    recorded = record.digests[rows[read]]
+    unknown = ~recorded.any(1) & (known[here][read] == UNKNOWN).all(1)  # not read yet, and no stamp says it changed
+    altered = others[read][(digests != recorded).any(1) & ~unknown].tolist()
     changed = {j: listing.names[j] for j in altered} | _relabeled(record, listing, matched)
     lost = [listing.names[j] for j in others[gone].tolist()]
     return Differences(matched.added, matched.missing + lost, list(changed.values())), stamps

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lptpp.checkpoint.record import SPLITS, UNUSED, ImageRecord, packed
-from lptpp.data.content import DIGEST, digests_of, image_name, stamps_of
+from lptpp.data.content import DIGEST, image_names, stamps_of
 from lptpp.data.dataset import ImageDataset, ImageReference
 from lptpp.utils.errors import UserError
 
@@ -29,7 +29,7 @@ class Listing:
         own = np.concatenate([part.labels for part in parts.values()]).astype(np.int32)
         splits = np.repeat([SPLITS.index(name) for name in parts], [len(part) for part in parts.values()])
         labels = _in_classes(whole.class_names, class_names)[own]
-        names = [image_name(image, root) for image in images]
+        names = image_names(images, root)
         order = np.lexsort((splits, labels)).tolist()
         order.sort(key=names.__getitem__)  # stable
         return cls(
@@ -45,17 +45,13 @@ def _in_classes(names: list[str], class_names: list[str]) -> np.ndarray:
 
 
 def make_record(listing: Listing, collection: ImageDataset, root: str | None) -> tuple[ImageRecord, np.ndarray]:
-    """Return the record of a data set drawn from a listing, and the stamps of its images, (m, 2); reads every image.
+    """Return the record of a data set drawn from a listing, without digests, and the stamps of its images, (m, 2).
 
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
-    record = _drawn(listing, collection, root)
-    rows = record.used()
     images = [image for part in collection.splits().values() for image in part.images]
-    stamps = stamps_of(images)  # before the content: a later change is noticed
-    record.digests[rows] = digests_of(images, "Recording the images")
-    return record, stamps
+    return _drawn(listing, collection, root), stamps_of(images)  # before the content: a later change is noticed
 
 
 def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> ImageRecord:
@@ -64,8 +60,7 @@ def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> Imag
     splits, places = np.full(n, UNUSED, np.uint8), np.zeros(n, np.uint32)
     first = {name: n - 1 - i for i, name in enumerate(reversed(listing.names))}
     for split, part in collection.splits().items():
-        for place, (image, label) in enumerate(zip(part.images, part.labels.tolist(), strict=True)):
-            name = image_name(image, root)
+        for place, (name, label) in enumerate(zip(image_names(part.images, root), part.labels.tolist(), strict=True)):
             row = first.get(name, n)
             while row < n and listing.names[row] == name and (splits[row] != UNUSED or listing.labels[row] != label):
                 row += 1  # the image occurs more than once

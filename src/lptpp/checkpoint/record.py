@@ -1,10 +1,12 @@
 """The images of a run, one by one: made when training starts, compared whenever the run meets its data again.
 
-The record, `checkpoint/images.safetensors`, never changes; every checkpoint contains its digest. The stamps of the
-files (size and time), `checkpoint/image_stamps.safetensors`, only save reading files again, and are renewed. Together
-they take 46 bytes an image, and its name.
+The record, `checkpoint/images.safetensors`, never changes; every checkpoint contains its digest. The digests of the
+contents, `checkpoint/image_digests.safetensors`, are computed while the run trains. The stamps of the files (size and
+time), `checkpoint/image_stamps.safetensors`, only save reading files again, and are renewed. Together they take 46
+bytes an image, and its name.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -14,11 +16,13 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
+from lptpp.data.content import DIGEST
 from lptpp.utils.digest import file_digest
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 
 RECORD = "images.safetensors"
+DIGESTS = "image_digests.safetensors"
 STAMPS = "image_stamps.safetensors"
 SPLITS = ("train", "validation", "test")  # by number
 UNUSED = len(SPLITS)  # the number of images that no split has: left out by a long tail, or unreadable
@@ -34,7 +38,7 @@ class ImageRecord:
     source_splits: np.ndarray  # (n,) the split in which the source has the image, uint8
     splits: np.ndarray  # (n,) the split in which the run has it, or UNUSED, uint8
     places: np.ndarray  # (n,) its index in that split, uint32
-    digests: np.ndarray  # (n, 16) of its content, uint8; zeros if UNUSED
+    digests: np.ndarray  # (n, DIGEST) of its content, uint8; zeros if UNUSED or not known yet
 
     def names(self) -> Iterator[str]:
         """Yield the names, in order."""
@@ -49,7 +53,7 @@ class ImageRecord:
         return rows[np.lexsort((self.places[rows], self.splits[rows]))]
 
     def digests_in(self, split: str) -> np.ndarray:
-        """Return the digests of the images of a split, (m, 16)."""
+        """Return the digests of the images of a split, (m, DIGEST)."""
         return self.digests[self.splits == SPLITS.index(split)]
 
 
@@ -61,9 +65,27 @@ def packed(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_record(root: Path, record: ImageRecord) -> None:
-    """Write the record to the checkpoint folder of a run."""
+    """Write the record to the checkpoint folder of a run, without the digests."""
     make_folder(root)
-    _write(root / RECORD, {one.name: getattr(record, one.name) for one in fields(record)})
+    _write(root / RECORD, {one.name: getattr(record, one.name) for one in fields(record) if one.name != "digests"})
+
+
+def write_digests(root: Path, digests: np.ndarray) -> None:
+    """Write the digests of the used images, (m, DIGEST) uint8."""
+    seal = hashlib.sha256(np.ascontiguousarray(digests)).hexdigest()
+    _write(root / DIGESTS, {"digests": digests}, {"sha256": seal})
+
+
+def read_digests(root: Path, images: int) -> np.ndarray:
+    """Return the digests of the used images, (m, DIGEST); zeros if they are missing or damaged."""
+    unknown = np.zeros((images, DIGEST), np.uint8)
+    try:
+        with safe_open(root / DIGESTS, "np") as file:
+            found, seal = file.get_tensor("digests"), (file.metadata() or {}).get("sha256")
+    except (OSError, SafetensorError):
+        return unknown
+    intact = found.shape == unknown.shape and hashlib.sha256(np.ascontiguousarray(found)).hexdigest() == seal
+    return found if intact else unknown
 
 
 def read_record(root: Path, expected: str | None) -> ImageRecord:
@@ -77,7 +99,11 @@ def read_record(root: Path, expected: str | None) -> ImageRecord:
             f"{root / RECORD}, which lists the images of the run, is missing or changed: restore it, or train again"
             " in a new run folder."
         )
-    return ImageRecord(**load_file(root / RECORD))
+    arrays = load_file(root / RECORD)
+    record = ImageRecord(**arrays, digests=np.zeros((len(arrays["labels"]), DIGEST), np.uint8))
+    rows = record.used()
+    record.digests[rows] = read_digests(root, len(rows))
+    return record
 
 
 def record_digest(root: Path) -> str | None:

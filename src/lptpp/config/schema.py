@@ -95,7 +95,8 @@ class DataSettings:
     split_seed: int = setting(0, "seed of the validation and test draws")
     on_error: str = setting(
         "stop",
-        "stop: list all unreadable images and exit; skip: exclude them and list them in skipped.csv",
+        "an unreadable image, looked for during a few seconds before training and found as images are used; stop: name"
+        " it and exit; skip: check all images before training, exclude the unreadable ones, list them in skipped.csv",
         choices=("stop", "skip"),
     )
     resize: str | None = setting(
@@ -173,6 +174,11 @@ class ExpertSettings:
         "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
     )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
+    mean_images: int = setting(
+        0,
+        "head=class_means: training images per class, drawn at random, that are averaged; 0: all",
+        within=Range(0, 10**9),
+    )
     templates: list[str] = setting(["a photo of a {}."], "prompts of the text tower; {} is replaced by the class name")
     scale: float = setting(20.0, "scale s in softmax(s · cosines)", within=Range(0.001, 1000))
     learning_rate_factor: float = setting(1.0, "factor on the learning rates of phases 1 and 2", within=LARGE)

@@ -9,6 +9,7 @@ import torch
 from lptpp.data.dataset import Split
 from lptpp.data.decode import UNLIMITED, Decoding, decode, decode_failure, pixels
 from lptpp.utils.errors import UserError
+from lptpp.utils.progress import progress_bar
 
 CHUNK = 64  # images decoded at once by `fill`
 _storing = threading.Lock()  # not an attribute: loader workers may pickle the cache
@@ -49,20 +50,23 @@ class ImageCache:
     def fill(self) -> None:
         """Decode images in threads until the memory is full or all are cached."""
         missing = [i for i in range(len(self)) if i not in self._cached]
-        with ThreadPoolExecutor() as threads:
+        with ThreadPoolExecutor() as threads, progress_bar("Decoding images that fit in memory", None) as bar:
             for start in range(0, len(missing), CHUNK):
                 if not self._free:
                     break
                 chunk = missing[start : start + CHUNK]
                 for i, image in zip(chunk, threads.map(self._decode, chunk), strict=True):
                     self._store(i, image)
+                    bar.advance()
 
     def _decode(self, i: int) -> torch.Tensor:
         try:
             return pixels(decode(self.split.images[i], self.decoding))
         except Exception as error:
             reason = decode_failure(self.split.images[i], error)
-            raise UserError(f"{self.split.name(i)} cannot be read ({reason}): fix or remove it.") from error
+            raise UserError(
+                f"{self.split.name(i)} cannot be read ({reason}): fix or remove it; `lptpp data` finds all such images."
+            ) from error
 
     def _store(self, i: int, image: torch.Tensor) -> None:
         with _storing:

@@ -1,6 +1,7 @@
 """What identifies an image: its name, a stamp that is cheap to read, and the digest of its content."""
 
 import hashlib
+import os
 import sysconfig
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 
 from lptpp.data.check import map_in_threads
 from lptpp.data.dataset import ImageReference, image_bytes
+from lptpp.data.files import Files
 from lptpp.utils.progress import progress_bar
 
 DIGEST = 16  # bytes of a digest
@@ -36,6 +38,15 @@ def image_name(image: ImageReference, root: str | None) -> str:
         if name.startswith(base) and name[len(base) : len(base) + 1] in SEPARATORS:
             return name[len(base) :].lstrip(SEPARATORS)
     return name
+
+
+def image_names(images: Sequence[ImageReference], root: str | None) -> list[str]:
+    """Return the `image_name` of each image."""
+    base = "" if root is None else str(Path(root_folder(root)) / "_").removesuffix("_")
+    if isinstance(images, Files) and root is not None and images.base == base and (base + "a").isascii():
+        return [os.fsdecode(name) if name.isascii() else image_name(Path(base + os.fsdecode(name)), root)
+                for name in images.names()]  # fmt: skip
+    return [image_name(image, root) for image in images]
 
 
 def root_folder(root: str) -> str:

@@ -1,11 +1,13 @@
 """Labeled images, the splits of a data set, and the checks that hold for every source."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
 import numpy as np
 
+from lptpp.data.files import Files
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import special_kind
 
@@ -61,7 +63,7 @@ def image_bytes(image: Path | StoredImage) -> bytes:
 class Split:
     """N images and their labels, (N,) int64."""
 
-    images: list[ImageReference]
+    images: Sequence[ImageReference]  # files of a folder or a list: `lptpp.data.files.Files`
     labels: np.ndarray
 
     def __post_init__(self) -> None:
@@ -73,6 +75,8 @@ class Split:
 
     def subset(self, indices: np.ndarray) -> "Split":
         """Return the images at `indices` (int), in that order."""
+        if isinstance(self.images, Files):
+            return Split(self.images.take(indices), self.labels[indices])
         return Split([self.images[i] for i in indices], self.labels[indices])
 
     def counts(self, classes: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from PIL import Image
 from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.check import Progress, check_progress, map_in_threads
+from lptpp.data.checked import Checked
 from lptpp.data.dataset import ImageDataset, ImageReference
 from lptpp.data.decode import LIMITED, Decoding, image_size, try_decode
 from lptpp.data.prepare import decoding, known_preprocessings, load_dataset
@@ -73,7 +74,7 @@ class Inspection:
 
 
 def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
-    """Load the data set of the settings and, with `open_images`, decode every image.
+    """Load the data set of the settings and, with `open_images`, decode every image, which later runs remember.
 
     Raises:
         UserError: the files that describe the data set are missing or invalid.
@@ -85,6 +86,8 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
     if open_images:
         with check_progress(sum(len(split) for split in dataset.splits().values())) as advance:
             records = inspect_images(dataset, how, advance)
+        images = [image for split in dataset.splits().values() for image in split.images]
+        Checked(settings.data.root, how).add(images, [record.problem for record in records])
     return Inspection(dataset, settings.evaluation.shot_thresholds, records, find_duplicates(records), inputs, how)
 
 

@@ -116,6 +116,7 @@ def batches(views: ViewDataset, samples: Sequence[Sample], batch_size: int, work
         _BatchDataset(views, samples, batch_size, first),
         batch_size=None,  # an item is a batch already
         num_workers=workers,
+        pin_memory=bool(workers) and torch.cuda.is_available(),  # copied to the device while it computes
         generator=torch.Generator(),  # a new loader does not advance the global generator
     )
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.split import members_by_class
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.random import generator
 
@@ -56,7 +57,7 @@ def long_tail_sizes(counts: np.ndarray, factor: float, profile: str) -> np.ndarr
 def draw_sizes(split: Split, sizes: np.ndarray, seed: int) -> Split:
     """Return `sizes[c]` random images of every class c, without replacement, in their original order; sizes: (C,)."""
     drawn = [
-        generator(seed, "long tail", label).choice(np.flatnonzero(split.labels == label), size, replace=False)
-        for label, size in enumerate(sizes)
+        generator(seed, "long tail", label).choice(members, sizes[label], replace=False)
+        for label, members in members_by_class(split.labels)
     ]
     return split.subset(np.sort(np.concatenate(drawn)))

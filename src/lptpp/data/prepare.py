@@ -9,7 +9,8 @@ from pathlib import Path
 from lptpp.backbones import preprocessing_of
 from lptpp.backbones.base import Preprocessing
 from lptpp.config import Settings
-from lptpp.data.check import check_images, check_progress
+from lptpp.data.check import check_images, check_progress, refuse_unreadable
+from lptpp.data.checked import Checked
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
@@ -83,10 +84,10 @@ def load_whole(settings: Settings) -> ImageDataset:
 
 
 def check_dataset(dataset: ImageDataset, settings: Settings, report: Path) -> ImageDataset:
-    """Return the data set without unreadable images, which are listed in the CSV file `report`.
+    """Return the data set without unreadable images, which are listed in the CSV file `report`; see `check_splits`.
 
     Raises:
-        UserError: a split that the settings need is missing, or there are unreadable images and
+        UserError: a split that the settings need is missing, or an image was found unreadable and
             `settings.data.on_error` is "stop".
     """
     require_splits(dataset, settings)
@@ -99,13 +100,23 @@ def check_splits(
 ) -> dict[str, Split]:
     """Return splits without unreadable images, which are listed in the CSV file `report`.
 
-    `how` is how images are decoded, by default as the settings say.
+    With `settings.data.on_error="stop"`, images are checked for a few seconds, and the others as they are used. With
+    "skip", all are, once: what is excluded must be known before training. `how` is how images are decoded, by default
+    as the settings say.
 
     Raises:
-        UserError: there are unreadable images and `settings.data.on_error` is "stop".
+        UserError: an image was found unreadable and `settings.data.on_error` is "stop".
     """
-    with check_progress(-(-sum(len(split) for split in splits.values()) // processes.count())) as advance:
-        readable, unreadable = check_images(splits, settings.data.on_error, how or decoding(settings), advance)
+    how = how or decoding(settings)
+    checked = Checked(settings.data.root, how)
+    images = sum(len(split) for split in splits.values())
+    shared = images if settings.data.on_error == "stop" else -(-images // processes.count())
+    with check_progress(shared) as advance:
+        if settings.data.on_error == "stop":
+            if processes.is_main():
+                refuse_unreadable(splits, how, advance, checked)
+            return splits
+        readable, unreadable = check_images(splits, settings.data.on_error, how, advance, checked)
     if unreadable and processes.is_main():
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         make_folder(report.parent)

@@ -9,6 +9,7 @@ import numpy as np
 
 from lptpp.data.check import map_in_threads
 from lptpp.data.dataset import ImageDataset
+from lptpp.data.files import Files
 
 MOST_COMPARED = 20_000  # images of a data set whose files are compared; reading more takes longer than ten seconds
 
@@ -29,12 +30,21 @@ def repeated_paths(dataset: ImageDataset) -> list[Group]:
 
     Memory: 8 bytes an image, since only hashes of all paths are kept.
     """
-    hashes = np.fromiter((hash(str(place.image)) for place in _places(dataset)), np.int64)
+    hashes = _hashes(dataset)
     values, counts = np.unique(hashes, return_counts=True)
-    several = set(values[counts > 1].tolist())
-    if not several:
+    if (counts == 1).all():
         return []
-    return _grouped((place for place in _places(dataset) if hash(str(place.image)) in several), lambda one: one.image)
+    several = np.isin(hashes, values[counts > 1]).tolist()
+    return _grouped((one for one, kept in zip(_places(dataset), several, strict=True) if kept), lambda one: one.image)
+
+
+def _hashes(dataset: ImageDataset) -> np.ndarray:
+    """Return a hash of each path, (n,) int64, in the order of `_places`."""
+    parts = [split.images for split in dataset.splits().values()]
+    files = [images for images in parts if isinstance(images, Files)]
+    if len(files) == len(parts) and len({images.base for images in files}) == 1:  # no Path object is made
+        return np.fromiter((hash(name) for images in files for name in images.names()), np.int64)
+    return np.fromiter((hash(str(place.image)) for place in _places(dataset)), np.int64)
 
 
 def equal_files(dataset: ImageDataset) -> list[Group]:

@@ -1,7 +1,7 @@
 """Draws a split from the training images, stratified by class."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,9 +50,28 @@ def stratified_split(labels: np.ndarray, share: float, seed: int) -> tuple[np.nd
     """
     if not 0 <= share < 1:
         raise UserError(f"data.test and data.validation must be at least 0 and below 1, found {share}.")
-    parts = [_draw(np.flatnonzero(labels == c), share, seed, int(c)) for c in np.unique(labels)]
-    drawn = np.sort(np.concatenate([np.empty(0, np.int64), *parts]))
-    return np.setdiff1d(np.arange(len(labels)), drawn), drawn
+    is_drawn = np.zeros(len(labels), bool)
+    for label, members in members_by_class(labels):
+        is_drawn[_draw(members, share, seed, label)] = True
+    return np.flatnonzero(~is_drawn), np.flatnonzero(is_drawn)
+
+
+def members_by_class(labels: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield each label of `labels` (N,), ascending, with the ascending indices of its images. Sorts once."""
+    order = np.argsort(labels, kind="stable")
+    ends = np.cumsum(np.bincount(labels))
+    for label, members in enumerate(np.split(order, ends[:-1])):
+        if len(members):
+            yield label, members
+
+
+def at_most(labels: np.ndarray, number: int, seed: int) -> np.ndarray:
+    """Return the indices of up to `number` images of every class, drawn at random, ascending, int64."""
+    drawn = [
+        generator(seed, "class means", label).choice(members, min(number, len(members)), replace=False)
+        for label, members in members_by_class(labels)
+    ]
+    return np.sort(np.concatenate(drawn))
 
 
 def draw_split(dataset: ImageDataset, name: str, share: float, seed: int) -> ImageDataset:

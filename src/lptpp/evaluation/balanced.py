@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lptpp.data.split import members_by_class
 from lptpp.data.statistics import SHOTS
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.metrics import shot_accuracy
@@ -22,10 +23,10 @@ def balanced_part(labels: np.ndarray, images_per_class: int, seed: int) -> np.nd
 
     labels: (n,) int64. The draw of a class depends only on the seed and the class.
     """
-    classes, tested = np.unique(labels, return_counts=True)
     drawn = [
-        generator(seed, "balanced", int(c)).choice(np.flatnonzero(labels == c), images_per_class, replace=False)
-        for c in classes[tested >= images_per_class]
+        generator(seed, "balanced", label).choice(members, images_per_class, replace=False)
+        for label, members in members_by_class(labels)
+        if len(members) >= images_per_class
     ]
     return np.sort(np.concatenate([np.empty(0, np.int64), *drawn]))
 

@@ -1,16 +1,16 @@
 """Baselines on frozen features: zero-shot CLIP, nearest class mean, linear probes."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from lptpp.data.cache import ImageCache
-from lptpp.evaluation.evaluate import Ranking, best_classes
-from lptpp.evaluation.probes import Features, fit_probes, joint
-from lptpp.evaluation.table import JOINT, PROBES, ResultRow
+from lptpp.evaluation.evaluate import Ranking, best_classes, joined
+from lptpp.evaluation.probes import Features, Probe, fit_probes, joint, too_large
+from lptpp.evaluation.table import BASELINES, JOINT, PROBES, ResultRow
 from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
@@ -19,6 +19,7 @@ from lptpp.models.mixture import Mixture
 from lptpp.utils import processes
 
 log = logging.getLogger("lptpp")
+BLOCK = 4_096  # images whose probabilities are in memory
 
 
 def baseline_rankings(
@@ -36,20 +37,26 @@ def baseline_rankings(
     """
     frozen = {name: expert for name, expert in mixture.experts.items() if not expert.tune_backbone}
     towers: dict[str, Features] = {}
+    widths = {name: expert.heads[0].weight.shape[1] for name, expert in frozen.items()}
     for name, expert in frozen.items() if wanted else ():
-        features = {s: frozen_features(expert, images[s], runner, f"{name}: {s} features") for s in images}
+        used = images if _reads_training(wanted, images, widths, name, len(class_names)) else {split: images[split]}
+        features = {s: frozen_features(expert, one, runner, f"{name}: {s} features") for s, one in used.items()}
         if not processes.is_main():
             continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
             yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
+        if "train" not in features:
+            continue
         towers[name] = joint([features])
         probes = {kind: kind for kind in PROBES if kind in wanted}
         yield from probe_rankings(towers[name], probes, split, len(class_names), name)
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
     if not processes.is_main():
         return
+    if together and len(towers) < len(frozen):
+        return  # told above
     if together and len(towers) < 2:
         log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
     elif together:
@@ -57,19 +64,34 @@ def baseline_rankings(
         yield from probe_rankings(features_of_all, together, split, len(class_names), "all towers")
 
 
+def _reads_training(
+    wanted: list[str], images: Mapping[str, ImageCache], widths: Mapping[str, int], name: str, classes: int
+) -> bool:
+    """Return whether a baseline of an expert needs the features of all training images; log what is too large."""
+    if "train" not in images or "class_means" in wanted:
+        return True
+    asked = [row for row in (*PROBES, *JOINT) if row in wanted]
+    number = len(images["train"])
+    reasons = [too_large(number, sum(widths.values()) if row in JOINT else widths[name], classes) for row in asked]
+    if asked and all(reasons):
+        log.info("%s: no %s: %s.", name, " or ".join(BASELINES[row] for row in asked), reasons[0])
+    return bool(asked) and not all(reasons)
+
+
 def zero_shot(expert: Expert, features: torch.Tensor, class_names: list[str], templates: list[str]) -> Ranking:
     """Rank classes by CLIP's logits, scale · cos(image, text), for features (n, F)."""
     assert expert.backbone.text is not None
     vectors = expert.backbone.text.class_vectors(class_names, templates)  # (C, F)
-    logits = expert.backbone.text.logit_scale * F.normalize(features, dim=-1) @ vectors.T
-    return rank(logits.softmax(-1).numpy())
+    scaled = expert.backbone.text.logit_scale * F.normalize(features, dim=-1)
+    return _in_blocks(lambda block: (block @ vectors.T).softmax(-1), scaled)
 
 
 def nearest_mean(features: Features, split: str, classes: int, scale: float) -> Ranking:
     """Rank classes by softmax(scale · cosine to the mean unit feature of their training images)."""
     train, labels = features["train"]
     means = class_means(train, labels, torch.zeros(classes, train.shape[1]))
-    return rank((scale * F.normalize(features[split][0], dim=-1) @ means.T).softmax(-1).numpy())
+    scaled = scale * F.normalize(features[split][0], dim=-1)
+    return _in_blocks(lambda block: (block @ means.T).softmax(-1), scaled)
 
 
 def probe_rankings(
@@ -79,10 +101,14 @@ def probe_rankings(
     probes = fit_probes(features, list(rows.values()), split, classes, name) if rows else {}
     for row, kind in rows.items():
         if kind in probes:
-            found = probes[kind].probabilities(features[split][0].numpy(), classes)
-            yield ResultRow(row, "" if row in JOINT else name), rank(found)
+            probe = partial(_probe_block, probes[kind], classes)
+            yield ResultRow(row, "" if row in JOINT else name), _in_blocks(probe, features[split][0])
 
 
-def rank(probabilities: np.ndarray) -> Ranking:
-    """Return the most probable classes of probabilities (n, C)."""
-    return best_classes(torch.from_numpy(probabilities))
+def _probe_block(probe: Probe, classes: int, block: torch.Tensor) -> torch.Tensor:
+    return torch.from_numpy(probe.probabilities(block.numpy(), classes))
+
+
+def _in_blocks(probabilities: Callable[[torch.Tensor], torch.Tensor], features: torch.Tensor) -> Ranking:
+    """Return the most probable classes by the `probabilities` (B, C) of features (n, F), `BLOCK` images at a time."""
+    return joined([best_classes(probabilities(block)) for block in features.split(BLOCK)])

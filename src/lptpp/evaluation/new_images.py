@@ -30,7 +30,7 @@ from lptpp.utils.memory import gb_to_bytes
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
-ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in (*COLUMNS, "on_error")))
+ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in COLUMNS))
 
 
 def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> dict[str, Any]:
@@ -109,11 +109,13 @@ def _temperature(settings: Settings, model: Model) -> float:
 
 
 def _trained_on(run: Path, split: Split) -> int | None:
-    """Return how many images have the content of a training image; None if the run does not record its images."""
+    """Return how many images have the content of a training image; None if the run does not record all its images."""
     _, checkpoint = finished_run(run)
     if "images" not in checkpoint.manifest:
         return None
     trained = read_record(run / "checkpoint", checkpoint.manifest["images"]).digests_in("train")
+    if not trained.any(1).all():
+        return None
     found = digests_of(split.images, "Looking for training images")
     return int(np.isin(_as_texts(found), _as_texts(trained)).sum())
 

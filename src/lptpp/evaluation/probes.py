@@ -81,7 +81,12 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
 def _obstacle(train: Part, classes: int) -> str | None:
     if len(np.unique(train.labels)) < 2:
         return "it needs two classes with training images"
-    if (size := train.features.size * classes) > LARGEST:
+    return too_large(*train.features.shape, classes)
+
+
+def too_large(images: int, width: int, classes: int) -> str | None:
+    """Return why no probe is fitted to so many features; None if it is."""
+    if (size := images * width * classes) > LARGEST:
         return f"training images · classes · features = {size:,}, more than {LARGEST:,}, would take too long"
     return None
 

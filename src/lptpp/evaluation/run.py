@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from lptpp.checkpoint.images import run_dataset
 from lptpp.config import Settings, run_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
-from lptpp.data.prepare import decoding
+from lptpp.data.prepare import check_splits, decoding
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
 from lptpp.evaluation.evaluate import Evaluation, evaluate
@@ -46,7 +47,9 @@ from lptpp.utils.memory import cache_bytes
 
 log = logging.getLogger("lptpp")
 TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
-CHANGEABLE = ("evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=")
+CHANGEABLE = (
+    "evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=", "data.on_error=",
+)  # fmt: skip
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
@@ -59,7 +62,16 @@ def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, An
     settings = run_settings(run, overrides)
     model = load(run, settings.device)
     collection = run_dataset(settings)
+    if settings.data.on_error == "skip":
+        collection = replace(collection, **_readable(settings, collection, run / "skipped.csv"))  # type: ignore[arg-type]
     return write_evaluation(settings, model.mixture, collection, runner_of(settings)), collection
+
+
+def _readable(settings: Settings, collection: ImageDataset, report: Path) -> dict[str, Split]:
+    """Return the splits that are not trained on, without unreadable images: those were not all checked if it was set
+    after training."""
+    splits = {name: split for name, split in collection.splits().items() if name != "train"}
+    return check_splits(splits, settings, report)
 
 
 def check_changeable(overrides: Sequence[str], changeable: tuple[str, ...]) -> None:

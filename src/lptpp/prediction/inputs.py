@@ -16,6 +16,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from lptpp.data.files import Files
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, counted, walk
@@ -75,7 +76,7 @@ def _file(path: Path | str) -> Input:
     return Input(str(path), str(path))
 
 
-def _in_folder(folder: Path) -> list[Path]:
+def _in_folder(folder: Path) -> Files:
     images, passed = walk(folder)
     if passed:
         log.info("Files passed over in %s: %s", folder, printable(counted(passed)))

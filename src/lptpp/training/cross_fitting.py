@@ -20,6 +20,7 @@ from accelerate import Accelerator
 from lptpp.checkpoint.identity import run_digest
 from lptpp.config import Settings
 from lptpp.config.stages import SCORER
+from lptpp.data.split import members_by_class
 from lptpp.models.build import fresh_expert
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
@@ -41,8 +42,8 @@ def fold_of(labels: np.ndarray, folds: int, seed: int) -> np.ndarray:
     The images of a class are dealt out in random order, so no fold has all of them.
     """
     found = np.full(len(labels), -1)
-    for label in np.unique(labels):
-        members = generator(seed, "folds", int(label)).permutation(np.flatnonzero(labels == label))
+    for label, members in members_by_class(labels):
+        members = generator(seed, "folds", label).permutation(members)
         if len(members) > 1:
             found[members] = (np.arange(len(members)) + label) % folds
     return found

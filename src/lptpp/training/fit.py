@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from lptpp.checkpoint.digests import BackgroundDigests
 from lptpp.checkpoint.identity import check_backbones, check_settings, fingerprints
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.lock import alone, refuse_if_held
@@ -130,7 +131,9 @@ def _train(
 ) -> dict[str, Any]:
     """Train, evaluate, and return the metrics."""
     training = Training(settings, collection, mixture, before_scorer(checkpoint))
-    with stopping_softly(training.recorder), training.recorder.tracking as tracking:
+    main = processes.is_main()
+    digests = BackgroundDigests(Path(settings.run) / "checkpoint", collection) if main else nullcontext()
+    with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
         training.run()
         runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
         metrics = write_evaluation(settings, mixture, collection, runner)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.loader import EpochSamples, SomeViews, ViewDataset, batches
 from lptpp.data.prepare import decoding
-from lptpp.data.split import stratified_split
+from lptpp.data.split import at_most, stratified_split
 from lptpp.data.transforms import BatchTransform
 from lptpp.inference.pipeline import Pipeline, features_of, frozen_features
 from lptpp.inference.runtime import Runner
@@ -23,6 +24,7 @@ from lptpp.models.mixture import Mixture
 from lptpp.training.cached_views import CachedViews, stem_maps
 from lptpp.training.dual_sampling import TrainingData
 from lptpp.training.loop import Stage
+from lptpp.training.output_store import RowStore
 from lptpp.training.phases import Features, group_phase, shared_phase, start_keys
 from lptpp.training.scorer_phase import ScorerData, ScorerDraws, ScorerRows, scorer_data, scorer_draws
 from lptpp.utils import exchange, processes
@@ -64,9 +66,14 @@ class TrainingInputs:
         )
 
     def frozen(self, name: str) -> Features:
-        """Return the computation of the features of all training images by an expert's pretrained backbone alone."""
-        expert = self.mixture.experts[name]
-        return lambda: frozen_features(expert, self.cache, self.runner, f"{name}: class means")
+        """Return the computation of the features of training images by an expert's pretrained backbone alone.
+
+        They are all images, or at most `mean_images` of each class.
+        """
+        expert, most = self.mixture.experts[name], self.settings.experts[name].mean_images
+        some = at_most(self.cache.split.labels, most, self.settings.seed) if most else None
+        images = self.cache if some is None or len(some) == len(self.cache) else self.cache.subset(some)
+        return lambda: frozen_features(expert, images, self.runner, f"{name}: class means")
 
     def expert_stage(self, key: StageKey, expert: Expert, kept: np.ndarray | None = None) -> Stage:
         """Return phase 1 or 2 of an expert; on the images at `kept` alone, if given."""
@@ -120,12 +127,16 @@ class TrainingInputs:
         The processes of a run share the views; all but the main one return None.
         """
         own = (self._scorer_part(mixture, *batch) for batch in self._scorer_batches(mixture, taken))
-        parts = [part for part in exchange.in_order(own) if processes.is_main()]
+        store = RowStore(len(taken), self.memory, Path(self.settings.run))
+        names = [*(f"features {name}" for name in mixture.experts), "confidences"]
+        for part in exchange.in_order(own):
+            if processes.is_main():
+                store.add([part[name] for name in names])
+                store.add_targets(part["targets"])
         if not processes.is_main():
             return None
-        features = [torch.cat([part[f"features {name}"] for part in parts]) for name in mixture.experts]
-        confidences, targets = (torch.cat([part[key] for part in parts]) for key in ("confidences", "targets"))
-        return ScorerRows(features, confidences, targets)
+        *features, confidences = store.columns
+        return ScorerRows(features, confidences, store.targets)
 
     def _scorer_part(
         self, mixture: Mixture, outputs: dict[str, ExpertOutput], labels: torch.Tensor
@@ -134,8 +145,8 @@ class TrainingInputs:
         whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
         scores = mixture.confidences(outputs)  # (B, E, C)
         of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(outputs), 1)
-        features = {f"features {name}": F.normalize(one.feature.float(), dim=-1).cpu() for name, one in outputs.items()}
-        confidences = (scores if whole else scores.gather(2, of_truth)).cpu()
+        features = {f"features {name}": F.normalize(one.feature.float(), dim=-1) for name, one in outputs.items()}
+        confidences = scores if whole else scores.gather(2, of_truth)
         return {**features, "confidences": confidences, "targets": labels if whole else torch.zeros_like(labels)}
 
     def _scorer_batches(self, mixture: Mixture, taken: np.ndarray) -> Outputs:

@@ -44,7 +44,8 @@ class Batch:
 
     def on(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
-        return replace(self, inputs=self.inputs.to(device), labels=self.labels.to(device))
+        inputs, labels = (part.to(device, non_blocking=True) for part in (self.inputs, self.labels))
+        return replace(self, inputs=inputs, labels=labels)
 
 
 @dataclass

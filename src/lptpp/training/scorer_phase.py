@@ -24,6 +24,7 @@ from lptpp.training.phases import optimization
 from lptpp.utils.random import generator, key
 
 log = logging.getLogger("lptpp")
+MEASURED = 500_000  # drawn rows whose mean and deviation standardize the inputs
 
 
 class ScorerDraws(NamedTuple):
@@ -89,12 +90,14 @@ class ScorerData:
 
     def batch(self, rows: torch.Tensor) -> Batch:
         """Return the inputs of the task, (B, ΣF_e + E·C'), and the targets of some rows."""
-        inputs = [*(feature[rows] for feature in self.features), self.confidences[rows].flatten(1)]
+        inputs = [*(feature[rows].float() for feature in self.features), self.confidences[rows].float().flatten(1)]
         return Batch(torch.cat(inputs, dim=1), self.targets[rows], lambda: ["expert outputs"])
 
 
 def scorer_data(parts: Sequence[ScorerRows], taken: Sequence[np.ndarray], draws: ScorerDraws) -> ScorerData:
     """Return the data of the scorer from parts with the rows `taken` each, which together are those of `draws`."""
+    if len(parts) == 1 and (np.diff(taken[0]) > 0).all():
+        return ScorerData(*parts[0], draws.within(taken[0]))  # not copied: it may be larger than the memory
     rows = np.concatenate(taken)
     order = torch.from_numpy(np.argsort(rows))
     features = [torch.cat(one)[order] for one in zip(*(part.features for part in parts), strict=True)]
@@ -125,9 +128,9 @@ def _begin(mixture: Mixture, data: ScorerData, seed: int, choice: "EpochChoice")
     assert mixture.scorer is not None and mixture.controls is not None
     torch.manual_seed(key(seed, "start", "scorer"))
     mixture.scorer.reset()
-    rows, device = torch.from_numpy(data.draws.epochs[0]), mixture.scorer.last.weight.device
-    confidences = data.confidences[rows].to(device)
-    mixture.scorer.standardize([one[rows].to(device) for one in data.features], confidences)
+    rows, device = torch.from_numpy(data.draws.epochs[0][:MEASURED]), mixture.scorer.last.weight.device
+    confidences = data.confidences[rows].to(device).float()
+    mixture.scorer.standardize([one[rows].to(device).float() for one in data.features], confidences)
     mixture.controls.fit(confidences, data.targets[rows].to(device), mixture.mix)
     choice.begin()
 

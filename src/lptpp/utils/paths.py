@@ -26,8 +26,8 @@ KINDS = {
     ".jpeg": "an image",
     ".png": "an image",
 }
-
-
+LAST = "\U0010ffff"  # sorts after any text
+_numbers = re.compile(r"(\d+)").split
 SPECIAL = (
     (stat.S_ISFIFO, "a FIFO"),
     (stat.S_ISSOCK, "a socket"),
@@ -136,10 +136,17 @@ def suggest_files(*missing: Path) -> str:
     return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
 
 
-def natural_key(name: str) -> tuple[list[tuple[int, str]], str]:
-    """Return a sort key that puts "class 2" before "class 10"."""
-    pieces = re.findall(r"(\d+)|(\D+)", name.casefold())
-    return [(int(digits), "") if digits else (-1, text) for digits, text in pieces], name
+def natural_key(name: str) -> str:
+    """Return a sort key that puts "class 2" before "class 10", and text before numbers; letter case decides last.
+
+    A number follows a zero character and its length without leading zeros, so that keys compare as text.
+    """
+    pieces = _numbers(name.casefold())  # text and numbers in turn
+    for place in range(1, len(pieces), 2):
+        digits = pieces[place].lstrip("0") if pieces[place].isascii() else str(int(pieces[place]))
+        pieces[place] = f"\0{chr(len(digits) + 1)}{digits}"
+    first = LAST if len(pieces) > 1 and not pieces[0] else ""
+    return f"{first}{''.join(pieces)}\0\0{name}"
 
 
 def _glob(pattern: Path) -> list[Path]:

@@ -1,10 +1,12 @@
-"""The terminal: a console that names cannot control, and progress bars on standard error, shown only in a terminal."""
+"""The terminal: a console that names cannot control, and progress: bars in a terminal, lines in a file or a pipe."""
 
+import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rich.console import Console
 from rich.progress import (
@@ -33,10 +35,19 @@ class Terminal(Console):
 
 
 console = Terminal(file=sys.stderr, highlight=False)
+log = logging.getLogger("lptpp")
+FIRST_LINE, LONGEST_WAIT = 2.0, 300.0  # seconds until the first line, and between two at most; the waits double
+
+
+class Bar(Protocol):
+    """Shows progress."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Advance by `steps` and show `note`."""
 
 
 @dataclass(frozen=True)
-class Bar:
+class TerminalBar:
     """One progress bar."""
 
     progress: Progress
@@ -47,9 +58,31 @@ class Bar:
         self.progress.update(self.task, advance=steps, note=visible(note))
 
 
+class Lines:
+    """Progress as lines of the log, for what takes longer than `FIRST_LINE`."""
+
+    def __init__(self, description: str, total: int | None, done: int) -> None:
+        self.description, self.total, self.done = description, total, done
+        self.wait = FIRST_LINE
+        self.next = time.monotonic() + self.wait
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Count `steps`, and log a line if it is time for one."""
+        self.done += steps
+        if time.monotonic() < self.next:
+            return
+        of = "" if self.total is None else f" of {self.total:,}"
+        log.info("%s", f"{self.description}: {self.done:,}{of}{f', {note}' if note else ''}")
+        self.wait = min(2 * self.wait, LONGEST_WAIT)
+        self.next = time.monotonic() + self.wait
+
+
 @contextmanager
 def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show a bar with the time left (without a total, a count) while the block runs; silent outside of a terminal."""
+    """Show a bar with the time left (without a total, a count) while the block runs; `Lines` outside of a terminal."""
+    if not console.is_terminal or not is_main():  # whose lines are not shown
+        yield Lines(description, total, done)
+        return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
@@ -59,6 +92,5 @@ def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator
         TextColumn("left"),
         TimeRemainingColumn(),
     )
-    shown = console.is_terminal and is_main()
-    with Progress(*columns, console=console, transient=True, disable=not shown) as progress:
-        yield Bar(progress, progress.add_task(visible(description), total=total, completed=done, note=""))
+    with Progress(*columns, console=console, transient=True) as progress:
+        yield TerminalBar(progress, progress.add_task(visible(description), total=total, completed=done, note=""))

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from lptpp.data.dataset import ImageDataset, ImageReference, Note, Split
+from lptpp.data.dataset import ImageDataset, Note, Split
+from lptpp.data.files import concatenated
 from lptpp.data.sources.labels import ambiguous_pair
 from lptpp.data.sources.split_folders import find_splits
 from lptpp.data.sources.walk import Found, counted, loose_files, subfolders, walk
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import natural_key, refuse_no_folder
+from lptpp.utils.progress import progress_bar
 from lptpp.utils.text import listed
 
 NOT_READ = "not_read"
@@ -39,11 +41,21 @@ def folder(root: str, test: float, split_seed: int, split_folders: str = "auto")
     names = sorted({path.name for paths in folders.values() for path in paths}, key=natural_key)
     _refuse_ambiguous(names, root)
     _refuse_single(names, folders["train"])
-    found = {path: walk(path) for paths in folders.values() for path in paths}
+    found = _found([path for paths in folders.values() for path in paths], top)
     _refuse_empty(found)
     splits = {split: _split(paths, found, names) for split, paths in folders.items()}
     composed = [unicodedata.normalize("NFC", name) for name in names]
     return replace(with_test_split(composed, splits, test, split_seed), notes=_notes(top, places, found))
+
+
+def _found(folders: list[Path], top: Path) -> dict[Path, Found]:
+    found = {}
+    base = str(top / "_").removesuffix("_")
+    with progress_bar("Listing folders", len(folders)) as bar:
+        for path in folders:
+            found[path] = walk(path, base)
+            bar.advance()
+    return found
 
 
 def _notes(root: Path, places: Mapping[str, Path], found: Mapping[Path, Found]) -> list[Note]:
@@ -65,10 +77,10 @@ def _class_folders(split: Path) -> list[Path]:
 
 def _split(paths: list[Path], found: Mapping[Path, Found], names: list[str]) -> Split:
     label = {name: i for i, name in enumerate(names)}
-    pairs = [(label[path.name], file) for path in paths for file in found[path].images]
-    pairs.sort(key=lambda pair: pair[0])
-    references: list[ImageReference] = [file for _, file in pairs]
-    return Split(references, np.array([number for number, _ in pairs], np.int64))
+    paths = sorted(paths, key=lambda path: label[path.name])
+    sizes = [len(found[path].images) for path in paths]
+    labels = np.repeat(np.array([label[path.name] for path in paths], np.int64), sizes)
+    return Split(concatenated([found[path].images for path in paths]), labels)
 
 
 def _refuse_empty(found: Mapping[Path, Found]) -> None:

@@ -1,18 +1,31 @@
 """Image lists as published for ImageNet-LT and Places-LT: text files of lines `path label`."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from lptpp.data.dataset import ImageDataset, ImageReference, Split
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.files import Files, concatenated
 from lptpp.data.sources.files import read_text, refuse_all_missing
 from lptpp.data.sources.labels import read_names
 from lptpp.data.sources.walk import is_image
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import resolve_path
+from lptpp.utils.progress import progress_bar
 
-Line = tuple[int, Path, int]  # line number from 1, image, label
+BLOCK = 2**25  # characters that are split into lines at once
+IRREGULAR = ("//", "./", "/\n", "/.\n")  # in paths that pathlib would write in another way, each followed by \n
+
+
+class Lines(NamedTuple):
+    """The n images of a list: line numbers from 1, paths, labels."""
+
+    numbers: np.ndarray  # (n,) int64
+    images: Files
+    labels: np.ndarray  # (n,) int64
 
 
 def image_list(
@@ -39,24 +52,66 @@ def image_list(
     names = read_names(resolve_path(class_names, folder)) if class_names is not None else _numbered_names(lists)
     for split, lines in lists.items():
         _check(str(files[split]), lines, len(names))
-    refuse_all_missing((f"{files[split]} line {line}", path) for split in lists for line, path, _ in lists[split])
-    return with_test_split(names, {split: _split(lines) for split, lines in lists.items()}, test, split_seed)
+    refuse_all_missing(
+        (f"{files[split]} line {line}", path)
+        for split, lines in lists.items()
+        for line, path in zip(lines.numbers, lines.images, strict=True)
+    )
+    splits = {split: Split(lines.images, lines.labels) for split, lines in lists.items()}
+    return with_test_split(names, splits, test, split_seed)
 
 
-def _read(file: Path, root: Path) -> list[Line]:
-    text = read_text(file, "an image list, one `path label` per line").split("\n")
-    rows = [(number, row.strip()) for number, row in enumerate(text, 1)]
-    lines = [_line(file, number, row, root) for number, row in rows if row and not row.startswith("#")]
-    if not lines:
+def _read(file: Path, root: Path) -> Lines:
+    text = read_text(file, "an image list, one `path label` per line")
+    numbers, paths, labels = [], [], []
+    first = 1
+    for block in _blocks(text):
+        rows = [row.strip() for row in block.split("\n")]
+        given = [place for place, row in enumerate(rows) if row and row[0] != "#"]
+        if given:
+            numbers.append(np.array(given) + first)
+            found = _of_rows([rows[place] for place in given], numbers[-1], file)
+            paths.append(Files.in_folder("", found[0], ""))
+            labels.append(found[1])
+        first += len(rows)
+    if not paths:
         raise UserError(f"{file} lists no image: expected lines `path label`.")
-    return lines
+    return Lines(np.concatenate(numbers), _below(root, concatenated(paths)), np.concatenate(labels))
 
 
-def _line(file: Path, number: int, row: str, root: Path) -> Line:
-    *path, label = row.rsplit(maxsplit=1)
-    if not path or not label.isdecimal():
-        raise UserError(f"{file} line {number} is {row!r}: expected a path, a space and a label (0, 1, …){_hint(row)}.")
-    return number, root / path[0], int(label)
+def _blocks(text: str) -> Iterator[str]:
+    """Yield whole lines of a text, about `BLOCK` characters at a time, without the last line break of each."""
+    start = 0
+    with progress_bar("Reading the list", len(text)) as bar:
+        while start <= len(text):
+            end = text.find("\n", start + BLOCK)
+            end = len(text) if end < 0 else end
+            yield text[start:end]
+            bar.advance(end - start)
+            start = end + 1
+
+
+def _of_rows(rows: list[str], numbers: np.ndarray, file: Path) -> tuple[list[str], np.ndarray]:
+    """Return the paths, as pathlib writes them, and the labels of rows."""
+    pairs = [row.rsplit(maxsplit=1) for row in rows]
+    if any(len(pair) < 2 for pair in pairs) or not "".join([label for _, label in pairs]).isdecimal():
+        wrong = next(i for i, pair in enumerate(pairs) if len(pair) < 2 or not pair[1].isdecimal())
+        raise UserError(
+            f"{file} line {numbers[wrong]} is {rows[wrong]!r}: expected a path, a space and a label (0, 1, …)"
+            f"{_hint(rows[wrong])}."
+        )
+    paths = [path for path, _ in pairs]
+    text = "\n".join([*paths, ""])
+    if any(part in text for part in IRREGULAR):
+        paths = [str(Path(path)) for path in paths]
+    return paths, np.fromiter((int(label) for _, label in pairs), np.int64, len(pairs))
+
+
+def _below(root: Path, paths: Files) -> Files:
+    """Return the files of paths relative to `root`, unless they are absolute."""
+    if any(path.startswith(b"/") for path in paths.names()):
+        return Files.of(root / path for path in paths)
+    return Files(str(root / "_").removesuffix("_"), paths.text, paths.ends)
 
 
 def _hint(row: str) -> str:
@@ -71,20 +126,15 @@ def _hint(row: str) -> str:
     return ""
 
 
-def _numbered_names(lists: dict[str, list[Line]]) -> list[str]:
-    largest = max(label for lines in lists.values() for _, _, label in lines)
+def _numbered_names(lists: dict[str, Lines]) -> list[str]:
+    largest = max(int(lines.labels.max()) for lines in lists.values())
     return [f"class {label}" for label in range(largest + 1)]
 
 
-def _check(file: str, lines: list[Line], classes: int) -> None:
-    for number, _, label in lines:
-        if label >= classes:
-            raise UserError(
-                f"{file} line {number} has label {label}, expected 0 to {classes - 1} for {classes} names: "
-                "correct the label or the file data.class_names."
-            )
-
-
-def _split(lines: list[Line]) -> Split:
-    references: list[ImageReference] = [path for _, path, _ in lines]
-    return Split(references, np.array([label for _, _, label in lines], np.int64))
+def _check(file: str, lines: Lines, classes: int) -> None:
+    wrong = np.flatnonzero(lines.labels >= classes)
+    if len(wrong):
+        raise UserError(
+            f"{file} line {lines.numbers[wrong[0]]} has label {lines.labels[wrong[0]]}, expected 0 to {classes - 1} for"
+            f" {classes} names: correct the label or the file data.class_names."
+        )

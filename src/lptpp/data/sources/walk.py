@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lptpp.data.dataset import Note
+from lptpp.data.files import Files
+from lptpp.utils.natural import naturally_sorted
 from lptpp.utils.paths import natural_key
 
 LOSSY = (".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".webp", ".avif", ".heic", ".heif", ".hif", ".tif", ".tiff")
 LOSSLESS = (".png", ".apng", ".gif", ".bmp", ".dib", ".ppm", ".pgm", ".pbm", ".pnm", ".tga", ".ico", ".pcx")
 SUFFIXES = LOSSY + LOSSLESS
+USUAL = {*SUFFIXES, *map(str.upper, SUFFIXES)}  # nearly all names end in one of them
 PASSED_OVER = "passed_over"
 FOLDER, IMAGE, LINKED = "folder", "image", "linked folder"
 BROKEN_LINK, HIDDEN_FOLDER = NOUNS = "broken link", "hidden folder"
@@ -22,29 +25,61 @@ SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Informati
 class Found(NamedTuple):
     """The image files below a folder, in natural order, and notes on the other files."""
 
-    images: list[Path]
+    images: Files
     passed: list[Note]
 
 
-def walk(folder: Path) -> Found:
-    """Return what is at any depth below a folder. Links to files are followed, links to folders below it are not."""
-    images: list[str] = []
+def walk(folder: Path, base: str = "") -> Found:
+    """Return what is at any depth below a folder. Links to files are followed, links to folders below it are not.
+
+    The path of the folder begins with `base`, which all images share (see `lptpp.data.files`).
+    """
+    images: dict[str, list[str]] = {}  # names by folder
     passed: list[Note] = []
     folders = [str(folder)]
     while folders:
-        for kind, path in _entries(folders.pop()):
+        current = folders.pop()
+        names, others = listing(current)
+        if names:
+            images[os.path.join(current, "")] = names  # noqa: PTH118 (a separator at the end)
+        for kind, path in others:
             if kind == FOLDER:
                 folders.append(path)
-            elif kind == IMAGE:
-                images.append(path)
             elif kind == LINKED:
                 passed += _behind(path)
             else:
                 passed.append(Note(PASSED_OVER, path, kind))
-    return Found([Path(image) for image in sorted(images, key=natural_key)], passed)
+    return Found(_in_order(images, str(folder), base), passed)
 
 
-def images_below(path: Path) -> list[Path]:
+def listing(folder: str) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the names of the images in a folder, and the kind and the path of whatever else is worth a note.
+
+    No regular file is looked up: what the folder says of its entries is enough.
+    """
+    with os.scandir(folder) as found:
+        entries = list(found)
+    images = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    usual = {name[name.rfind(".") :] for name in images} <= USUAL and min(images, default="a") > "/"  # none is hidden
+    if usual and len(images) == len(entries):
+        return images, []
+    kinds = [(_kind(entry), entry) for entry in entries if entry.name.lower() not in CLUTTER]
+    others = [(kind, entry.path) for kind, entry in kinds if kind != IMAGE]
+    return [entry.name for kind, entry in kinds if kind == IMAGE], others
+
+
+def _in_order(images: dict[str, list[str]], folder: str, base: str) -> Files:
+    """Return the images of a folder, given by name and folder, in natural order of their paths."""
+    if len(images) == 1:
+        ((own, names),) = images.items()
+        return Files.in_folder(own, naturally_sorted(names), base)
+    begin = len(folder.rstrip("/"))
+    paths = [own + name for own, names in images.items() for name in names]
+    paths.sort(key=lambda path: natural_key(path[begin:]))
+    return Files.of(paths, base)
+
+
+def images_below(path: Path) -> Files:
     """Return the image files at any depth below a folder, without hidden ones, in natural order."""
     return walk(path).images
 

@@ -1,0 +1,1 @@
+"""How costs grow with the number of images: `python -m benchmarks.scale`; no image is read."""

@@ -1,0 +1,42 @@
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lptpp.data.dataset import Split
+from lptpp.data.files import Files, concatenated
+
+NAMES = ["a/1.png", "a/ü.png", "b/x y.jpg", "b/\udcff.png"]  # the last is no UTF-8
+
+
+@pytest.mark.parametrize("base", ["", "photos/", "/data/ä/"])
+def test_files_are_a_sequence_of_paths(base: str) -> None:
+    files, paths = Files.of([base + name for name in NAMES], base), [Path(base + name) for name in NAMES]
+    assert list(files) == paths == [files[i] for i in range(4)]
+    assert files[-1] == paths[-1] and files[1:3] == paths[1:3]
+    assert files == paths and files != paths[:3] and files != [*paths[:3], Path("other")]
+    assert files.take(np.array([2, 0])).take(np.array([1])) == [paths[0]]
+    assert pickle.loads(pickle.dumps(files)) == paths
+    with pytest.raises(IndexError):
+        files[4]
+
+
+def test_files_are_joined_and_packed() -> None:
+    one, other = Files.of(["d/1", "d/22"], "d/"), Files.in_folder("d/é/", ["3", "4ü"], "d/").take(np.array([1]))
+    joined = concatenated([one, other, one.take(np.array([], int))])
+    assert joined == [Path("d/1"), Path("d/22"), Path("d/é/4ü")]
+    assert joined.rows is None
+
+
+def test_a_split_shares_the_text_of_its_paths() -> None:
+    split = Split(Files.of(NAMES[:3]), np.array([0, 1, 0]))
+    part = split.subset(np.array([2, 1]))
+    assert isinstance(part.images, Files) and part.images.text is split.images.text
+    assert part.labels.tolist() == [0, 1] and part.name(0) == "b/x y.jpg"
+
+
+def test_a_path_takes_less_than_100_bytes() -> None:
+    files = Files.of([f"photos/train/n{i // 100:08}/n{i // 100:08}_{i}.JPEG" for i in range(5000)], "photos/")
+    some = files.take(np.arange(0, 5000, 2))
+    assert len(files.text) + files.ends.nbytes + some.rows.nbytes < 60 * 5000
