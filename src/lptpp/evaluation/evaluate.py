@@ -145,3 +145,9 @@ def rankings_of(columns: Mapping[str, np.ndarray]) -> dict[ResultRow, Ranking]:
     return {
         ResultRow.parse(row): Ranking(columns[f"{CLASSES}/{row}"], columns[f"{PROBABILITIES}/{row}"]) for row in rows
     }
+
+
+def joined(parts: Sequence[Ranking]) -> Ranking:
+    """Concatenate the rankings of batches."""
+    classes, probabilities = [part.classes for part in parts], [part.probabilities for part in parts]
+    return Ranking(np.concatenate(classes), np.concatenate(probabilities))
