@@ -11,6 +11,7 @@ from lptpp.report.gather import NewImages
 from lptpp.report.page import REPORT, write_report
 from lptpp.training import fit as training
 from lptpp.training import time_budget
+from lptpp.utils import exchange, processes
 from lptpp.utils.disk import keeping
 
 
@@ -33,8 +34,9 @@ def fit(settings: Settings) -> dict[str, Any]:
     """
     with keeping("Training resumes from its last checkpoint, if there is one."):
         fitted = training.fit(settings)
-        if fitted.trained or not (Path(settings.run) / REPORT).is_file():
+        if processes.is_main() and (fitted.trained or not (Path(settings.run) / REPORT).is_file()):
             write_report(Path(settings.run), fitted.collection)
+    exchange.barrier()
     return fitted.metrics
 
 

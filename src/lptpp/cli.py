@@ -13,8 +13,9 @@ import typer
 from rich.logging import RichHandler
 from typer.core import TyperGroup
 
+from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
-from lptpp.utils.errors import Interrupted, StoppedAtOnce, UserError
+from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
 from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
 from lptpp.utils.progress import Terminal
@@ -74,6 +75,8 @@ app = typer.Typer(
 )
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
+TOGETHER = ("fit", "predict")  # the commands that several processes may run
+
 ConfigArgument = Annotated[
     str,
     typer.Argument(
@@ -96,11 +99,14 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def options(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Hold the options of `lptpp` itself."""
+    if context.invoked_subcommand not in TOGETHER:
+        processes.refuse_many(str(context.invoked_subcommand))
 
 
 @app.command()
@@ -135,14 +141,19 @@ def fit(
     from lptpp.config import load_settings
     from lptpp.config.paths import check_data_paths
 
+    processes.join()  # before anything that may fail, so that one process says so
     settings = load_settings(config, overrides or [])
+    processes.start(settings.shards)
     check_data_paths(settings.data)
     from lptpp import api
     from lptpp.console.result import show_result
 
     if time is not None:
         settings = api.fit_epochs(settings, time)
-    show_result(console, Path(settings.run), api.fit(settings))
+    metrics = api.fit(settings)
+    if processes.is_main():
+        show_result(console, Path(settings.run), metrics)
+    processes.stop()
 
 
 @app.command()
@@ -572,25 +583,41 @@ def main() -> None:
     try:
         app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
-        print(visible(f"Error: {error}"), file=sys.stderr)
-        sys.exit(2)
+        leave(2, f"Error: {error}")
     except Interrupted:
-        print(visible(f"Stopped and saved. To resume: {shlex.join(['lptpp', *sys.argv[1:]])}"), file=sys.stderr)
-        sys.exit(130)
+        leave(130, _stopped())
     except CannotWrite as error:
-        print(visible(f"Error: {error}"), file=sys.stderr)
-        sys.exit(1)
+        leave(1, f"Error: {error}")
     except OSError as error:
-        print(visible(f"Error: {error}. Check the disk or the file, then repeat the command."), file=sys.stderr)
-        sys.exit(1)
+        leave(1, f"Error: {error}. Check the disk or the file, then repeat the command.")
     except (MemoryError, RuntimeError) as error:
-        if (sentence := failure(error)) is None:
+        sentence = failure(error)
+        if sentence is None:
+            processes.first_to_report()  # by its traceback
             raise
-        print(visible(f"Error: {sentence}"), file=sys.stderr)
-        sys.exit(1)
+        leave(1, f"Error: {sentence}")
     except (StoppedAtOnce, KeyboardInterrupt):
-        print("Stopped at once; the last checkpoint, if there is one, is kept.", file=sys.stderr)
-        sys.exit(130)
+        leave(130, "Stopped at once; the last checkpoint, if there is one, is kept.")
+    except Ended as error:
+        leave(
+            1, f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.", 5
+        )
+    except Exception:
+        processes.first_to_report()  # by its traceback
+        raise
+
+
+def leave(status: int, message: str, wait: float = 0.0) -> None:
+    """End the command with a status; the first of several processes prints its message, after waiting some seconds."""
+    if processes.first_to_report(wait):
+        print(visible(message), file=sys.stderr, flush=True)
+    sys.exit(status)
+
+
+def _stopped() -> str:
+    if processes.count() > 1:
+        return "Stopped and saved. To resume, repeat the command, with any number of processes that divides shards."
+    return f"Stopped and saved. To resume: {shlex.join(['lptpp', *sys.argv[1:]])}"
 
 
 if __name__ == "__main__":

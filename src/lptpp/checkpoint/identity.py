@@ -141,7 +141,8 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that must not change, under dotted keys."""
-    every = {TRAINS: "last"} | flat(settings)  # runs from before there was a choice ended with the last epoch
+    # runs from before there was a choice ended with the last epoch, and cut no batch
+    every = {TRAINS: "last", "shards": 1} | flat(settings)
     return {
         key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
     }

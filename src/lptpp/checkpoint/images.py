@@ -23,6 +23,7 @@ from lptpp.config import Settings
 from lptpp.data.content import MISSING, UNKNOWN, digests_of, stamps_of
 from lptpp.data.dataset import ImageDataset, Split, taken
 from lptpp.data.prepare import load_whole, require_splits
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import listed
 
@@ -87,7 +88,7 @@ def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> Ima
     if any(differences):
         raise UserError(_refusal(folder, differences, checkpoint.manifest["finished"]))
     _check_classes(whole.class_names, class_names, folder)
-    if known is None or not np.array_equal(stamps, known):
+    if processes.is_main() and (known is None or not np.array_equal(stamps, known)):
         _renew_stamps(root, stamps, _folder(settings))
     collection = _collection(record, listing, matched, class_names)
     require_splits(collection, settings)

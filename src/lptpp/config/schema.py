@@ -363,6 +363,12 @@ class Settings:
         "how frozen backbones are stored in memory; auto: bf16 on a GPU that computes in bf16, with equal results",
         choices=("auto", "float32"),
     )
+    shards: int = setting(
+        1,
+        "pieces of each batch of phases 1 and 2, with a noise of their own: any number of processes that divides it"
+        " gives the same result (docs/scale.md)",
+        within=Range(1, 100_000),
+    )
     workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(

@@ -37,6 +37,9 @@ def check(settings: Settings) -> None:
         for stream in ("main", "dual"):
             loss = getattr(getattr(settings, phase), stream).loss
             check_loss(loss.name, loss.options, f"{phase}.{stream}.loss")
+        batch_size = getattr(settings, phase).batch_size
+        if settings.shards > batch_size:
+            raise UserError(f"shards={settings.shards}: expected 1 to {phase}.batch_size, {batch_size}.")
     _check_folds(settings)
     _check_temperature(settings.evaluation.temperature)
     thresholds = settings.evaluation.shot_thresholds

@@ -13,6 +13,7 @@ import numpy as np
 
 from lptpp.data.dataset import ImageReference, Split
 from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
@@ -62,6 +63,7 @@ def check_images(
     """Decode every image of every split; return the splits without unreadable images, and the unreadable images.
 
     Images that `checked` knows are not decoded; it remembers the others. `progress` is called after each image.
+    The processes of a run share the images.
 
     Raises:
         UserError: with `on_error="stop"` if any image is unreadable (one error names all), with "skip" if a split
@@ -69,13 +71,22 @@ def check_images(
     """
     images = [image for split in splits.values() for image in split.images]
     names = [split.name(i) for split in splits.values() for i in range(len(split))]
-    reasons = _reasons(images, decoding, progress, checked)
-    if checked is not None:
+    reasons = _shared_reasons(images, decoding, progress, checked)
+    if checked is not None and processes.is_main():
         checked.add(images, reasons)
     unreadable = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
     if unreadable and on_error == "stop":
         raise UserError(_message(unreadable))
     return _readable(splits, np.array([reason is None for reason in reasons])), unreadable
+
+
+def _shared_reasons(
+    images: Sequence[ImageReference], decoding: Decoding, progress: Progress | None, checked: Known | None
+) -> list[str | None]:
+    """Return `_reasons`, of which each process of a run finds a part."""
+    found = _reasons(processes.own_rows(images, CHUNK), decoding, progress, checked)
+    parts = (found[start : start + CHUNK] for start in range(0, len(found), CHUNK))
+    return [reason for part in exchange.values_in_order(parts) for reason in part]
 
 
 def refuse_unreadable(

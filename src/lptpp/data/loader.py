@@ -1,6 +1,7 @@
 """Batches of transformed images, independent of the number of workers."""
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -27,9 +28,16 @@ class EpochSamples(Sequence[Sample]):
     def __init__(self, images: np.ndarray, seed: int, *parts: int | str) -> None:
         self.images = images
         self.base = key(seed, *parts, "draw")
+        self.places: np.ndarray | None = None  # positions that a part consists of
 
     def __len__(self) -> int:
-        return len(self.images)
+        return len(self.images if self.places is None else self.places)
+
+    def part(self, places: np.ndarray) -> "EpochSamples":
+        """Return the samples at some positions (n,) as a sequence of their own, with the same keys."""
+        part = copy(self)
+        part.places = places
+        return part
 
     def __getitem__(self, at: Any) -> Any:
         """Return the sample at a position, or the list of those in a slice."""
@@ -39,6 +47,7 @@ class EpochSamples(Sequence[Sample]):
 
     def at(self, positions: np.ndarray) -> list[Sample]:
         """Return the samples at positions (n,)."""
+        positions = positions if self.places is None else self.places[positions]
         return list(zip(self.images[positions].tolist(), keys(self.base, positions).tolist(), strict=True))
 
 

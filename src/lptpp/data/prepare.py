@@ -16,6 +16,7 @@ from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
 from lptpp.data.warnings import FILE, data_warnings, write_warnings
+from lptpp.utils import processes
 from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
@@ -108,12 +109,15 @@ def check_splits(
     """
     how = how or decoding(settings)
     checked = Checked(settings.data.root, how)
-    with check_progress(sum(len(split) for split in splits.values())) as advance:
+    images = sum(len(split) for split in splits.values())
+    shared = images if settings.data.on_error == "stop" else -(-images // processes.count())
+    with check_progress(shared) as advance:
         if settings.data.on_error == "stop":
-            refuse_unreadable(splits, how, advance, checked)
+            if processes.is_main():
+                refuse_unreadable(splits, how, advance, checked)
             return splits
         readable, unreadable = check_images(splits, settings.data.on_error, how, advance, checked)
-    if unreadable:
+    if unreadable and processes.is_main():
         log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
         make_folder(report.parent)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])

@@ -16,6 +16,7 @@ from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
+from lptpp.utils import processes
 
 log = logging.getLogger("lptpp")
 BLOCK = 4_096  # images whose probabilities are in memory
@@ -40,6 +41,8 @@ def baseline_rankings(
     for name, expert in frozen.items() if wanted else ():
         used = images if _reads_training(wanted, images, widths, name, len(class_names)) else {split: images[split]}
         features = {s: frozen_features(expert, one, runner, f"{name}: {s} features") for s, one in used.items()}
+        if not processes.is_main():
+            continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
@@ -50,6 +53,8 @@ def baseline_rankings(
         probes = {kind: kind for kind in PROBES if kind in wanted}
         yield from probe_rankings(towers[name], probes, split, len(class_names), name)
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
+    if not processes.is_main():
+        return
     if together and len(towers) < len(frozen):
         return  # told above
     if together and len(towers) < 2:

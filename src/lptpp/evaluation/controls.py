@@ -6,13 +6,13 @@ of each image, over the row without groups is the contribution of the group prom
 Shapes: B images, m groups, k groups an image uses, F features, C classes.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
 
 from lptpp.data.cache import ImageCache
-from lptpp.evaluation.evaluate import Ranking, best_classes, joined
+from lptpp.evaluation.evaluate import Ranking, best_classes, columns, ranking_columns, rankings_of
 from lptpp.evaluation.table import CONTROLS, ResultRow
 from lptpp.inference.pipeline import split_batches
 from lptpp.inference.runtime import Runner
@@ -21,6 +21,7 @@ from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
 from lptpp.models.prompts import GroupPrompts
+from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import key, keys, uniforms
 
@@ -74,17 +75,22 @@ def control_rankings(
     """Return the ranking of every control row, in one pass over the images."""
     if not rows:
         return {}
-    found: dict[ResultRow, list[Ranking]] = {row: [] for row in rows}
     experts = {row.expert: mixture.experts[row.expert] for row in rows}
     transforms = {name: VIEWS["one"].transform(expert.backbone.preprocessing) for name, expert in experts.items()}
-    with progress_bar("Control rows", len(images)) as bar:
-        for views, labels, indices in split_batches(images, transforms, runner.batch_size, range(len(images))):
-            on_device = {name: view.to(runner.device) for name, view in views.items()}
-            for row, parts in found.items():
-                with runner.autocast():
-                    parts.append(_ranking(experts[row.expert], row, on_device[row.expert], indices, seed))
-            bar.advance(len(labels))
-    return {row: joined(parts) for row, parts in found.items()}
+    own = processes.own_rows(range(len(images)), runner.batch_size)
+
+    def batches() -> Iterator[dict[str, torch.Tensor]]:
+        with progress_bar("Control rows", len(own)) as bar:
+            for views, labels, indices in split_batches(images, transforms, runner.batch_size, own):
+                on_device = {name: view.to(runner.device) for name, view in views.items()}
+                with torch.no_grad(), runner.autocast():
+                    found = {
+                        row: _ranking(experts[row.expert], row, on_device[row.expert], indices, seed) for row in rows
+                    }
+                yield ranking_columns(found)
+                bar.advance(len(labels))
+
+    return rankings_of(columns(exchange.in_order(batches())))
 
 
 def _ranking(expert: Expert, row: ResultRow, images: torch.Tensor, indices: torch.Tensor, seed: int) -> Ranking:

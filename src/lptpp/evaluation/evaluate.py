@@ -1,6 +1,6 @@
 """The predictions of every row of the shot table on one split, in one pass over its images."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,10 @@ from lptpp.inference.runtime import Runner
 from lptpp.models.controls import oracle
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.mixture import Mixture
+from lptpp.utils import exchange
 
 KEPT = 5  # most probable classes kept per prediction
+CLASSES, PROBABILITIES, GROUPS = "classes", "probabilities", "groups/"  # in the names of columns
 
 
 @dataclass
@@ -55,26 +57,26 @@ def evaluate(mixture: Mixture, images: ImageCache, runner: Runner, controls: Col
     `controls` adds control rows, as `evaluation.controls` in the settings.
     """
     batches = Pipeline(mixture, runner).expert_outputs(images, "Evaluating")
-    parts = [_of_batch(mixture, expert_outputs, labels, controls) for expert_outputs, labels, _ in batches]
-    labels, weights, truth = (
-        np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "weights", "truth")
+    own = (_of_batch(mixture, expert_outputs, labels, controls) for expert_outputs, labels, _ in batches)
+    found = columns(exchange.in_order(own))
+    groups = {name.removeprefix(GROUPS): column for name, column in found.items() if name.startswith(GROUPS)}
+    return Evaluation(
+        found["labels"], rankings_of(found), result_row(mixture), found["weights"], found["truth"], groups
     )
-    rankings = {row: joined([part.rankings[row] for part in parts]) for row in parts[0].rankings}
-    groups = {name: np.concatenate([part.groups[name] for part in parts]) for name in parts[0].groups}
-    return Evaluation(labels, rankings, result_row(mixture), weights, truth, groups)
 
 
 def _of_batch(
     mixture: Mixture, expert_outputs: Mapping[str, ExpertOutput], labels: torch.Tensor, controls: Collection[str]
-) -> Evaluation:
+) -> dict[str, torch.Tensor]:
+    """Return the columns of an evaluation for B images."""
     rows, weights = row_probabilities(mixture, expert_outputs)
     if "mixing" in controls:
         rows |= mixing_controls(mixture, expert_outputs, labels)
     result = result_row(mixture)
     truth = rows[result].cpu().gather(1, labels[:, None])[:, 0]
-    groups = {name: found.cpu().numpy() for name, found in selected_groups(expert_outputs).items()}
-    rankings = {row: best_classes(probabilities) for row, probabilities in rows.items()}
-    return Evaluation(labels.numpy(), rankings, result, weights.cpu().numpy(), truth.numpy(), groups)
+    groups = {GROUPS + name: found.cpu() for name, found in selected_groups(expert_outputs).items()}
+    rankings = ranking_columns({row: best_classes(probabilities) for row, probabilities in rows.items()})
+    return {"labels": labels, "weights": weights.cpu(), "truth": truth, **groups, **rankings}
 
 
 def result_row(mixture: Mixture) -> ResultRow:
@@ -120,6 +122,29 @@ def best_classes(probabilities: torch.Tensor) -> Ranking:
     """Return the most probable classes of probabilities (B, C)."""
     best = probabilities.topk(min(KEPT, probabilities.shape[1]), dim=-1)
     return Ranking(best.indices.cpu().numpy(), best.values.cpu().numpy())
+
+
+def ranking_columns(rankings: Mapping[ResultRow, Ranking]) -> dict[str, torch.Tensor]:
+    """Return the rankings of B images as named tensors, (B, k) each: what the processes of a run exchange."""
+    return {
+        f"{part}/{row}": torch.from_numpy(getattr(ranking, part))
+        for row, ranking in rankings.items()
+        for part in (CLASSES, PROBABILITIES)
+    }
+
+
+def columns(batches: Iterable[Mapping[str, torch.Tensor]]) -> dict[str, np.ndarray]:
+    """Concatenate the columns of batches."""
+    parts = list(batches)
+    return {name: torch.cat([part[name] for part in parts]).numpy() for name in parts[0]} if parts else {}
+
+
+def rankings_of(columns: Mapping[str, np.ndarray]) -> dict[ResultRow, Ranking]:
+    """Return the rankings that `ranking_columns` wrote, in order."""
+    rows = [name.removeprefix(f"{CLASSES}/") for name in columns if name.startswith(f"{CLASSES}/")]
+    return {
+        ResultRow.parse(row): Ranking(columns[f"{CLASSES}/{row}"], columns[f"{PROBABILITIES}/{row}"]) for row in rows
+    }
 
 
 def joined(parts: Sequence[Ranking]) -> Ranking:

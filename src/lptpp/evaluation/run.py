@@ -40,9 +40,10 @@ from lptpp.evaluation.tta import (
 from lptpp.inference.model import load
 from lptpp.inference.runtime import Runner, runner_of
 from lptpp.models.mixture import Mixture
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
-from lptpp.utils.memory import gb_to_bytes
+from lptpp.utils.memory import cache_bytes
 
 log = logging.getLogger("lptpp")
 TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
@@ -101,7 +102,8 @@ def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageData
     evaluation.rankings = dict(baselines) | evaluation.rankings
     evaluation.rankings |= adjusted_rankings(mixture, images[split], adjusted, runner)
     metrics = summary(settings, mixture, names, counts, evaluation)
-    write_files(Path(settings.run), metrics, evaluation, images[split].split, names, counts, list(mixture.experts))
+    if processes.is_main():
+        write_files(Path(settings.run), metrics, evaluation, images[split].split, names, counts, list(mixture.experts))
     return metrics
 
 
@@ -138,7 +140,7 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
     """Return the images of the evaluated split, and those that the wanted baselines are fitted on."""
     fitted = set(settings.evaluation.baselines) - {"zero_shot"}
     needed = ["train", "validation", split] if fitted else [split]
-    memory = gb_to_bytes(settings.data.memory_gb)
+    memory = cache_bytes(settings.data.memory_gb)
     found = {name: getattr(collection, name) for name in dict.fromkeys(needed)}
     how = decoding(settings)
     return {name: ImageCache(part, memory, how) for name, part in found.items() if part is not None and len(part)}

@@ -13,12 +13,13 @@ from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
 from lptpp.evaluation.estimated_prior import estimate_from
-from lptpp.evaluation.evaluate import Ranking, best_classes, joined, result_row
+from lptpp.evaluation.evaluate import Ranking, best_classes, columns, ranking_columns, rankings_of, result_row
 from lptpp.evaluation.prior import ESTIMATED, assumed_prior, expected_prior, prior_warnings, reweighed
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import Pipeline
 from lptpp.inference.runtime import Runner
 from lptpp.models.mixture import Mixture
+from lptpp.utils import exchange, processes
 
 log = logging.getLogger("lptpp")
 OPTIONS = ("views", "prior", "assumed", "temperature")
@@ -122,19 +123,22 @@ def adjusted_rankings(
 ) -> dict[ResultRow, Ranking]:
     """Return the ranking of every row, in one pass over the images."""
     views = next((row.views for row in rows if row.views != "one"), "one")
-    found: dict[ResultRow, list[Ranking]] = {row: [] for row in rows}
-    for probabilities, _ in batches(mixture, images, views, runner, "Test-time options") if rows else ():
-        for row, adjust in rows.items():
-            found[row].append(best_classes(adjust(probabilities)))
-    return {row: joined(parts) for row, parts in found.items()}
+    found = batches(mixture, images, views, runner, "Test-time options") if rows else ()
+    parts = (
+        ranking_columns({row: best_classes(adjust(probabilities)) for row, adjust in rows.items()})
+        for probabilities, _ in found
+    )
+    return rankings_of(columns(parts))
 
 
 def batches(
     mixture: Mixture, images: ImageCache, views: str, runner: Runner, description: str
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     """Yield the mixture's probabilities (B, V, C) on V views of every image, and labels (B,), batch by batch."""
-    for prediction, labels in Pipeline(mixture, runner, views).predictions(images, description):
-        yield prediction.of_views, labels
+    predictions = Pipeline(mixture, runner, views).predictions(images, description)
+    own = ({"probabilities": prediction.of_views, "labels": labels} for prediction, labels in predictions)
+    for part in exchange.in_order(own):
+        yield part["probabilities"], part["labels"]
 
 
 @torch.no_grad()
@@ -143,7 +147,8 @@ def fit_on_validation(mixture: Mixture, images: ImageCache, runner: Runner, fold
     found = batches(mixture, images, "one", runner, "Fitting the temperature")
     plain = ((probabilities[:, 0], labels) for probabilities, labels in found)
     fitted = fit_temperature(plain, "validation", mixture.fingerprint())
-    write_fitted(folder, fitted)
+    if processes.is_main():
+        write_fitted(folder, fitted)
     log.info(
         "Temperature %.3f fitted on %d validation images: negative log-likelihood %.4f, was %.4f.",
         fitted.temperature, fitted.images, fitted.loss_after, fitted.loss_before,

@@ -25,6 +25,7 @@ from lptpp.inference.runtime import Runner
 from lptpp.inference.views import VIEWS, ManyViews, view_transforms
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
+from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 
 Item = TypeVar("Item")
@@ -83,9 +84,9 @@ class Pipeline:
     ) -> Iterator[tuple[dict[str, ExpertOutput], torch.Tensor, torch.Tensor]]:
         """Yield the expert outputs for B·V views, on the device, with labels (B,) and indices (B,), batch by batch.
 
-        `indices` selects images of the split; all by default.
+        `indices` selects images of the split; all by default. The processes of a run share the batches.
         """
-        chosen = range(len(cache)) if indices is None else indices
+        chosen = processes.own_rows(range(len(cache)) if indices is None else indices, self.batch_size)
         with progress_bar(description, len(chosen)) as bar:
             batches = split_batches(cache, self.transforms, self.batch_size, chosen)
             for outputs, labels, batch in self.runner.expert_outputs(self.mixture, batches):
@@ -93,7 +94,7 @@ class Pipeline:
                 bar.advance(len(labels))
 
     def predictions(self, cache: ImageCache, description: str) -> Iterator[tuple[BatchPrediction, torch.Tensor]]:
-        """Yield the outputs for the images of a split and their labels (B,), batch by batch."""
+        """Yield the outputs for the images of a split and their labels (B,), batch by batch, as `expert_outputs`."""
         for outputs, labels, _ in self.expert_outputs(cache, description):
             yield batch_prediction(self.mixture, outputs, self.number), labels
 
@@ -140,15 +141,27 @@ def features_of(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Return what `compute` returns for the evaluation views of an expert, (n, F) on the CPU, and the labels (n,)."""
     transforms = {"plain": VIEWS["one"].transform(expert.backbone.preprocessing)}
-    found, all_labels = [], []
-    with progress_bar(description, len(cache)) as bar:
-        for views, labels, _ in split_batches(cache, transforms, runner.batch_size, range(len(cache))):
+    rows = processes.own_rows(range(len(cache)), runner.batch_size)
+    own = _features(compute, split_batches(cache, transforms, runner.batch_size, rows), runner, description, len(rows))
+    found = list(exchange.in_order(own))
+    return torch.cat([part["features"] for part in found]), torch.cat([part["labels"] for part in found])
+
+
+def _features(
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    batches: Iterable[ViewBatch],
+    runner: Runner,
+    description: str,
+    total: int,
+) -> Iterator[dict[str, torch.Tensor]]:
+    """Yield features (B, F) and labels (B,), batch by batch."""
+    with progress_bar(description, total) as bar:
+        for views, labels, _ in batches:
             runner.before_batch()
-            with runner.autocast():
-                found.append(compute(views["plain"].to(runner.device)).float().cpu())
-            all_labels.append(labels)
+            with torch.no_grad(), runner.autocast():
+                features = compute(views["plain"].to(runner.device)).float().cpu()
+            yield {"features": features, "labels": labels}
             bar.advance(len(labels))
-    return torch.cat(found), torch.cat(all_labels)
 
 
 def split_batches(

@@ -13,6 +13,7 @@ from lptpp.data.loader import ViewBatch
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.held import hold_in_bf16
 from lptpp.models.mixture import Mixture
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 
 
@@ -30,6 +31,11 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     }
     if not available[device]:
         raise UserError(f"device={device} is not available on this machine; use device=auto or device=cpu.")
+    if device != "cpu" and available["cuda"] and processes.local_count() > torch.cuda.device_count():
+        raise UserError(
+            f"{processes.local_count()} processes on this machine, but {torch.cuda.device_count()} GPU(s): start one"
+            " process per GPU, or use device=cpu."
+        )
     # accelerate keeps one state per process, but two runs in one process may differ in precision
     AcceleratorState._reset_state(reset_partial_state=True)
     on_cpu = device == "cpu" or not (available["cuda"] or available["mps"])

@@ -1,6 +1,6 @@
 """Cached views: a fixed number of random crops of each image, computed once by the frozen stem of a backbone."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -9,6 +9,7 @@ from lptpp.backbones.hybrid import StemEmbed
 from lptpp.data.loader import Sample, ViewBatch, ViewDataset, batches
 from lptpp.inference.runtime import Runner
 from lptpp.models.expert import Expert
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import bytes_to_gb
 from lptpp.utils.progress import progress_bar
@@ -53,14 +54,17 @@ def stem_maps(
     places = np.arange(len(views) * number)
     check_stem(name, expert, len(places), memory)
     draws = list(zip((places // number).tolist(), keys(key(seed, "cached view"), places).tolist(), strict=True))
-    found = []
-    with progress_bar(f"{name}: crops", len(draws)) as bar:
-        for images, labels, _ in batches(views, draws, runner.batch_size, runner.workers):
-            runner.before_batch()
-            with torch.no_grad(), runner.autocast():
-                found.append(embed.maps(images[name].to(runner.device)).half().cpu())
-            bar.advance(len(labels))
-    return torch.cat(found)
+    own = processes.own_rows(draws, runner.batch_size)
+
+    def parts() -> Iterator[dict[str, torch.Tensor]]:
+        with progress_bar(f"{name}: crops", len(own)) as bar:
+            for images, labels, _ in batches(views, own, runner.batch_size, runner.workers):
+                runner.before_batch()
+                with torch.no_grad(), runner.autocast():
+                    yield {"maps": embed.maps(images[name].to(runner.device)).half().cpu()}
+                bar.advance(len(labels))
+
+    return torch.cat([part["maps"] for part in exchange.in_order(parts())])
 
 
 def check_stem(name: str, expert: Expert, rows: int, memory: int) -> None:

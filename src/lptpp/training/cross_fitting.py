@@ -29,6 +29,7 @@ from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
+from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import generator
 
@@ -67,8 +68,8 @@ class CrossFitting:
         self.folder = Path(settings.run) / FOLDER
         self.frozen: dict[str, tuple[torch.Tensor, torch.Tensor]] = {}
 
-    def data(self) -> ScorerData:
-        """Return what the scorer learns from.
+    def data(self) -> ScorerData | None:
+        """Return what the scorer learns from; None except in the main process.
 
         Raises:
             Interrupted: the user stopped the run; everything is saved.
@@ -79,23 +80,37 @@ class CrossFitting:
         draws = self.inputs.scorer_draws(np.flatnonzero(folds >= 0))
         of_taken = folds[draws.taken() % len(labels)]
         taken = {fold: draws.taken()[of_taken == fold] for fold in np.unique(of_taken).tolist()}
-        parts = [self._outputs(fold, folds, rows) for fold, rows in taken.items()]
-        return scorer_data(parts, list(taken.values()), draws)
+        for fold, rows in taken.items():
+            self._compute(fold, folds, rows)
+        if not processes.is_main():
+            return None
+        return scorer_data([self._outputs(fold) for fold in taken], list(taken.values()), draws)
 
     def remove(self) -> None:
         """Delete the files of the folds."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if processes.is_main():
+            shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _outputs(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> ScorerRows:
-        names = list(self.inputs.mixture.experts)
-        checkpoints = FoldCheckpoints(self.folder / f"fold-{fold}", self._run)
-        found = checkpoints.outputs()
-        if found is None:
-            rows = self.inputs.scorer_outputs(self._trained(fold, np.flatnonzero(folds != fold), checkpoints), taken)
+    def _compute(self, fold: int, folds: np.ndarray, taken: np.ndarray) -> None:
+        """Train and write what the scorer learns from a fold, if it is not there."""
+        with exchange.main_first():  # which removes the fold of another run
+            checkpoints = self._checkpoints(fold)
+        if exchange.from_main(checkpoints.outputs() is not None):
+            return
+        rows = self.inputs.scorer_outputs(self._trained(fold, np.flatnonzero(folds != fold), checkpoints), taken)
+        if rows is not None:
+            names = self.inputs.mixture.experts
             features = {f"features.{name}": one for name, one in zip(names, rows.features, strict=True)}
-            found = {**features, "confidences": rows.confidences, "targets": rows.targets}
-            checkpoints.finish(found)
-        return ScorerRows([found[f"features.{name}"] for name in names], found["confidences"], found["targets"])
+            checkpoints.finish({**features, "confidences": rows.confidences, "targets": rows.targets})
+
+    def _checkpoints(self, fold: int) -> FoldCheckpoints:
+        return FoldCheckpoints(self.folder / f"fold-{fold}", self._run)
+
+    def _outputs(self, fold: int) -> ScorerRows:
+        found = self._checkpoints(fold).outputs()
+        assert found is not None
+        features = [found[f"features.{name}"] for name in self.inputs.mixture.experts]
+        return ScorerRows(features, found["confidences"], found["targets"])
 
     def _trained(self, fold: int, kept: np.ndarray, checkpoints: FoldCheckpoints) -> Mixture:
         """Return experts that are trained on the images at `kept`."""

@@ -16,6 +16,7 @@ from lptpp.losses import build_loss
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.samplers import Sampler
 from lptpp.training.loop import Batch
+from lptpp.training.shards import Cut
 from lptpp.utils.random import generator
 
 
@@ -27,6 +28,7 @@ class TrainingData:
     counts: torch.Tensor  # (C,) training images of each class
     seed: int
     workers: int
+    shards: int = 1  # the pieces of each batch
 
 
 class ExpertTask(nn.Module):
@@ -84,12 +86,16 @@ def epoch_draws(name: str, samplers: Sequence[Sampler], batch_size: int, seed: i
 def image_batches(
     name: str, data: TrainingData, settings: PhaseSettings, samplers: Sequence[Sampler], epoch: int, first: int
 ) -> Iterable[Batch]:
-    """Yield the batches of an epoch from number `first` on, those of the streams joined: (S·B, 3, H, W)."""
+    """Yield the batches of an epoch from number `first` on, those of the streams joined: (S·B, 3, H, W).
+
+    Of a batch that is cut into shards, only the pieces of this process are there.
+    """
     draws = epoch_draws(name, samplers, settings.batch_size, data.seed, epoch)
-    size = settings.batch_size * len(samplers)
-    for views, labels, indices in batches(data.views, draws, size, data.workers, first):
+    cut = Cut(len(draws) // len(samplers), settings.batch_size, len(samplers), data.shards)
+    own = draws if data.shards == 1 else draws.part(cut.places())
+    for number, (views, labels, indices) in enumerate(batches(data.views, own, cut.size, data.workers, first), first):
         (images,) = views.values()
-        yield Batch(images, labels, partial(_names, data, indices), len(samplers))
+        yield Batch(images, labels, partial(_names, data, indices), len(samplers), cut.own(number))
 
 
 def _names(data: TrainingData, indices: torch.Tensor) -> list[str]:

@@ -2,15 +2,16 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 
 from lptpp.checkpoint.digests import BackgroundDigests
-from lptpp.checkpoint.identity import check_backbones, check_settings
+from lptpp.checkpoint.identity import check_backbones, check_settings, fingerprints
 from lptpp.checkpoint.images import record_images, run_dataset
 from lptpp.checkpoint.lock import alone, refuse_if_held
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned, remove_leftovers, steps
@@ -32,12 +33,13 @@ from lptpp.training.inputs import TrainingInputs, held_back
 from lptpp.training.loop import Position, Stage, clocks, train
 from lptpp.training.phases import start_head
 from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
-from lptpp.training.scorer_phase import ScorerData, scorer_phase
+from lptpp.training.scorer_phase import scorer_phase
 from lptpp.training.tracking import check_tracker
+from lptpp.utils import exchange, processes
 from lptpp.utils.disk import append, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
-from lptpp.utils.memory import gb_to_bytes
+from lptpp.utils.memory import cache_bytes
 from lptpp.utils.text import VisibleFormatter
 
 log = logging.getLogger("lptpp")
@@ -57,17 +59,17 @@ def fit(settings: Settings) -> FitResult:
     Raises:
         UserError: invalid settings or data, or a run folder of another run.
         Interrupted: the user stopped the run; everything is saved.
+        Ended: another process of the run has ended.
     """
+    processes.start(settings.shards)
     check_tracker(settings.tracker)
     folder = Path(settings.run)
-    refuse_if_held(folder)
+    if processes.is_main():
+        refuse_if_held(folder)
     seen = steps(folder / "checkpoint")
     checkpoint = latest_checkpoint(folder / "checkpoint")
-    if checkpoint is None:
-        collection = check_dataset(load_dataset(settings), settings, folder / "skipped.csv")
-    else:
-        check_settings(checkpoint.manifest, settings, folder)
-        collection = run_dataset(settings, checkpoint)
+    exchange.agree({"settings": to_yaml(settings), "checkpoints": repr(seen)})
+    collection = _collection(settings, checkpoint)
     recorded = {} if checkpoint is None else checkpoint.manifest.get("revisions", {})
     mixture = build_mixture(settings, len(collection.class_names), recorded)
     if checkpoint is not None:
@@ -76,34 +78,69 @@ def fit(settings: Settings) -> FitResult:
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
         return FitResult(metrics, collection, trained=False)
+    exchange.agree({"backbone weights": repr(fingerprints(mixture))})
+    with _prepared(settings, collection, checkpoint, seen):
+        return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
+
+
+@contextmanager
+def _prepared(
+    settings: Settings, collection: ImageDataset, checkpoint: Checkpoint | None, seen: list[int]
+) -> Iterator[None]:
+    """Hold the run folder, with the settings and the images of the run in it; all but the main process wait for it."""
+    if not processes.is_main():
+        exchange.barrier()
+        yield
+        return
+    folder = Path(settings.run)
     make_folder(folder)
     with alone(folder):
         if steps(folder / "checkpoint") != seen:
             raise UserError(f"Another `lptpp fit` trained {folder} in the meantime: repeat the command to resume it.")
         remove_leftovers(folder)
         _write_settings(settings)
-        return FitResult(_train(settings, collection, mixture, checkpoint), collection, trained=True)
+        with logging_to(folder / "log.txt"):
+            _log_start(collection, folder)
+            _log_input(settings, collection)
+            log_warnings(collection, settings)
+            if checkpoint is None:
+                record_images(settings, collection)
+            exchange.barrier()
+            yield
+
+
+def _collection(settings: Settings, checkpoint: Checkpoint | None) -> ImageDataset:
+    """Return the images of a new run, or of the run of a checkpoint."""
+    folder = Path(settings.run)
+    if checkpoint is None:
+        found = load_dataset(settings)
+        exchange.agree({"images": _images(found)})
+        return check_dataset(found, settings, folder / "skipped.csv")
+    check_settings(checkpoint.manifest, settings, folder)
+    with exchange.main_first():  # which notes the images that it reads
+        return run_dataset(settings, checkpoint)
+
+
+def _images(collection: ImageDataset) -> str:
+    """Return a text that differs if the processes of a run see other classes, labels or numbers of images."""
+    labels = {name: sha256(split.labels.tobytes()).hexdigest() for name, split in collection.splits().items()}
+    return repr((collection.class_names, labels))
 
 
 def _train(
     settings: Settings, collection: ImageDataset, mixture: Mixture, checkpoint: Checkpoint | None
 ) -> dict[str, Any]:
     """Train, evaluate, and return the metrics."""
-    folder = Path(settings.run)
-    with logging_to(folder / "log.txt"):
-        _log_start(collection, folder)
-        _log_input(settings, collection)
-        log_warnings(collection, settings)
-        if checkpoint is None:
-            record_images(settings, collection)
-        training = Training(settings, collection, mixture, before_scorer(checkpoint))
-        digests = BackgroundDigests(folder / "checkpoint", collection)
-        with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
-            training.run()
-            runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
-            metrics = write_evaluation(settings, mixture, collection, runner)
-            tracking.result(metrics)
-    return metrics
+    training = Training(settings, collection, mixture, before_scorer(checkpoint))
+    main = processes.is_main()
+    digests = BackgroundDigests(Path(settings.run) / "checkpoint", collection) if main else nullcontext()
+    with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
+        training.run()
+        runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
+        metrics = write_evaluation(settings, mixture, collection, runner)
+        tracking.result(metrics)
+    result: dict[str, Any] = exchange.from_main(metrics)  # that of the others lacks what only the main one computes
+    return result
 
 
 def _write_settings(settings: Settings) -> None:
@@ -144,7 +181,7 @@ def check_before_training(settings: Settings, collection: ImageDataset, mixture:
         raise UserError(f"phase3.folds={settings.phase3.folds}: no class has two images to divide into folds; use 0.")
     views = settings.augmentation.cached_views * len(train)
     for name, expert in mixture.experts.items() if views else ():
-        check_stem(name, expert, views, gb_to_bytes(settings.data.memory_gb))
+        check_stem(name, expert, views, cache_bytes(settings.data.memory_gb))
 
 
 class LogFile(logging.Handler):
@@ -207,6 +244,7 @@ class Training:
         for name, expert in self.mixture.experts.items():
             expert.to(self.accelerator.device)
             start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
+        exchange.broadcast(self.mixture.tuned_state().values())
         return Position(first)
 
     def _restore(self) -> Position:
@@ -220,15 +258,26 @@ class Training:
         if position.epoch >= getattr(self.settings, key.settings_key).epochs:
             return
         began = clocks()
-        stage = replace(self.stage(key), began=began)
+        if key == SCORER:
+            self._run_scorer(position, optimizer_state, began)
+            return
+        self._train(replace(self.stage(key), began=began), position, optimizer_state)
+
+    def _run_scorer(
+        self, position: Position, optimizer_state: dict[str, torch.Tensor] | None, began: tuple[float, float]
+    ) -> None:
+        """Train the scorer in the main process, on the outputs that all have computed."""
+        data = self.folds.data() if self.settings.phase3.folds else self.inputs.scorer_data()
+        if data is not None:
+            stage = scorer_phase(self.mixture, data, self.settings.phase3, self.settings.seed)
+            with processes.alone():
+                self._train(replace(stage, began=began), position, optimizer_state)
+        exchange.broadcast(self.mixture.tuned_state().values())
+
+    def _train(self, stage: Stage, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 
     def stage(self, key: StageKey) -> Stage:
-        """Return the work of a stage."""
-        if key == SCORER:
-            return scorer_phase(self.mixture, self._scorer_data(), self.settings.phase3, self.settings.seed)
+        """Return the work of phase 1 or 2 of an expert."""
         return self.inputs.expert_stage(key, self.mixture.experts[key.owner])
-
-    def _scorer_data(self) -> ScorerData:
-        return self.folds.data() if self.settings.phase3.folds else self.inputs.scorer_data()

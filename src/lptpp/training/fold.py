@@ -13,6 +13,7 @@ from lptpp.checkpoint.store import TUNED, Checkpoint, latest_checkpoint, load_tu
 from lptpp.models.mixture import Mixture
 from lptpp.training.loop import Position
 from lptpp.training.optim import optimizer_tensors
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.progress import Bar
 
@@ -58,6 +59,8 @@ class FoldCheckpoints:
         return position, self.last.tensors(OPTIMIZER)
 
     def _write(self, steps: int, tensors: dict[str, Tensors], manifest: dict[str, Any]) -> None:
+        if not processes.is_main():
+            return
         step = steps + (0 if self.last is None else self.last.manifest["step"])
         self.last = write_checkpoint(self.root, step, tensors, {**manifest, "run": self.run}, 1)
 
@@ -85,11 +88,12 @@ class FoldRecorder:
         """Count a step; save if it is time, and if the user asked to stop."""
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        stopping = self.stopping()
+        stopping = exchange.any_of(self.stopping())
         if stopping or self.clock() - self.saved_at >= self.interval:
             self.checkpoints.save(self.mixture, position, optimizer)
             self.saved_at = self.clock()
         if stopping:
+            exchange.barrier()  # as in RunRecorder
             raise Interrupted
 
     def epoch(self, position: Position, optimizer: torch.optim.Optimizer, summary: dict[str, float]) -> None:

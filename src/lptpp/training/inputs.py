@@ -28,8 +28,9 @@ from lptpp.training.loop import Stage
 from lptpp.training.output_store import RowStore
 from lptpp.training.phases import Features, group_phase, shared_phase, start_keys
 from lptpp.training.scorer_phase import ScorerData, ScorerDraws, ScorerRows, scorer_data, scorer_draws
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
-from lptpp.utils.memory import gb_to_bytes
+from lptpp.utils.memory import cache_bytes
 from lptpp.utils.progress import progress_bar
 
 Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
@@ -43,7 +44,7 @@ class TrainingInputs:
         self.collection = collection
         self.mixture = mixture
         self.runner = runner
-        self.memory = gb_to_bytes(settings.data.memory_gb)  # bytes
+        self.memory = cache_bytes(settings.data.memory_gb)
         self.cache, self.scorer_cache = (
             ImageCache(split, self.memory, decoding(settings))
             for split in held_back(collection.train, settings.phase3.held_back, settings.seed)
@@ -61,7 +62,9 @@ class TrainingInputs:
         views = self._cached([name]) if cached else self.augmented([name], self.cache)
         views = views if kept is None else SomeViews(views, kept)
         counts = np.bincount(views.labels, minlength=len(self.collection.class_names))
-        return TrainingData(views, torch.from_numpy(counts), self.settings.seed, self.settings.workers)
+        return TrainingData(
+            views, torch.from_numpy(counts), self.settings.seed, self.settings.workers, self.settings.shards
+        )
 
     def frozen(self, name: str) -> Features:
         """Return the computation of the features of training images by an expert's pretrained backbone alone.
@@ -108,32 +111,48 @@ class TrainingInputs:
                 self.maps[name] = stem_maps(name, expert, views, number, self.settings.seed, self.memory, self.runner)
         return CachedViews(self.augmented(names, self.cache), number, {name: self.maps[name] for name in names})
 
-    def scorer_data(self) -> ScorerData:
-        """Return the experts' outputs for all views that phase 3 draws."""
+    def scorer_data(self) -> ScorerData | None:
+        """Return the experts' outputs for all views that phase 3 draws; None except in the main process."""
         draws = self.scorer_draws()
         taken = draws.taken()
-        return scorer_data([self.scorer_outputs(self.mixture, taken)], [taken], draws)
+        rows = self.scorer_outputs(self.mixture, taken)
+        return None if rows is None else scorer_data([rows], [taken], draws)
 
     def scorer_draws(self, usable: np.ndarray | None = None) -> ScorerDraws:
         """Return what phase 3 draws, of the `usable` images alone."""
         return scorer_draws(self.scorer_cache.split.labels, self.settings.phase3, self.settings.seed, usable)
 
     @torch.no_grad()
-    def scorer_outputs(self, mixture: Mixture, taken: np.ndarray) -> ScorerRows:
-        """Return the outputs of the experts of a mixture for the views with the numbers `taken`."""
-        whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
+    def scorer_outputs(self, mixture: Mixture, taken: np.ndarray) -> ScorerRows | None:
+        """Return the outputs of the experts of a mixture for the views with the numbers `taken`.
+
+        The processes of a run share the views; all but the main one return None.
+        """
+        own = (self._scorer_part(mixture, *batch) for batch in self._scorer_batches(mixture, taken))
         store = RowStore(len(taken), self.memory, Path(self.settings.run))
-        for outputs, labels in self._scorer_batches(mixture, taken):
-            scores = mixture.confidences(outputs)  # (B, E, C)
-            of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(outputs), 1)
-            features = [F.normalize(one.feature.float(), dim=-1) for one in outputs.values()]
-            store.add([*features, scores if whole else scores.gather(2, of_truth)])
-            store.add_targets(labels if whole else torch.zeros_like(labels))
+        names = [*(f"features {name}" for name in mixture.experts), "confidences"]
+        for part in exchange.in_order(own):
+            if processes.is_main():
+                store.add([part[name] for name in names])
+                store.add_targets(part["targets"])
+        if not processes.is_main():
+            return None
         *features, confidences = store.columns
         return ScorerRows(features, confidences, store.targets)
 
+    def _scorer_part(
+        self, mixture: Mixture, outputs: dict[str, ExpertOutput], labels: torch.Tensor
+    ) -> dict[str, torch.Tensor]:
+        """Return the fields of `ScorerRows` for a batch, with the features of each expert."""
+        whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
+        scores = mixture.confidences(outputs)  # (B, E, C)
+        of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(outputs), 1)
+        features = {f"features {name}": F.normalize(one.feature.float(), dim=-1) for name, one in outputs.items()}
+        confidences = scores if whole else scores.gather(2, of_truth)
+        return {**features, "confidences": confidences, "targets": labels if whole else torch.zeros_like(labels)}
+
     def _scorer_batches(self, mixture: Mixture, taken: np.ndarray) -> Outputs:
-        """Yield expert outputs and labels (B,), batch by batch."""
+        """Yield expert outputs and labels (B,), batch by batch: those that this process computes."""
         cache, description = self.scorer_cache, "Expert outputs"
         if not self.settings.phase3.views:
             found = Pipeline(mixture, self.runner).expert_outputs(cache, description, taken.tolist())
@@ -143,7 +162,8 @@ class TrainingInputs:
     def _augmented_outputs(self, mixture: Mixture, taken: np.ndarray, description: str) -> Outputs:
         cache, names = self.scorer_cache, list(mixture.experts)
         images = np.tile(np.arange(len(cache)), self.settings.phase3.views)
-        draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(taken)
+        own = np.array(processes.own_rows(taken.tolist(), self.runner.batch_size), dtype=taken.dtype)
+        draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(own)
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
         with progress_bar(description, len(draws)) as bar:

@@ -8,6 +8,7 @@ from typing import Any
 
 from lptpp.config.stages import StageKey
 from lptpp.training.loop import Position
+from lptpp.utils import processes
 from lptpp.utils.disk import append
 from lptpp.utils.io import json_line, write_json_lines
 
@@ -28,7 +29,8 @@ class Journal:
         found = self._read()
         self.known_until = max(map(self.place, found), default=(-1, 0, 0.0))
         self.records = [] if position is None else [one for one in found if self.place(one) <= self._place_of(position)]
-        write_json_lines(path, self.records)
+        if processes.is_main():
+            write_json_lines(path, self.records)
 
     def place(self, record: Record) -> Place:
         """Return the place of a record in the run; that of an epoch comes after its steps."""
@@ -36,7 +38,8 @@ class Journal:
 
     def add(self, record: Record) -> None:
         """Append a record."""
-        append(self.path, json_line(record).encode())
+        if processes.is_main():
+            append(self.path, json_line(record).encode())
 
     def _place_of(self, position: Position) -> Place:
         return self.stages.index(str(position.stage)), position.epoch + 1, position.batch

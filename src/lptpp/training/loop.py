@@ -3,8 +3,9 @@
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Protocol, Self
 
 import torch
@@ -13,7 +14,9 @@ from torch import nn
 
 from lptpp.config.stages import StageKey
 from lptpp.training.optim import Optimization, restore_optimizer
-from lptpp.utils.errors import UserError
+from lptpp.training.shards import WHOLE, Piece, accumulated, summed
+from lptpp.utils import exchange, processes
+from lptpp.utils.errors import Ended, UserError
 from lptpp.utils.random import key
 from lptpp.utils.text import listed
 
@@ -22,13 +25,22 @@ from lptpp.utils.text import listed
 class Batch:
     """Inputs of the task, labels, and the names of the images for error messages.
 
-    It contains equally many inputs of each of its S streams, one stream after the other.
+    It contains equally many inputs of each of its S streams, one stream after the other; if it is cut into shards, so
+    does each piece, one piece after the other.
     """
 
     inputs: torch.Tensor  # (S·B, ...)
     labels: torch.Tensor  # (S·B,)
     names: Callable[[], list[str]]
     streams: int = 1  # S
+    pieces: Sequence[Piece] = (WHOLE,)  # of the shards of this process
+
+    def parts(self) -> Iterator["Batch"]:
+        """Yield the batch of each piece."""
+        sizes = [self.streams * piece.images or len(self.labels) for piece in self.pieces]
+        parts = zip(self.pieces, self.inputs.split(sizes), self.labels.split(sizes), strict=True)
+        for piece, inputs, labels in parts:
+            yield replace(self, inputs=inputs, labels=labels, pieces=(piece,))
 
     def on(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
@@ -84,6 +96,8 @@ class Stage:
     batches: Callable[[int, int], Iterable[Batch]]  # (epoch, first batch) -> batches
     begin: Callable[[], object] = lambda: None  # called once, before the first step
     after_epoch: Callable[[int], object] = lambda epochs: None  # called with the number of finished epochs
+    shards: int = 1  # the pieces of each batch
+    in_order: bool = True  # sum the gradients of the shards in order; else as they come, for very many parameters
     began: tuple[float, float] = field(
         default_factory=clocks
     )  # clocks when its preparation started, which counts toward the first epoch
@@ -111,22 +125,26 @@ def train(
 
     Raises:
         UserError: the loss is not finite; the message names stage, epoch, step and images.
+        Ended: another process has ended.
     """
     if (position.epoch, position.batch) == (0, 0):
         stage.begin()
     train_only(stage.task, stage.parameters)
+    exchange.broadcast(stage.parameters)
     optimizer = stage.optimization.build(stage.parameters)
     if optimizer_state is not None:
         restore_optimizer(optimizer, optimizer_state)
-    task, prepared = accelerator.prepare(stage.task, optimizer)
+    task = accelerator.prepare_model(stage.task, evaluation_mode=True)  # autocast; the loop sums the gradients itself
+    task = task if stage.in_order else exchange.reducing(task)
+    prepared = accelerator.prepare_optimizer(optimizer)
     steps = stage.optimization.steps // stage.epochs
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
     while position.epoch < stage.epochs:
         for batch in stage.batches(position.epoch, position.batch):
-            # the noise of a step depends on its position, not on earlier draws
-            torch.manual_seed(key(seed, str(stage.key), position.epoch, position.batch))
-            rate = stage.optimization.rate(position.epoch * steps + position.batch)
-            position.loss_sum += _step(task, prepared, accelerator, batch, rate, position)
+            for group in optimizer.param_groups:
+                group["lr"] = stage.optimization.rate(position.epoch * steps + position.batch)
+            compute = partial(_shard_gradients, task, accelerator.backward, stage, seed, position)
+            position.loss_sum += _step(compute, prepared, stage, batch.on(accelerator.device), position)
             position.batch += 1
             position.seconds, position.cpu_seconds = since(began)
             recorder.step(position, optimizer)
@@ -152,35 +170,58 @@ def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
 
 
 def add_gradients(
-    task: Callable[..., torch.Tensor], backward: Callable[[torch.Tensor], object], batch: Batch, epoch: int
+    task: Callable[..., torch.Tensor],
+    backward: Callable[[torch.Tensor], object],
+    batch: Batch,
+    epoch: int,
+    weight: float = 1.0,
+    last: bool = True,
 ) -> torch.Tensor:
-    """Accumulate the gradients of a batch and return its loss, the sum over its streams.
+    """Accumulate the gradients of a batch and return its loss, `weight` times the sum over its streams.
 
     Each stream has its own backward pass: the gradient of a sum is the sum of the gradients, and memory holds the
-    activations of one stream only.
+    activations of one stream only. A task that exchanges its gradients does so in the `last` backward pass of a step.
     """
     total = torch.zeros((), device=batch.labels.device)
     inputs, labels = batch.inputs.chunk(batch.streams), batch.labels.chunk(batch.streams)
     for stream in range(batch.streams):
-        loss = task(inputs[stream], labels[stream], epoch, stream)
-        backward(loss)
+        with exchange.exchanging(task, last and stream == batch.streams - 1, batch.labels.device.type):
+            loss = weight * task(inputs[stream], labels[stream], epoch, stream)
+            backward(loss)
         total += loss.detach()
     return total
 
 
-def _step(
+def _shard_gradients(
     task: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    accelerator: Accelerator,
+    backward: Callable[[torch.Tensor], object],
+    stage: Stage,
+    seed: int,
+    position: Position,
     batch: Batch,
-    rate: float,
+    last: bool,
+) -> torch.Tensor:
+    """Accumulate the gradients of one shard; its noise depends on its place, not on earlier draws."""
+    (piece,) = batch.pieces
+    shard = ("shard", piece.shard) if stage.shards > 1 else ()
+    torch.manual_seed(key(seed, str(stage.key), position.epoch, position.batch, *shard))
+    weight = piece.share if stage.in_order else piece.share * processes.count()  # the exchange averages
+    return add_gradients(task, backward, batch, position.epoch, weight, last)
+
+
+def _step(
+    compute: Callable[[Batch, bool], torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    stage: Stage,
+    batch: Batch,
     position: Position,
 ) -> float:
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    value = float(add_gradients(task, accelerator.backward, batch.on(accelerator.device), position.epoch))
+    """Take a step, of which this process computes its shards, and return the loss of the whole batch."""
+    sum_gradients = summed if stage.in_order and stage.shards > 1 else accumulated
+    loss = sum_gradients(stage.parameters, [partial(compute, part) for part in batch.parts()])
+    value = float(loss.total)
     if not math.isfinite(value):
-        raise _not_finite(value, batch, position)
+        raise _not_finite(value, batch, position) if loss.is_ours() else Ended("the loss is not finite")
     optimizer.step()
     optimizer.zero_grad()
     return value

@@ -105,6 +105,8 @@ def _expert_stage(
         optimization=replace(optimization(settings, steps, rate_factor), warmup_rate=warmup_rate),
         epochs=settings.epochs,
         batches=partial(image_batches, str(key), data, settings, samplers_of(data, settings)),
+        shards=data.shards,
+        in_order=not task.expert.tune_backbone,
     )
 
 

@@ -27,6 +27,7 @@ from lptpp.training.best_epoch import ENTRY, TENSORS, BestEpoch
 from lptpp.training.loop import Position, Stage
 from lptpp.training.optim import optimizer_tensors
 from lptpp.training.tracking import Tracking
+from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
@@ -34,6 +35,8 @@ from lptpp.utils.progress import Bar, progress_bar
 log = logging.getLogger("lptpp")
 BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
+
+REPEATED = 5  # seconds in which launchers repeat a signal to processes that a terminal has signaled already
 
 
 class RunRecorder:
@@ -53,7 +56,7 @@ class RunRecorder:
         self.interval = 60 * settings.checkpoint_minutes
         self.saved_at = clock()
         self.mixture = mixture
-        self.identity = identity(settings, mixture, collection)
+        self.identity = identity(settings, mixture, collection) if processes.is_main() else {}
         self.history: list[dict[str, Any]] = [] if checkpoint is None else list(checkpoint.manifest["history"])
         self.steps = 0 if checkpoint is None else checkpoint.manifest["step"]
         self.last_stage = mixture.stages()[-1]
@@ -83,9 +86,12 @@ class RunRecorder:
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
             self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
-        if self.stop_asked or self.clock() - self.saved_at >= self.interval:
+        asked = exchange.any_of(self.stop_asked)  # a later signal counts for the next step
+        if asked or self.clock() - self.saved_at >= self.interval:
             self._save(position, optimizer)
-        self.stop_if_asked()
+        if asked:
+            exchange.barrier()  # a launcher kills the others as soon as one process has ended
+            raise Interrupted
 
     def stop_if_asked(self) -> None:
         """Raise `Interrupted` if the user asked to stop; called where there is nothing to save."""
@@ -107,6 +113,8 @@ class RunRecorder:
         )  # fmt: skip
 
     def _write_history(self) -> None:
+        if not processes.is_main():
+            return
         columns = dict.fromkeys(key for line in self.history for key in line)  # rows may lack some columns
         write_csv(self.folder / "history.csv", [columns | line for line in self.history])
 
@@ -125,6 +133,9 @@ class RunRecorder:
         )  # fmt: skip
 
     def _save(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
+        if not processes.is_main():
+            self.saved_at = self.clock()
+            return
         finished = position.stage == self.last_stage and position.epoch == self.epochs
         tensors = {"tuned": self.mixture.tuned_state(), "optimizer": optimizer_tensors(optimizer)}
         if self.best is not None:
@@ -163,14 +174,19 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
         yield
         return
 
-    owner = os.getpid()
+    owner, first = os.getpid(), 0.0
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() != owner:
             return  # a loader worker: a terminal signals all processes, and this one ends with its owner
-        if recorder.stop_asked:
+        nonlocal first
+        if recorder.stop_asked and (processes.count() == 1 or time.monotonic() - first > REPEATED):
             raise KeyboardInterrupt
-        recorder.stop_asked = True
+        if recorder.stop_asked:
+            return
+        recorder.stop_asked, first = True, time.monotonic()
+        if not processes.is_main():
+            return
         os.write(2, STOPPING)  # not the logger: a signal that interrupts it makes it repeat a line
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -24,6 +24,7 @@ from lptpp.data.sources.files import read_json
 from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, Stage, train
+from lptpp.utils import exchange, processes
 from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
@@ -55,15 +56,15 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
         UserError: wrong settings or data.
     """
     path = Path(settings.run) / FILE
-    if path.is_file():
-        recorded = read_json(path, "the epochs of a time budget")
+    recorded = read_json(path, "the epochs of a time budget") if path.is_file() else None
+    if recorded := exchange.from_main(recorded):
         log.info("Epochs as chosen at the start for %d s: %s.", recorded["seconds"], _described(recorded["epochs"]))
         return _with_epochs(settings, recorded["epochs"])
     if (Path(settings.run) / "checkpoint").is_dir():
         raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
     dataset = load_dataset(settings)
     make_folder(path.parent)
-    steps, fixed = measure(settings, dataset, clock)
+    steps, fixed = exchange.from_main(measure(settings, dataset, clock))
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
     epochs = fitting(seconds - fixed, steps, wanted)
     expected = fixed + sum(epochs[phase] * steps[phase] for phase in epochs)
@@ -74,7 +75,8 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     )  # fmt: skip
     if expected > seconds:
         log.warning("One epoch of each phase already takes longer than the time budget of %d s.", seconds)
-    write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
+    if processes.is_main():
+        write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
     return _with_epochs(settings, epochs)
 
 

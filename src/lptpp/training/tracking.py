@@ -17,6 +17,7 @@ from lptpp.config import Settings, flat, to_dictionary
 from lptpp.config.stages import StageKey
 from lptpp.training.journal import Journal, Record
 from lptpp.training.loop import Position, Stage
+from lptpp.utils import processes
 from lptpp.utils.disk import writing
 from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
@@ -41,7 +42,9 @@ class Tracking:
         position = None if checkpoint is None else Position.restored(checkpoint.manifest["position"])
         self.every = settings.track_every
         self.journal = Journal(folder / "history.jsonl", stages, position)
-        self.tracker, new = open_tracker(settings.tracker, folder, flat(to_dictionary(settings)))
+        self.tracker, new = open_tracker(
+            settings.tracker if processes.is_main() else "none", folder, flat(to_dictionary(settings))
+        )
         for record in self.journal.records if new else []:
             self._show(record)  # a tracker added to a run that has begun
         self.begun = self.steps_an_epoch = 0  # steps before the current stage, and in each of its epochs

@@ -12,6 +12,10 @@ class Interrupted(Exception):
     """The user stopped the run; its progress is saved."""
 
 
+class Ended(Exception):
+    """Another process of the run has ended, which ends this one too; the message is what PyTorch says."""
+
+
 class StoppedAtOnce(Exception):
     """The user stopped a command without waiting; progress since the last checkpoint is lost."""
 
