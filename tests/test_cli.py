@@ -331,7 +331,7 @@ def ending(monkeypatch, capsys):
 
 
 def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
-    assert ending(lambda: signal.raise_signal(signal.SIGTERM)) == (
+    assert ending(lambda **_: signal.raise_signal(signal.SIGTERM)) == (
         130,
         "Stopped at once; the last checkpoint, if there is one, is kept.\n",
     )
@@ -341,7 +341,7 @@ def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
     "error", [MemoryError(), RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")]
 )
 def test_failures_of_the_machine_are_one_line(error, ending):
-    def app() -> None:
+    def app(**_: object) -> None:
         raise error
 
     status, err = ending(app)
@@ -350,7 +350,7 @@ def test_failures_of_the_machine_are_one_line(error, ending):
 
 
 def test_other_errors_keep_their_traceback(ending):
-    def app() -> None:
+    def app(**_: object) -> None:
         raise RuntimeError("a mistake of ours")
 
     with pytest.raises(RuntimeError, match="a mistake of ours"):

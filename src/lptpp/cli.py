@@ -75,7 +75,7 @@ app = typer.Typer(
 )
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
-TOGETHER = ("fit", "predict")  # the commands that several processes may run
+TOGETHER = ("fit",)  # commands for several processes
 
 ConfigArgument = Annotated[
     str,

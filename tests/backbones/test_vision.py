@@ -137,9 +137,10 @@ def test_refuses_unsupported_names(name: str, message: str) -> None:
         load_backbone("vision", name)
 
 
-def test_an_unknown_tag_is_refused_with_a_file_too() -> None:
+def test_an_unknown_tag_is_refused_with_a_file_too(tmp_path: Path) -> None:
+    save_file({"any": torch.zeros(1)}, tmp_path / "any.safetensors")
     with pytest.raises(UserError, match=r"vit_tiny_patch16_224\.mine"):
-        load_backbone("vision", "vit_tiny_patch16_224.mine", "any.safetensors")
+        load_backbone("vision", "vit_tiny_patch16_224.mine", str(tmp_path / "any.safetensors"))
 
 
 def without_network(*given: object) -> object:

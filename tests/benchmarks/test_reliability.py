@@ -42,7 +42,7 @@ def test_the_page_names_every_promise_and_its_trials() -> None:
 
 def test_the_table_of_a_page_is_replaced(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("Before\n<!-- table of make reliability -->\nold\n<!-- end -->\nAfter\n")
+    page.write_text("Before\n<!-- table of make reliability -->\nstale\n<!-- end -->\nAfter\n")
     tally = Tally("it holds")
     for number in range(3):
         tally.add(Verdict(f"trial {number}", None, trials=4))
@@ -50,7 +50,7 @@ def test_the_table_of_a_page_is_replaced(tmp_path: Path) -> None:
     for _ in range(2):
         write_page(page, {"holding": tally, "other": Tally("more", note="not tried: no disk")})
     text = page.read_text()
-    assert text.startswith("Before\n<!-- table") and text.endswith("<!-- end -->\nAfter\n") and "old" not in text
+    assert text.startswith("Before\n<!-- table") and text.endswith("<!-- end -->\nAfter\n") and "stale" not in text
     assert text.count("| `holding` | it holds | 14 | 12 |\n") == 1
     assert "- `holding`, trial 3, did not hold: `some 'reason'`\n" in text
     assert "- `other`: not tried: no disk.\n" in text

@@ -187,7 +187,7 @@ def test_a_wrong_name_is_answered_with_the_nearest_preset(name, words, tmp_path,
 def test_a_mistyped_folder_is_answered_with_the_folder(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("photos").mkdir()
-    with pytest.raises(UserError, match=r"no folder .*: did you mean photos\?"):
+    with pytest.raises(UserError, match=r"folder .*: did you mean photos\?"):
         load_settings(name)
 
 

@@ -81,8 +81,8 @@ class Files(Sequence[Path]):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return where each path starts and ends in the text, (N,) int64 each."""
-        starts = np.r_[0, self.ends[:-1]].astype(np.int64)
         ends = self.ends.astype(np.int64)
+        starts = np.r_[0, ends][:-1]
         return (starts, ends) if self.rows is None else (starts[self.rows], ends[self.rows])
 
     def names(self) -> Iterator[bytes]:
