@@ -132,6 +132,7 @@ class Together(nn.Module):
 EXPORTED = ["DINOv3", "ViT, mixed RoPE", "BEiT"]
 
 
+@pytest.mark.skipif(torch.__version__.startswith("2.6."), reason="PyTorch 2.6 converts plain ViTs to ONNX only")
 @torch.no_grad()
 def test_exported_programs_take_any_number_of_images(tmp_path: Path) -> None:
     model, images = Together(EXPORTED).eval(), torch.randn(5, 3, 32, 32)

@@ -1,6 +1,9 @@
 """The list of `lptpp backbones`."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -11,6 +14,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
 UNKNOWN = "–"
+WIDEST = 1000  # characters
 
 
 def show_backbones(console: Console, pattern: str | None) -> None:
@@ -22,15 +26,34 @@ def show_backbones(console: Console, pattern: str | None) -> None:
     names = of_presets() if pattern is None else matching(pattern)
     if not names:
         raise UserError(f"No backbone has {pattern} in its name; `lptpp backbones '*'` lists all.")
+    found = {}
     with progress_bar("Backbones", len(names)) as bar:
-        rows = []
         for name in names:
-            rows.append(cells(name, facts(name)))
+            found[name] = facts(name)
             bar.advance(note=name.name)
-    table = Table("Name", "Weights", "Kind", "Parameters", "Pixels", "License", "Prompts", box=None)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table, soft_wrap=True)
+    table = Table("Name", "Kind", "Parameters", "Pixels", "License", "Prompts", box=None)
+    for name, one in found.items():
+        table.add_row(*map(Text, cells(name, one)))
+    _print_whole(console, table)
+    for reason, refused in _reasons(found).items():
+        console.print(Text(f"no prompts: {', '.join(refused)} {reason}"), soft_wrap=True)
+
+
+def _print_whole(console: Console, table: Table) -> None:
+    """Print a table whose names are to be copied: lines that are longer than the terminal is wide are not cut."""
+    before = console.width
+    console.width = max(before, Measurement.get(console, console.options.update(width=WIDEST), table).maximum)
+    console.print(table, crop=False)
+    console.width = before
+
+
+def _reasons(found: Mapping[Name, Facts]) -> dict[str, list[str]]:
+    """Return the names that each reason against prompts applies to."""
+    reasons: dict[str, list[str]] = {}
+    for name, one in found.items():
+        if one.no_prompts is not None:
+            reasons.setdefault(one.no_prompts, []).append(name.name)
+    return reasons
 
 
 def of_presets() -> list[Name]:
@@ -46,11 +69,10 @@ def of_presets() -> list[Name]:
 def cells(name: Name, found: Facts) -> list[str]:
     """Return a row of the table."""
     return [
-        name.name,
-        name.weights or "",
+        f"{name.name}, weights={name.weights}" if name.weights else name.name,
         name.kind,
         UNKNOWN if found.parameters is None else f"{found.parameters / 1e6:.1f} M",
         UNKNOWN if found.pixels is None else str(found.pixels),
         found.license or UNKNOWN,
-        "yes" if found.no_prompts is None else f"no: {found.no_prompts}",
+        "yes" if found.no_prompts is None else "no",
     ]

@@ -57,7 +57,8 @@ def _advice(preprocessings: Mapping[str, Preprocessing], median: Size) -> list[s
     largest = max((max(one.size) for one in preprocessings.values()), default=0)
     if not largest or min(median) < MUCH_LARGER * largest:
         return []
-    return ["A larger experts.NAME.backbone.image_size shows more detail and takes more time."]
+    keys = " and ".join(f"experts.{name}.backbone.image_size" for name in preprocessings)
+    return [f"A larger {keys} (now {largest}) shows more detail and takes more time."]
 
 
 def _input(preprocessing: Preprocessing, median: Size) -> str:
