@@ -30,6 +30,7 @@ from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
 from lptpp.utils.paths import short_path
+from lptpp.utils.text import counted
 
 SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
@@ -89,12 +90,16 @@ def _show_intervals(console: Console, inspection: Inspection) -> None:
     if not few_tested(tested):
         return
     whole, few = int(tested.sum()), int(tested[shots(collection.counts(), inspection.shot_thresholds) == "few"].sum())
-    on_few = f", and ± {widest(few):.1f} points on the {few:,} images of few-shot classes" if 0 < few < whole else ""
+    on_few = (
+        f", and ± {widest(few):.1f} points on the {counted(few, 'image')} of few-shot classes"
+        if 0 < few < whole
+        else ""
+    )
     median = f"{np.median(tested[tested > 0]):g}"
     images = "image" if median == "1" else "images"
     console.print(
         f"The test split is small (median {median} {images} per class): the 95 % interval of an"
-        f" accuracy of 50 % is ± {widest(whole):.1f} points on its {whole:,} images{on_few}."
+        f" accuracy of 50 % is ± {widest(whole):.1f} points on its {counted(whole, 'image')}{on_few}."
     )
 
 
