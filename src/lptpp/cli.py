@@ -197,7 +197,7 @@ def backbones(
     """List pretrained backbones: kind, size, license of the weights, and whether they take prompts.
 
     Without a pattern, those that the package and its presets use. Every model that takes no prompts can be an expert
-    without prompts (docs/backbones.md). Nothing is downloaded.
+    without prompts (docs/backbones.md). No weights are downloaded.
 
     **Examples**
 

@@ -1,4 +1,4 @@
-"""All backbones by name: size, license, and whether they take prompts. Nothing is downloaded."""
+"""All backbones by name: size, license, and whether they take prompts. No weights are downloaded."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
