@@ -10,9 +10,10 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prompts
 from lptpp.backbones.hub import fetch
+from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import PooledTower, pooled_width
 from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, load_tokenizer
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
@@ -37,16 +38,15 @@ def load_language(
         UserError: the name or tag is unknown, the image tower cannot have `prompts`, a module is missing, or the
             weights or the tokenizer cannot be loaded.
     """
-    known = [BUNDLED["language"], *open_clip.list_models()]
-    if name not in known:
-        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
+    if name not in open_clip.list_models():
+        raise unknown_name("language", name)
     check_text_modules(name, tokenizer)
     empty = empty_model(name, device="meta").visual  # needs neither memory nor a download
     if prompts:
         check_convertible(empty, name)
     from_file = weights is not None and weights.endswith(".safetensors")
     if not from_file:
-        _check_tag(name, weights)
+        check_tag(name, weights)
     size = _preprocessing(empty.preprocess_cfg).size
     width = None if no_clip_prompts(empty) is None else pooled_width(empty, size, name)
     tokens = load_tokenizer(name, tokenizer)  # small, so before the weights
@@ -90,11 +90,11 @@ def language_preprocessing(name: str, weights: str | None = None) -> Preprocessi
         UserError: the name or tag is unknown.
     """
     if name not in open_clip.list_models():
-        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, open_clip.list_models())}")
+        raise unknown_name("language", name)
     if weights is not None and weights.endswith(".safetensors"):
         published = _published_preprocessing(name)
     else:
-        _check_tag(name, weights)
+        check_tag(name, weights)
         published = get_pretrained_cfg(name, weights)
     settings = empty_model(name, device="meta").visual.preprocess_cfg
     return _preprocessing(settings | {key: published[key] for key in PUBLISHED if key in published})
@@ -119,8 +119,11 @@ def empty_model(name: str, device: str = "cpu") -> Any:
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 
 
-def _check_tag(name: str, tag: str | None) -> None:
+def check_tag(name: str, tag: str | None) -> None:
+    """Raise `UserError` unless a model has this pretrained tag, of weights that were trained with its GELU."""
     known = list_pretrained_tags_by_model(name)
+    if not known:
+        raise UserError(f"Backbone {name} {NO_TAGS}")
     if tag not in known:
         problem = "requires pretrained weights" if tag is None else f"has no pretrained weights {tag}"
         raise UserError(
