@@ -42,7 +42,7 @@ def load_vision(
     if prompts and reason is not None:
         raise UserError(f"Backbone {name} {reason}. {ADVICE}")
     model, commit = _from_hub(name, revision) if weights is None else (_from_file(name, weights), None)
-    preprocessing = _preprocessing(model)
+    preprocessing = own_preprocessing(model)
     tower = model if reason is None else PooledTower(model, pooled_width(empty, preprocessing.size, name))
     return Backbone(name, tower, preprocessing, revision=commit).resized(image_size)
 
@@ -55,7 +55,7 @@ def vision_preprocessing(name: str, weights: str | None = None) -> Preprocessing
     """
     architecture, tag = split_model_name_tag(name)
     _check_name(name, architecture, tag, from_file=weights is not None)
-    return _preprocessing(empty_tower(name))
+    return own_preprocessing(empty_tower(name))
 
 
 def empty_tower(name: str, device: str = "meta") -> nn.Module:
@@ -118,7 +118,8 @@ def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[st
         raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 
 
-def _preprocessing(model: nn.Module) -> Preprocessing:
+def own_preprocessing(model: nn.Module) -> Preprocessing:
+    """Return the preprocessing of a model of timm."""
     settings = resolve_data_config(model=model)
     return Preprocessing(
         size=tuple(settings["input_size"][-2:]),
