@@ -55,7 +55,9 @@ def try_timm(name: str, family: str, tags: tuple[str, ...], real: int) -> Trial:
 
 def try_clip(name: str, family: str, tags: tuple[str, ...]) -> Trial:
     """Return the trial of a model of open_clip."""
-    return _noted(Trial("language", name, family, tags), lambda: {**_clip(name), "refused": tuple(_refused(name, tags))})
+    return _noted(
+        Trial("language", name, family, tags), lambda: {**_clip(name), "refused": tuple(refused_tags(name, tags))}
+    )
 
 
 def _noted(trial: Trial, facts: Callable[[], dict[str, Any]]) -> Trial:
@@ -103,7 +105,8 @@ def _text_feature(settings: dict[str, Any]) -> torch.Tensor:
     return found[0] if isinstance(found, tuple) else found  # CoCa's also returns tokens
 
 
-def _refused(name: str, tags: Sequence[str]) -> Iterator[str]:
+def refused_tags(name: str, tags: Sequence[str]) -> Iterator[str]:
+    """Yield the tags of an open_clip model whose weights are refused, with the reason."""
     for tag in tags:
         try:
             check_tag(name, tag)
@@ -141,7 +144,7 @@ def count(model: nn.Module) -> int:
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Skip timm's random draws, which take most of the time on the meta device, and autocast, which it does not know."""
+    """Skip timm's random draws, which take most of the time on the meta device, and autocast, which it lacks."""
     draw = weight_init._trunc_normal_
     cast = block._cast
     with (

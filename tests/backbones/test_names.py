@@ -14,7 +14,11 @@ MEANT = [  # kind, what was written, what the message suggests
     ("vision", "vision_lite3", "did you mean vision_lite2"),
     ("vision", "dinov3", "names contain it, and `lptpp backbones dinov3` lists them."),
     ("vision", "ViT-B-16", "did you mean ViT-B-16 with backbone.kind=language?"),
-    ("vision", "of another kind", "known are vision_lite2 and all names of timm: `lptpp backbones PATTERN` lists them."),
+    (
+        "vision",
+        "of another kind",
+        "known are vision_lite2 and all names of timm: `lptpp backbones PATTERN` lists them.",
+    ),
     ("language", "vit-b-16-siglip2", "did you mean ViT-B-16-SigLIP2 or"),
     ("language", "resnet101", "did you mean resnet101.a1h_in1k with backbone.kind=vision?"),
     ("language", "clip_lite", "did you mean clip_lite0?"),
@@ -29,7 +33,9 @@ def test_the_closest_names_of_both_libraries_are_suggested(
 ) -> None:
     with pytest.raises(UserError) as caught:
         load_backbone(kind, written, "tag" if kind == "language" else None, prompts=prompts)
-    assert str(caught.value).startswith(f"Unknown {'vision' if kind == 'vision' else 'vision-language'} backbone {written}: ")
+    assert str(caught.value).startswith(
+        f"Unknown {'vision' if kind == 'vision' else 'vision-language'} backbone {written}: "
+    )
     assert suggested in str(caught.value)
     with pytest.raises(UserError) as again:
         preprocessing_of(kind, written, "tag" if kind == "language" else None)
@@ -44,5 +50,7 @@ def test_names_without_a_tag_stand_for_the_default_weights() -> None:
 
 @pytest.mark.parametrize("kind, name", [("vision", "test_vit4"), ("language", "ViT-M-16")])
 def test_a_model_without_pretrained_weights_needs_a_file(kind: str, name: str) -> None:
-    with pytest.raises(UserError, match=rf"Backbone {name} has no pretrained weights: set backbone\.weights to a local"):
+    with pytest.raises(
+        UserError, match=rf"Backbone {name} has no pretrained weights: set backbone\.weights to a local"
+    ):
         load_backbone(kind, name)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from timm.models.vision_transformer import VisionTransformer
 from benchmarks.backbones import __main__ as command
 from benchmarks.backbones import memory
 from benchmarks.backbones.memory import Tower, phase1_bytes, phase2_bytes
+from benchmarks.backbones.names import Wanted
 from benchmarks.backbones.table import names, tables, tags, takes_prompts
-from benchmarks.backbones.trial import Trial, shapes_only, try_clip, try_timm
+from benchmarks.backbones.trial import Trial, refused_tags, shapes_only, try_clip, try_timm
 from lptpp.models import attention
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.held import hold_in_bf16
@@ -85,3 +87,62 @@ def test_the_computed_memory_of_phase_2(fused: None) -> None:
 def test_the_page_has_the_table() -> None:
     page = (DOCS / "backbones.md").read_text(encoding="utf-8")
     assert "\n".join(memory.table()) in page
+
+
+def test_a_model_of_each_kind_is_tried() -> None:
+    with shapes_only():
+        found = [
+            try_timm("test_vit.r160_in1k", "vision_transformer", ("test_vit.r160_in1k",), 10**6),
+            try_timm("test_resnet.r160_in1k", "resnet", ("test_resnet.r160_in1k",), 0),
+            try_timm("test_vit4", "vision_transformer", (), 0),  # no pretrained weights: from a local file
+            try_timm("none_such", "resnet", (), 0),
+            try_clip("ViT-S-16", "ViT", ()),
+        ]
+    vit, resnet, without_tag, none, clip = found
+    assert (vit.width, vit.no_prompts, vit.real, vit.loads) == (64, None, True, True)
+    assert (resnet.real, resnet.loads) == (False, True)
+    assert resnet.no_prompts.startswith("is a ResNet")
+    assert without_tag.loads
+    assert "none_such" in none.failure
+    assert (clip.width, clip.no_prompts) == (384, None)
+    text = "\n".join(tables(found))
+    assert "| timm, ViTs: with prompts | 2 of 2 (100 %) | 1 of 1 (100 %) |" in text
+    assert "| timm, others: as experts | 1 of 2 (50 %) | 1 of 1 (100 %) |" in text
+    assert "- not loaded: none_such: RuntimeError: Unknown model" in text
+
+
+def test_tags_of_a_model_with_another_gelu_are_refused() -> None:
+    given = ("openai", "laion2b_s34b_b79k")
+    trial = Trial("language", "ViT-B-32", "ViT", given, refused=tuple(refused_tags("ViT-B-32", given)))
+    assert [reason.split(":")[0] for reason in trial.refused] == ["openai"]
+    assert str(tags([trial], takes_prompts)) == "1 of 2 (50 %)"
+
+
+def test_a_name_is_good_if_it_is_at_every_size() -> None:
+    sizes = [
+        Trial("vision", "a.x", "eva", ("a.x",)),
+        Trial("vision", "a.y", "eva", ("a.y", "a.z"), failure="too large"),
+    ]
+    assert str(names(sizes, Trial.loads.fget)) == "0 of 1 (0 %)"
+    assert str(tags(sizes, Trial.loads.fget)) == "1 of 3 (33 %)"
+
+
+def test_an_interrupted_command_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    made = []
+
+    def trial(name: str) -> Trial:
+        if made and name == "b":
+            raise KeyboardInterrupt
+        made.append(name)
+        return Trial("vision", name, "eva", (name,))
+
+    given = [Wanted("vision", name, (name,), partial(trial, name)) for name in "ab"]
+    monkeypatch.setattr(command, "all_wanted", lambda real: given)
+    path = tmp_path / "new" / "trials.json"
+    with pytest.raises(KeyboardInterrupt):
+        command.main(["--json", str(path)])
+    made.clear()
+    command.main(["--json", str(path)])
+    assert made == ["b"]
+    assert [one["name"] for one in json.loads(path.read_text())["trials"]] == ["a", "b"]
+    assert "| timm, ViTs: with prompts | 2 of 2 (100 %)" in capsys.readouterr().out

@@ -15,7 +15,7 @@ from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prom
 from lptpp.backbones.hub import fetch
 from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import PooledTower, pooled_width
-from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, load_tokenizer
+from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, late_tokenizer, load_tokenizer, text_settings
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
@@ -27,12 +27,14 @@ def load_language(
     weights: str | None = None,
     image_size: int | None = None,
     prompts: bool = True,
+    texts: bool = True,
     revision: str | None = None,
     tokenizer: str | None = None,
 ) -> Backbone:
     """Return both towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
 
-    `revision` is a commit, a tag or a branch of the hub; `tokenizer` a local folder with the files of a tokenizer.
+    `revision` is a commit, a tag or a branch of the hub; `tokenizer` a local folder with the files of a tokenizer,
+    which is loaded at once if `texts` will be encoded, and otherwise only when one is.
 
     Raises:
         UserError: the name or tag is unknown, the image tower cannot have `prompts`, a module is missing, or the
@@ -40,7 +42,8 @@ def load_language(
     """
     if name not in open_clip.list_models():
         raise unknown_name("language", name)
-    check_text_modules(name, tokenizer)
+    if texts or text_settings(name).get("hf_model_name"):
+        check_text_modules(name, tokenizer)
     empty = empty_model(name, device="meta").visual  # needs neither memory nor a download
     if prompts:
         check_convertible(empty, name)
@@ -49,7 +52,7 @@ def load_language(
         check_tag(name, weights)
     size = _preprocessing(empty.preprocess_cfg).size
     width = None if no_clip_prompts(empty) is None else pooled_width(empty, size, name)
-    tokens = load_tokenizer(name, tokenizer)  # small, so before the weights
+    tokens = (load_tokenizer if texts else late_tokenizer)(name, tokenizer)  # small, so before the weights
     model, commit = _from_file(name, str(weights)) if from_file else _from_hub(name, str(weights), revision)
     return from_clip(name, model, tokens, width, commit).resized(image_size)
 
