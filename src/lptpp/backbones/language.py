@@ -117,8 +117,9 @@ def from_clip(
 
 
 def empty_model(name: str, device: str = "cpu") -> Any:
-    """Return an open_clip model with random weights."""
-    with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
+    """Return an open_clip model with random weights, which take no memory on the device meta."""
+    # the configuration of some text towers is on the hub
+    with downloading(f"the configuration of {name}"), torch.device(device):  # open_clip itself moves it there at the end
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 
 
