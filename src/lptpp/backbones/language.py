@@ -155,11 +155,6 @@ def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
     )
 
 
-def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
-    """Return open_clip's byte-pair tokenizer, which needs no download."""
-    return open_clip.SimpleTokenizer(context_length=context_length)
-
-
 def build_clip(configuration: dict[str, Any]) -> Any:
     """Return an open_clip model of a configuration, with random weights."""
     with torch.random.fork_rng(devices=[]):
