@@ -79,6 +79,16 @@ def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
     return open_clip.SimpleTokenizer(context_length=context_length)
 
 
+def late_tokenizer(name: str, folder: str | None = None) -> Tokenizer:
+    """Return the tokenizer of `load_tokenizer`, loaded when the first text is encoded: predictions never need it."""
+
+    @cache
+    def loaded() -> Tokenizer:
+        return load_tokenizer(name, folder)
+
+    return lambda texts: loaded()(texts)
+
+
 def load_tokenizer(name: str, folder: str | None = None) -> Tokenizer:
     """Return the tokenizer of an open_clip model, from a local `folder` or from the hub.
 
