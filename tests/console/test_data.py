@@ -76,7 +76,15 @@ def test_a_small_test_split_is_reported_with_intervals(show: Callable[..., tuple
     assert re.findall(r"[\d.]*\d", line) == ["3", "95", "50", "24.6", "12", "37.5", "3"]
     for shot_thresholds in ("[1,2]", "[9,10]"):  # no class is few-shot, all are
         text = show(f"evaluation.shot_thresholds={shot_thresholds}", pictures=False)[1]
-        assert "±" in text and "few-shot" not in text
+        (line,) = [line for line in text.splitlines() if "±" in line]
+        assert "few-shot" not in line
+
+
+def test_thresholds_are_suggested_if_all_classes_are_in_one_group(show: Callable[..., tuple[bool, str]]) -> None:
+    line = "All classes are {}-shot. To split them into three groups, set evaluation.shot_thresholds=[3,5]."
+    for shot_thresholds, shot in (("[20,100]", "few"), ("[1,8]", "medium")):
+        assert line.format(shot) in show(f"evaluation.shot_thresholds={shot_thresholds}", pictures=False)[1]
+    assert "shot_thresholds" not in show("evaluation.shot_thresholds=[2,100]", pictures=False)[1]
 
 
 def test_no_intervals_without_a_test_split_or_for_a_large_one(

@@ -21,7 +21,7 @@ from lptpp.data.inspect import (
 )
 from lptpp.data.prepare import missing_split
 from lptpp.data.seen import median_size, sentences, strip
-from lptpp.data.statistics import shots
+from lptpp.data.statistics import better_thresholds, shots
 from lptpp.data.warnings import FILE, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
@@ -79,6 +79,9 @@ def _show_counts(console: Console, inspection: Inspection) -> None:
     console.print(f"{found['classes']:,} classes; images: {splits}")
     imbalance = f"imbalance factor {found['imbalance_factor']:.1f}, Gini coefficient {found['gini']:.2f}"
     console.print(f"{imbalance}; {found['shot_thresholds']}")
+    if better := better_thresholds(collection.counts(), inspection.shot_thresholds):
+        shot, setting = better
+        console.print(f"All classes are {shot}-shot. To split them into three groups, set {setting}.")
 
 
 def _show_intervals(console: Console, inspection: Inspection) -> None:
