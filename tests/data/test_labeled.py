@@ -87,8 +87,8 @@ def test_unknown_classes_are_named(root):
 def test_nothing_and_other_files_are_refused(root, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "book.xlsx").touch()
-    for path, message in (("empty", "no labeled image"), ("book.xlsx", "another kind"), ("gone", "does not exist")):
-        with pytest.raises(UserError, match=f"--on: .*{path} .*{message}"):
+    for path, message in (("empty", "no labeled image"), ("book.xlsx", "an Excel workbook: export"), ("gone", "does not exist")):
+        with pytest.raises(UserError, match=f"^--on: .*{path} .*{message}"):
             read(tmp_path / path)
 
 

@@ -11,7 +11,8 @@ from zlib import crc32
 
 import pytest
 
-from lptpp.config import DataSettings, Settings
+from lptpp.config import DataSettings, Settings, load_settings
+from lptpp.config.paths import check_data_paths
 from lptpp.console.data import write_inspection
 from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.inspect import inspect_data
@@ -20,7 +21,7 @@ from lptpp.data.sources import read_source
 from lptpp.data.warnings import DataWarning, data_warnings, write_warnings
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import PACKAGES, natural_key
+from lptpp.utils.paths import PACKAGES, natural_key, refuse_no_input
 from tests.drawn import png
 
 ISIC = ["MEL", "NV", "BCC"]
@@ -360,6 +361,33 @@ def test_files_that_are_no_csv_are_named_as_what_they_are(images: Path) -> None:
     for words, content in wrong.items():
         (images / "t.csv").write_bytes(content)
         assert words in refused(lambda: read("csv", train_list=str(images / "t.csv")))
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("t.xlsx", "an Excel workbook"),
+        ("t.XLS", "an Excel workbook"),
+        ("t.ods", "a LibreOffice spreadsheet"),
+        ("t.gsheet", "a link to a Google sheet"),
+        ("https://docs.google.com/spreadsheets/d/1/edit", "a Google sheet"),
+        ("https://example.org/t.csv", "a URL: download it"),
+        ("s3://bucket/images", "a URL: download it"),
+    ],
+)
+def test_spreadsheets_and_urls_are_named_wherever_they_stand(name: str, what: str, images: Path) -> None:
+    (images / "t.XLS").touch()
+    asked = [
+        lambda: load_settings(name),
+        lambda: check_data_paths(DataSettings(source="csv", train_list=name)),
+        lambda: check_data_paths(DataSettings(source="list", train_list=name)),
+        lambda: check_data_paths(DataSettings(source="folder", root=name)),
+        lambda: refuse_no_input(Path(name)),
+        lambda: csv(images / "a.csv", "path,label", *rows(), class_names=name),
+    ]
+    for ask in asked:
+        message = refused(ask)
+        assert what in message and ("export the sheet as CSV" in message or "download it" in message)
 
 
 def test_urls_are_named(images: Path) -> None:

@@ -22,6 +22,7 @@ from lptpp.data.split import split_in
 from lptpp.data.warnings import DataWarning
 from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
+from lptpp.utils.paths import refuse_other_places
 from lptpp.utils.text import listed, printable
 
 log = logging.getLogger("lptpp")
@@ -119,6 +120,7 @@ def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> Non
 
 
 def _of_file(path: Path, class_names: list[str], settings: Settings) -> Split:
+    refuse_other_places(path)
     source = SOURCES.get(path.suffix.lower())
     if source is None or not path.is_file():
         problem = "is of another kind" if path.is_file() else "does not exist"
