@@ -155,8 +155,9 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that must not change, under dotted keys."""
-    # runs from before there was a choice ended with the last epoch, and cut no batch
-    every = {TRAINS: "last", "shards": 1} | flat(settings)
+    # runs from before there was a choice ended with the last epoch, cut no batch, and averaged all images
+    means = {f"experts.{name}.mean_sample": 0 for name in settings["experts"]}
+    every = {TRAINS: "last", "shards": 1} | means | flat(settings)
     return {
         key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
     }

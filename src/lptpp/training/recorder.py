@@ -109,8 +109,13 @@ class RunRecorder:
         self._write_history()
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"], BELOW_ZERO if summary["loss"] < 0 else "",
+            summary["loss"], summary["seconds"], self._remark(),
         )  # fmt: skip
+
+    def _remark(self) -> str:
+        """Explain the first loss of the run that is negative."""
+        below = [line["loss"] < 0 for line in self.history]
+        return BELOW_ZERO if below[-1] and sum(below) == 1 else ""
 
     def _write_history(self) -> None:
         if not processes.is_main():
