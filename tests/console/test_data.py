@@ -91,10 +91,14 @@ def test_no_intervals_without_a_test_split_or_for_a_large_one(
     show: Callable[..., tuple[bool, str]], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "small" not in show(f"data.root={pictures}/train", "data.test=0", pictures=False)[1]
-    shutil.rmtree(tmp_path / "report")
     monkeypatch.setattr("lptpp.evaluation.intervals.SMALL_SPLIT", 12)
     monkeypatch.setattr("lptpp.evaluation.intervals.SMALL_CLASS", 3)
-    assert "small" not in show(pictures=False)[1]
+    text = show(pictures=False)[1]
+    assert "split is small" not in text
+    assert text.endswith(
+        f"\n{tmp_path}/report was the report of {pictures}/train, which is replaced; to keep both, set --output.\n"
+    )
+    assert "which is replaced" not in show(pictures=False)[1]
 
 
 def test_duplicates_across_splits_and_classes_are_named(show: Callable[..., tuple[bool, str]], root: Path) -> None:
@@ -181,8 +185,7 @@ def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
     check_folder(tmp_path, "trees")  # empty
     (tmp_path / "summary.json").write_text('{"imbalance_factor": 2.0, "data": "trees"}')
     check_folder(tmp_path, "trees")
-    with pytest.raises(UserError, match="is the report of trees: set another folder with --output, or delete it"):
-        check_folder(tmp_path, "birds")
+    assert check_folder(tmp_path, "birds") == "trees"
     for content in ('{"mine": 1}', "not JSON", "[]", "3"):
         (tmp_path / "summary.json").write_text(content)
         with pytest.raises(UserError, match="set another folder with --output"):

@@ -41,7 +41,7 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
 
     `images`: also open every image.
     """
-    check_folder(folder, described(settings.data))
+    other = check_folder(folder, described(settings.data))
     inspection = inspect_data(settings, images)
     _show_counts(console, inspection)
     for warning in inspection.warnings:
@@ -55,18 +55,23 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
     if problem := missing_split(inspection.dataset, settings):
         console.print(f"fit would stop: {problem}")
     _write_and_show(console, inspection, folder, described(settings.data))
+    if other is not None:
+        console.print(f"{folder} was the report of {other}, which is replaced; to keep both, set --output.")
     return not inspection.unreadable or settings.data.on_error == "skip"
 
 
-def check_folder(folder: Path, data: str) -> None:
-    """Raise `UserError` if a folder has files but no earlier inspection of the same `data`: it is not replaced."""
+def check_folder(folder: Path, data: str) -> str | None:
+    """Return what an earlier inspection in a folder is of, if it is not of `data`.
+
+    Raises:
+        UserError: the folder has files but no earlier inspection, and is not replaced.
+    """
     if not (folder.is_file() or (folder.is_dir() and any(folder.iterdir()))):
-        return
+        return None
     found = _inspected(folder / "summary.json")
     if found is None:
         raise UserError(f"{folder} exists and is not a report of `lptpp data`: set another folder with --output.")
-    if found != data:
-        raise UserError(f"{folder} is the report of {found}: set another folder with --output, or delete it.")
+    return found if found != data else None
 
 
 def described(data: DataSettings) -> str:
