@@ -80,14 +80,20 @@ def test_unknown_classes_are_named(root):
     with pytest.raises(UserError, match=r"2 class\(es\) .* not have: fig, plum\. Rename .* apple, bear, sea lion"):
         read(root)
     (root / "fig").rename(root / "Bears")
-    with pytest.raises(UserError, match=r"^--on: .* not have: Bears, plum\. Did you mean bear \(for 'Bears'\)\? Rename"):
+    with pytest.raises(
+        UserError, match=r"^--on: .* not have: Bears, plum\. Did you mean bear \(for 'Bears'\)\? Rename"
+    ):
         read(root)
 
 
 def test_nothing_and_other_files_are_refused(root, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "book.xlsx").touch()
-    for path, message in (("empty", "no labeled image"), ("book.xlsx", "an Excel workbook: export"), ("gone", "does not exist")):
+    for path, message in (
+        ("empty", "no labeled image"),
+        ("book.xlsx", "an Excel workbook: export"),
+        ("gone", "does not exist"),
+    ):
         with pytest.raises(UserError, match=f"^--on: .*{path} .*{message}"):
             read(tmp_path / path)
 

@@ -7,7 +7,18 @@ from PIL import Image
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data.decode import Decoding
-from lptpp.data.seen import CAPTION, CELL, GAP, _caption, cropped_share, median_size, sampled_size, sentences, spread, strip
+from lptpp.data.seen import (
+    CAPTION,
+    CELL,
+    GAP,
+    _caption,
+    cropped_share,
+    median_size,
+    sampled_size,
+    sentences,
+    spread,
+    strip,
+)
 from lptpp.data.transforms import evaluation_transform
 from tests.data.test_decode import saved
 

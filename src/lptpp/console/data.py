@@ -190,7 +190,9 @@ def _write_and_show(console: Console, inspection: Inspection, folder: Path, data
 def write_inspection(inspection: Inspection, folder: Path, data: str) -> list[str]:
     """Write the figure and the tables of an inspection of `data` to a folder; return the file names."""
     make_folder(folder)
-    write_json(folder / "summary.json", {"data": data} | inspection.summary())  # first: it marks the folder, see `check_folder`
+    write_json(
+        folder / "summary.json", {"data": data} | inspection.summary()
+    )  # first: it marks the folder, see `check_folder`
     _draw(inspection, folder / "distribution.png")
     write_csv(folder / "classes.csv", class_rows(inspection))
     written = ["distribution.png", "summary.json", "classes.csv"]

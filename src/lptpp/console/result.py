@@ -114,7 +114,9 @@ def _suggest_thresholds(console: Console, run: Path, folder: Path, metrics: dict
     counts = np.array([int(row["training_images"]) for row in rows])
     if better := better_thresholds(counts, metrics["shot_thresholds"]):
         shot, setting = better
-        console.print(f"All classes are {shot}-shot. To split them into three groups, run: lptpp evaluate {run} {setting}")
+        console.print(
+            f"All classes are {shot}-shot. To split them into three groups, run: lptpp evaluate {run} {setting}"
+        )
 
 
 def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int:
