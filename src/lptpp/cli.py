@@ -17,7 +17,7 @@ from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
-from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
@@ -305,6 +305,7 @@ def evaluate(
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
+        refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
