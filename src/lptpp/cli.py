@@ -409,6 +409,8 @@ def predict(
     else:
         file = output or Path("predictions.csv")
         summary = predict_paths(run, paths, file, options)
+        if summary is None:  # another process of several writes the file
+            return
         show_summary(console, summary, file)
         unreadable = summary.unreadable
     if unreadable:
