@@ -63,7 +63,10 @@ class Crew:
         return [_called(content) for member in members if (content := self._alive(member)) is not None]
 
     def claim(self, path: Path) -> int:
-        """Claim `path`, which need not exist; return the number of the claim, 0 if another process holds one."""
+        """Claim `path`, which need not exist; return the number of the claim, 0 if another process holds one.
+
+        A claim of this process gives way to its next one.
+        """
         before = _numbers(path)
         last = max(before, default=0)
         if (last and self._holder(_claim(path, last))) or not create(_claim(path, last + 1), self.name.encode()):
@@ -75,7 +78,7 @@ class Crew:
         return last + 1
 
     def holder(self, path: Path) -> str | None:
-        """Return what the process is called that holds a claim; None if there is none."""
+        """Return what the other process is called that holds a claim; None if there is none."""
         last = max(_numbers(path), default=0)
         return self._holder(_claim(path, last)) if last else None
 
@@ -108,14 +111,14 @@ class Crew:
             return time.time()
 
     def _holder(self, claim: Path) -> str | None:
-        """Return what the owner of a claim is called; None if it no longer works."""
+        """Return what the owner of a claim is called; None if it no longer works, or is this process."""
         found = _read(claim)
         if found is None:
             return None
         owner, written = found
         if not owner:  # its creator is about to write it, or was killed just then
             return "another process" if self._now() - written < LAPSE else None
-        content = self._alive(self.folder / owner)
+        content = None if owner == self.name else self._alive(self.folder / owner)
         return None if content is None else _called(content)
 
     def _alive(self, member: Path) -> dict[str, Any] | None:
