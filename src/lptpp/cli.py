@@ -17,7 +17,7 @@ from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
-from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
@@ -75,7 +75,8 @@ app = typer.Typer(
 )
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
-TOGETHER = ("fit",)  # commands for several processes
+TOGETHER = ("fit", "predict")  # commands for several processes
+DEFAULT_OUTPUT = "predictions.csv"
 
 ConfigArgument = Annotated[
     str,
@@ -305,6 +306,7 @@ def evaluate(
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
+        refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
@@ -370,7 +372,7 @@ def predict(
 
     Predictions of image files are printed; those of folders, globs, lists and tables are written to predictions.csv.
     An unreadable image gets a row with the reason, and the exit status is 1. After an interruption, repeat the
-    command to resume.
+    command to resume. Start it several times, on any machines that share a disk, and the processes share the work.
 
     **Examples**
 
@@ -385,6 +387,15 @@ def predict(
     refuse_no_run(run)
     for path in paths:
         refuse_no_input(path)
+    several = processes.launched() > 1
+    if several and Path("-") in paths:
+        raise UserError("Only one process can read standard input: write the paths to a list, and pass the list.")
+    if several and overwrite:
+        raise UserError(
+            "With several processes, --overwrite could compute again what one of them has just finished: remove"
+            f" {output or DEFAULT_OUTPUT} instead."
+        )
+    processes.apart()
     from lptpp.console.result import show_predictions, show_summary
     from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
@@ -404,11 +415,13 @@ def predict(
         overwrite=overwrite,
         escape_formulas=escape_formulas,
     )
-    if output is None and are_single_images(paths):
+    if output is None and are_single_images(paths) and not several:
         unreadable = show_predictions(console, predict_images(run, paths, options))
     else:
-        file = output or Path("predictions.csv")
+        file = output or Path(DEFAULT_OUTPUT)
         summary = predict_paths(run, paths, file, options)
+        if summary is None:  # another process of several writes the file
+            return
         show_summary(console, summary, file)
         unreadable = summary.unreadable
     if unreadable:

@@ -6,7 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from lptpp.training.recorder import stopping_softly
+from lptpp.training.recorder import BELOW_ZERO, remark, stopping_softly
+
+
+def test_a_negative_loss_is_explained_once():
+    history = [{"loss": loss} for loss in (0.5, -0.1, -0.2, 0.3, -0.4)]
+    assert [remark(history[:n]) for n in range(1, 6)] == ["", BELOW_ZERO, "", "", ""]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -73,6 +73,12 @@ def check_text_modules(name: str, tokenizer: str | None = None) -> None:
         extra("transformers", "text", f"The text tower of {name}")
 
 
+@cache
+def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
+    """Return open_clip's byte-pair tokenizer, which needs no download."""
+    return open_clip.SimpleTokenizer(context_length=context_length)
+
+
 def late_tokenizer(name: str, folder: str | None = None) -> Tokenizer:
     """Return the tokenizer of `load_tokenizer`, loaded when the first text is encoded: predictions never need it."""
 

@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # called with the number of finished items and of all items
 Unreadable = tuple[str, str]  # name of an image, reason
 CHUNK = 1024  # items queued at once: queueing all images of a large data set takes a gigabyte
-SECONDS = 5.0  # of checking before training
+SECONDS = 2.0  # of checking before training
 SHOWN = 50  # unreadable images named in an error message
 
 

@@ -33,7 +33,16 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.memory import cache_bytes
 from lptpp.utils.progress import progress_bar
 
+FEW = 20_000  # images whose features are computed in a few minutes on a CPU
 Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
+
+
+def sampled_per_class(labels: np.ndarray, sample: int) -> int:
+    """Return how many images of each class make about `sample` of the images with `labels` (n,); 0 for all.
+
+    Up to `FEW` images, all are taken.
+    """
+    return max(1, sample // len(np.unique(labels))) if sample and len(labels) > FEW else 0
 
 
 class TrainingInputs:
@@ -62,19 +71,25 @@ class TrainingInputs:
         views = self._cached([name]) if cached else self.augmented([name], self.cache)
         views = views if kept is None else SomeViews(views, kept)
         counts = np.bincount(views.labels, minlength=len(self.collection.class_names))
+        workers = self.runner.loader_workers(0 if cached else len(views))
         return TrainingData(
-            views, torch.from_numpy(counts), self.settings.seed, self.settings.workers, self.settings.shards
+            views, torch.from_numpy(counts), self.settings.seed, workers, self.settings.shards, self.runner.is_gpu
         )
 
     def frozen(self, name: str) -> Features:
         """Return the computation of the features of training images by an expert's pretrained backbone alone.
 
-        They are all images, or at most `mean_images` of each class.
+        They are all images, or as many of each class as the settings say.
         """
-        expert, most = self.mixture.experts[name], self.settings.experts[name].mean_images
-        some = at_most(self.cache.split.labels, most, self.settings.seed) if most else None
-        images = self.cache if some is None or len(some) == len(self.cache) else self.cache.subset(some)
+        expert, some = self.mixture.experts[name], self.averaged(name)
+        images = self.cache if len(some) == len(self.cache) else self.cache.subset(some)
         return lambda: frozen_features(expert, images, self.runner, f"{name}: class means")
+
+    def averaged(self, name: str) -> np.ndarray:
+        """Return the indices of the training images whose features start an expert's classifier, ascending, int64."""
+        settings, labels = self.settings.experts[name], self.cache.split.labels
+        most = settings.mean_images or sampled_per_class(labels, settings.mean_sample)
+        return at_most(labels, most, self.settings.seed) if most else np.arange(len(labels))
 
     def expert_stage(self, key: StageKey, expert: Expert, kept: np.ndarray | None = None) -> Stage:
         """Return phase 1 or 2 of an expert; on the images at `kept` alone, if given."""
@@ -167,7 +182,8 @@ class TrainingInputs:
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
         with progress_bar(description, len(draws)) as bar:
-            loader = batches(views, draws, self.runner.batch_size, self.runner.workers)
+            workers = self.runner.loader_workers(0 if cached else len(draws))
+            loader = batches(views, draws, self.runner.batch_size, workers, pin=self.runner.is_gpu)
             for outputs, labels, _ in self.runner.expert_outputs(mixture, loader):
                 yield outputs, labels
                 bar.advance(len(labels))

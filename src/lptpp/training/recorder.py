@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,12 @@ BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of im
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
 
 REPEATED = 5  # seconds in which launchers repeat a signal to processes that a terminal has signaled already
+
+
+def remark(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return what explains the last loss of a history if it is the first one that is negative."""
+    below = [line["loss"] < 0 for line in history]
+    return BELOW_ZERO if below[-1] and sum(below) == 1 else ""
 
 
 class RunRecorder:
@@ -85,9 +91,11 @@ class RunRecorder:
         self.steps += 1
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
-            self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
+            self.bar.advance(note=f"loss {position.mean_loss():.3f}")
         asked = exchange.any_of(self.stop_asked)  # a later signal counts for the next step
-        if asked or self.clock() - self.saved_at >= self.interval:
+        if asked:
+            position.read()
+        if not position.unread and (asked or self.clock() - self.saved_at >= self.interval):
             self._save(position, optimizer)
         if asked:
             exchange.barrier()  # a launcher kills the others as soon as one process has ended
@@ -109,7 +117,7 @@ class RunRecorder:
         self._write_history()
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"], BELOW_ZERO if summary["loss"] < 0 else "",
+            summary["loss"], summary["seconds"], remark(self.history),
         )  # fmt: skip
 
     def _write_history(self) -> None:

@@ -136,6 +136,37 @@ def append(path: Path, content: bytes, sync: bool = False) -> None:
             raise
 
 
+def create(path: Path, content: bytes) -> bool:
+    """Create a small file; return False if it exists. Of several processes, on any machines, exactly one succeeds.
+
+    Raises:
+        CannotWrite: the disk does not take it, or there is no such folder.
+    """
+    with writing(path):
+        try:
+            file = path.open("xb", buffering=0)
+        except FileExistsError:
+            return False
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            with suppress(OSError):
+                path.unlink()
+            raise
+    return True
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy the content of a file.
+
+    Raises:
+        CannotWrite: the disk does not take it.
+    """
+    with atomic_write(path, "wb") as file, source.open("rb") as original:
+        shutil.copyfileobj(original, file)
+
+
 def remove_partials(folder: Path, name: str | None = None) -> None:
     """Remove what killed processes, those that no longer exist, left of a file `name`, by default of any, in a folder.
 
@@ -150,10 +181,15 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
 
 def _runs(process: int) -> bool:
     """Return whether another process with this number exists."""
+    return process != os.getpid() and process_exists(process)
+
+
+def process_exists(process: int) -> bool:
+    """Return whether a process with this number exists."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return process != os.getpid()
+    return True
