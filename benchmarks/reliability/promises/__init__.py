@@ -16,6 +16,7 @@ from benchmarks.reliability.promises import (
     read_only,
     signals,
     starts,
+    stops,
     web_page,
     workers,
 )
@@ -23,6 +24,7 @@ from benchmarks.reliability.promises import (
 ORDER = (
     kills,
     signals,
+    stops,
     clocks,
     workers,
     no_memory,
