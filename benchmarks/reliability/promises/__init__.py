@@ -13,6 +13,7 @@ from benchmarks.reliability.promises import (
     kills,
     memory_use,
     no_memory,
+    other_kills,
     read_only,
     signals,
     starts,
@@ -23,6 +24,7 @@ from benchmarks.reliability.promises import (
 
 ORDER = (
     kills,
+    other_kills,
     signals,
     stops,
     clocks,
