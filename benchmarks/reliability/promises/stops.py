@@ -83,23 +83,23 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 def verdicts(world: World, count: int) -> Iterator[Verdict]:
     """Stop at every moment with both signals; a smaller `count` takes some of them."""
-    every = [(f"{name}, {number.name}", partial(_trial, world, MOMENTS[name], number)) for name in MOMENTS for number in SIGNALS]  # fmt: skip
+    every = [(f"{name}, {number.name}", partial(_trial, world, name, number)) for name in MOMENTS for number in SIGNALS]  # fmt: skip
     step = max(1, len(every) // count)
     yield from in_lanes([every[place * step] for place in range(count)], world.scratch("stops"))
 
 
-def _trial(world: World, moment: Moment, number: signal.Signals, folder: Path) -> str | None:
+def _trial(world: World, name: str, number: signal.Signals, folder: Path) -> str | None:
+    moment = MOMENTS[name]
     os.environ["XDG_CACHE_HOME"] = str(folder / "cache")  # which images were checked before is not known
     if moment.before is not None:
         shutil.copytree(world.run if moment.before == "run" else world.stages[int(moment.before)], folder / "run")
-    if moment.slow.startswith("report.") and moment.before == "run":
+    if name.startswith("fit") and moment.before == "run":
         (folder / "run" / "metrics.json").unlink()  # otherwise `fit` has nothing to do
     results = [*(folder / "run").glob("*.csv"), *(folder / "run").glob("*.html")] if moment.before == "run" else []
     kept = {path: path.read_bytes() for path in results}
     done, seconds = _stopped(moment, number, world, folder)
     if done.status != 130 or not done.last.startswith("Stopped ") or "Traceback" in done.output:
         return f"status {done.status} after {seconds:.1f} s: {done.output}"
-    if os.environ.get("SHOW"): print(f"{seconds:.2f}", moment.slow, number.name, flush=True)
     if seconds > MOST_SECONDS:
         return f"ended after {seconds:.1f} s"
     changed = [str(path) for path, content in kept.items() if path.read_bytes() != content]
@@ -120,7 +120,8 @@ def _stopped(moment: Moment, number: signal.Signals, world: World, folder: Path)
         time.sleep(0.01)
     time.sleep(0.1)
     began = time.monotonic()
-    fork.process.is_alive() and os.kill(fork.pid, number)
+    if fork.process.is_alive():
+        os.kill(fork.pid, number)
     done = fork.wait(60)
     return done, time.monotonic() - began
 
