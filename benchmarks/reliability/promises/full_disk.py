@@ -16,9 +16,9 @@ KINDS = (
     "fit", "export", "sweep", "predict", "fit", "evaluate", "fit", "report", "fit", "data", "fit", "embeddings"
 )  # fmt: skip
 SLOW = ("torch", "onnx")  # exports, tried once
-LAST = {  # the disk fills before one of these changes
-    "fit": 40, "sweep": 60, "evaluate": 20, "report": 1, "predict": 8, "embeddings": 12, "data": 8, "export": 6, "torch": 3, "onnx": 3
-}  # fmt: skip
+# the disk fills before one of these changes
+LAST = {"fit": 40, "sweep": 60, "evaluate": 20, "report": 1, "predict": 8, "embeddings": 12, "data": 8, "export": 6}
+LAST |= dict.fromkeys(SLOW, 3)
 SPACE = "phase1.learning_rate: {low: 0.001, high: 0.1, log: true}\n"
 SWEEP = ("method=linear_probe", "data.validation=0.4", "use_experts=[visual]")
 
@@ -77,4 +77,6 @@ def _before(world: World, kind: str, draw: Random) -> Path:
     return draw.choice(world.stages) if kind == "fit" else world.run
 
 
-PROMISE = Promise("the disk is full: one sentence; with room again, the same bits", verdicts, 2 * len(KINDS) + len(SLOW), 4)
+PROMISE = Promise(
+    "the disk is full: one sentence; with room again, the same bits", verdicts, 2 * len(KINDS) + len(SLOW), 4
+)

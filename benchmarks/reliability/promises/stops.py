@@ -47,6 +47,16 @@ def on_run(name: str, *options: object) -> Callable[[World, Path], Callable[[], 
     return lambda world, folder: command(name, folder / "run", *options)
 
 
+def predict(world: World, folder: Path) -> Callable[[], None]:
+    """Return predictions of all pictures."""
+    return command("predict", folder / "run", world.pictures, "--output", folder / "predictions.csv")
+
+
+def data(world: World, folder: Path) -> Callable[[], None]:
+    """Return the inspection of all pictures."""
+    return command("data", world.config, "--output", folder / "data")
+
+
 def sweep(world: World, folder: Path) -> Callable[[], None]:
     """Return a sweep of two trials."""
     (folder / "space.yaml").write_text(SPACE)
@@ -54,6 +64,7 @@ def sweep(world: World, folder: Path) -> Callable[[], None]:
     return command("sweep", world.config, *options)
 
 
+PROBING, DRAWING = "evaluation.probes:LogisticRegression.fit", "report.page:_drawn"
 MOMENTS = {
     "fit: listing": Moment(fit(), "data.sources.walk:listing"),
     "fit: checking images": Moment(fit("data.on_error=skip"), DECODING),
@@ -62,28 +73,28 @@ MOMENTS = {
     "fit: decoding into memory": Moment(fit("workers=1"), DECODING, "data.cache:ImageCache.fill", before=-4),
     "fit: expert outputs": Moment(fit(), DECODING, "training.inputs:TrainingInputs.scorer_outputs", before=-2),
     "fit: evaluation": Moment(fit(), DECODING, "training.fit:write_evaluation", before=-1),
-    "fit: linear probe": Moment(fit(PROBE), "evaluation.probes:LogisticRegression.fit", before=-1),
-    "fit: report": Moment(fit(), "report.page:_drawn", before="run"),
+    "fit: linear probe": Moment(fit(PROBE), PROBING, before=-1),
+    "fit: report": Moment(fit(), DRAWING, before="run"),
     "evaluate: images": Moment(on_run("evaluate"), DECODING, before="run"),
-    "evaluate: linear probe": Moment(on_run("evaluate", PROBE), "evaluation.probes:LogisticRegression.fit", before="run"),
-    "predict": Moment(lambda world, folder: command("predict", folder / "run", world.pictures, "-o", folder / "p.csv"), DECODING, before="run"),
-    "report: figures": Moment(on_run("report"), "report.page:_drawn", before="run"),
+    "evaluate: linear probe": Moment(on_run("evaluate", PROBE), PROBING, before="run"),
+    "predict": Moment(predict, DECODING, before="run"),
+    "report": Moment(on_run("report"), DRAWING, before="run"),
     "export: samples": Moment(on_run("export", "--to", "onnx"), DECODING, before="run"),
     "export: tracing": Moment(on_run("export", "--to", "torch"), "export.torch_program:traced", before="run"),
     "export: writing": Moment(on_run("export", "--to", "huggingface"), "export.hugging_face:model_card", before="run"),
-    "data: listing": Moment(lambda world, folder: command("data", world.config, "-o", folder / "data"), "data.sources.walk:listing"),
-    "data: checking images": Moment(lambda world, folder: command("data", world.config, "-o", folder / "data"), DECODING),
+    "data: listing": Moment(data, "data.sources.walk:listing"),
+    "data: checking images": Moment(data, DECODING),
     "sweep: checking images": Moment(sweep, DECODING, "sweep.search:fit"),
     "sweep: evaluation": Moment(sweep, DECODING, "training.fit:write_evaluation"),
     "compare": Moment(on_run("compare"), "evaluation.compare:read_metrics", before="run"),
     "app: similar images": Moment(on_run("app", "--port", 0), DECODING, "app.neighbors:_compute", before="run"),
-}  # fmt: skip
+}
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def verdicts(world: World, count: int) -> Iterator[Verdict]:
     """Stop at every moment with both signals; a smaller `count` takes some of them."""
-    every = [(f"{name}, {number.name}", partial(_trial, world, name, number)) for name in MOMENTS for number in SIGNALS]  # fmt: skip
+    every = [(f"{name}, {number.name}", partial(_trial, world, name, number)) for name in MOMENTS for number in SIGNALS]
     step = max(1, len(every) // count)
     yield from in_lanes([every[place * step] for place in range(count)], world.scratch("stops"))
 
@@ -156,4 +167,6 @@ def _wrap(name: str, around: Callable[..., Any]) -> None:
     setattr(owner, last, lambda *arguments, **options: around(original, *arguments, **options))
 
 
-PROMISE = Promise("Ctrl-C and SIGTERM while a command reads, computes or draws: it ends in seconds", verdicts, 2 * len(MOMENTS), 4)  # fmt: skip
+PROMISE = Promise(
+    "Ctrl-C and SIGTERM while a command reads, computes or draws: it ends in seconds", verdicts, 2 * len(MOMENTS), 4
+)
