@@ -29,7 +29,7 @@ from lptpp.report.style import style
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
-from lptpp.utils.paths import short_path
+from lptpp.utils.paths import refuse_special, short_path
 from lptpp.utils.text import counted
 
 SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
@@ -65,9 +65,10 @@ def check_folder(folder: Path) -> None:
 
 
 def _is_inspection(summary: Path) -> bool:
+    refuse_special(summary)
     try:
         return "imbalance_factor" in json.loads(summary.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
 
 

@@ -33,7 +33,7 @@ def read_metrics(run: Path) -> dict[str, Any]:
         raise UserError(f"{path} does not exist: finish the run with `lptpp fit`, or specify another folder.")
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): {fix}") from error
     try:
         for key in (metrics["result"], *metrics["rows"]):
