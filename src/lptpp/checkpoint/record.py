@@ -115,7 +115,7 @@ def record_digest(root: Path) -> str | None:
 
 
 def _is_record(arrays: dict[str, np.ndarray]) -> bool:
-    """Return whether arrays have the names, types and sizes of a record: its digest shows only that nobody damaged it."""
+    """Return whether arrays have the names, types and sizes of a record, which a digest alone does not show."""
     if {name: array.dtype.name for name, array in arrays.items()} != TYPES:
         return False
     n, lengths = len(arrays["labels"]), arrays["lengths"]

@@ -13,7 +13,7 @@ from lptpp.config import run_settings, to_dictionary
 from lptpp.config.run_format import check_format
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.costs import COSTS, row_costs
-from lptpp.evaluation.files import read_metrics
+from lptpp.evaluation.files import consistent, read_metrics
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, one_decimal
 
 MEASURES = (*COLUMNS, *COSTS)
@@ -45,7 +45,10 @@ class ComparedRun:
         if not config.is_file():
             return cls(folder, metrics, str(folder))
         settings = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
-        return cls(folder, metrics, json.dumps(settings, sort_keys=True))
+        found = cls(folder, metrics, json.dumps(settings, sort_keys=True))
+        with consistent(folder):
+            hash((*found.kind, repr(flat_rows([found]))))  # reads everything that is compared
+        return found
 
 
 @dataclass(frozen=True)
