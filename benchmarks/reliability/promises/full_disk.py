@@ -78,5 +78,10 @@ def _before(world: World, kind: str, draw: Random) -> Path:
 
 
 PROMISE = Promise(
-    "the disk is full: one sentence; with room again, the same bits", verdicts, 2 * len(KINDS) + len(SLOW), 4
+    "the disk is full: one sentence; with room again, the same bits",
+    verdicts,
+    2 * len(KINDS) + len(SLOW),
+    4,
+    seconds=1.3,
+    once=30.0,
 )

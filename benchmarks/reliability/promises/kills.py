@@ -105,4 +105,11 @@ def _same(found: Path, expected: Path) -> bool:
     return named or found.read_bytes() == expected.read_bytes()
 
 
-PROMISE = Promise("kill -9 during fit, evaluation, export or prediction: repeated, the same bits", verdicts, 200, 4)
+PROMISE = Promise(
+    "kill -9 during fit, evaluation, export or prediction: repeated, the same bits",
+    verdicts,
+    200,
+    4,
+    seconds=1.3,
+    once=5.0,
+)

@@ -127,4 +127,6 @@ def _is_left(name: str, wanted: set[str]) -> bool:
     return not own and (".partial" in name or (not name.startswith("run/") and name not in wanted))
 
 
-PROMISE = Promise("kill -9 during sweep, data, report, compare, app: repeated, the same files", verdicts, 60, 2)
+PROMISE = Promise(
+    "kill -9 during sweep, data, report, compare, app: repeated, the same files", verdicts, 60, 2, seconds=0.8, once=8.0
+)

@@ -168,5 +168,9 @@ def _wrap(name: str, around: Callable[..., Any]) -> None:
 
 
 PROMISE = Promise(
-    "Ctrl-C and SIGTERM while a command reads, computes or draws: it ends in seconds", verdicts, 2 * len(MOMENTS), 4
+    "Ctrl-C and SIGTERM while a command reads, computes or draws: it ends in seconds",
+    verdicts,
+    2 * len(MOMENTS),
+    4,
+    seconds=0.7,
 )

@@ -42,12 +42,15 @@ class ComparedRun:
         """
         check_format(folder)
         metrics, config = read_metrics(folder), folder / "config.yaml"
-        if not config.is_file():
-            return cls(folder, metrics, str(folder))
-        settings = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
-        found = cls(folder, metrics, json.dumps(settings, sort_keys=True))
+        settings = str(folder)
+        if config.is_file():
+            kept = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
+            settings = json.dumps(kept, sort_keys=True)
+        found = cls(folder, metrics, settings)
         with consistent(folder):
-            hash((*found.kind, repr(flat_rows([found]))))  # reads everything that is compared
+            for row in flat_rows([found]):
+                hash(row["split"])
+                over_seeds([row])  # as it is compared later
         return found
 
 
