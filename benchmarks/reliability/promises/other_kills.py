@@ -128,5 +128,10 @@ def _is_left(name: str, wanted: set[str]) -> bool:
 
 
 PROMISE = Promise(
-    "kill -9 during sweep, data, report, compare, app: repeated, the same files", verdicts, 60, 2, seconds=0.8, once=8.0
+    "kill -9 during sweep, data, report, compare, app: repeated, the same files",
+    verdicts,
+    60,
+    2,
+    seconds=1.0,
+    once=10.0,
 )
