@@ -143,8 +143,11 @@ def check_tag(name: str, tag: str | None) -> None:
             f" {did_you_mean(str(tag), known)}"
         )
     wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
-    if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
-        other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+    other = f"{name.removesuffix('-quickgelu')}{'-quickgelu' if wanted else ''}"
+    differs = wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False))
+    if (
+        differs and other != name and other in open_clip.list_models()
+    ):  # else the model has one GELU for all its weights
         raise UserError(f"The weights {tag} of {name} were trained with another GELU: set backbone.name to {other}.")
 
 
