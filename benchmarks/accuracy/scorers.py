@@ -113,7 +113,9 @@ def _sources(training: Training, mixture: Mixture, settings: Settings) -> dict[s
     for source, augmentation in {"augmented views": settings.augmentation, "strongly augmented views": strong}.items():
         inputs.settings = replace(settings, augmentation=augmentation)
         draws = EpochSamples(np.tile(np.arange(len(pictures)), VIEWS), 0, source)
-        loader = load_batches(inputs.augmented(names, pictures), draws, runner.batch_size, runner.workers)
+        loader = load_batches(
+            inputs.augmented(names, pictures), draws, runner.batch_size, runner.loader_workers(len(draws))
+        )
         found[source] = outputs(mixture, runner.expert_outputs(mixture, loader))
     return found
 

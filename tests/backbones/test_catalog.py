@@ -3,11 +3,12 @@
 import sys
 
 import pytest
+import timm
 from rich.console import Console
 
 from lptpp.backbones import catalog
 from lptpp.backbones.catalog import Facts, Name, facts, matching
-from lptpp.console.backbones import of_presets, show_backbones
+from lptpp.console.backbones import cells, of_presets, show_backbones
 from lptpp.utils.errors import UserError
 
 
@@ -24,6 +25,33 @@ def test_facts_of_a_timm_model_are_timms() -> None:
     assert (vit.pixels, vit.license, vit.no_prompts) == (160, "apache-2.0", None)
     assert 0.3e6 < vit.parameters < 0.5e6
     assert resnet.no_prompts.startswith("is a ResNet: prompts need a ViT")
+
+
+@pytest.mark.parametrize(
+    "name, license",
+    [
+        (Name("vision", "vit_base_patch16_dinov3.lvd1689m"), "dinov3-license"),
+        (Name("vision", "cpubone_b0_bfrobust.r224_in1k"), None),  # none in timm
+        (Name("language", "RN50", "openai"), "mit"),  # timm has the same repository
+        (Name("language", "ViT-L-14-quickgelu", "metaclip_fullcc"), "cc-by-nc-4.0"),
+        (Name("language", "ViT-B-32", "laion2b_s34b_b79k"), None),
+        (Name("vision", "vision_lite2"), "apache-2.0"),
+        (Name("language", "clip_lite0"), "apache-2.0"),
+    ],
+)
+def test_licenses_are_those_of_the_weights_where_they_are_named(
+    name: Name, license: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "_of_clip", lambda name: Facts())
+    found = facts(name)
+    assert found.license == license
+    assert cells(name, found)[4] == (license or "see the model card")
+
+
+def test_a_license_that_timm_calls_unknown_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "_of_timm", lambda name: (1, None))
+    unknown = [name for name in timm.list_pretrained() if timm.get_pretrained_cfg(name).license == "unknown"]
+    assert unknown and {facts(Name("vision", name)).license for name in unknown} == {None}
 
 
 def test_a_model_that_needs_a_missing_module_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:

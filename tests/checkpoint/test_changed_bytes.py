@@ -81,9 +81,9 @@ def test_experts_in_another_order_are_refused(run, trained):
 
 def test_settings_that_change_no_prediction_may_differ(run):
     text = (run / "config.yaml").read_text()
-    text = text.replace("workers: 0", "workers: 2").replace("balanced: 0", "balanced: 3")
+    text = text.replace("workers: auto", "workers: 2").replace("balanced: 0", "balanced: 3")
     (run / "config.yaml").write_text(text + "# a remark\n")
-    assert finished_run(run)[0].workers == 2
+    assert finished_run(run)[0].workers == "2"
 
 
 def test_class_names_in_reverse_are_refused(run):

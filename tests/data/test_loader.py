@@ -2,17 +2,21 @@ import os
 import re
 import signal
 import time
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from lptpp.backbones.base import Preprocessing
+from lptpp.data import loader
 from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.loader import EpochSamples, Sample, ViewDataset, batches, interleave
 from lptpp.data.transforms import evaluation_transform, per_image
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.failures import failure
 from lptpp.utils.random import key
@@ -180,3 +184,30 @@ def test_a_killed_worker_is_one_sentence(number: int) -> None:
 def test_an_unreadable_image_is_the_same_sentence_in_a_worker(workers: int) -> None:
     with pytest.raises(UserError, match=r"^6\.png can no longer be read\.$"):
         list(batches(Fatal(None), SAMPLES, 3, workers))
+
+
+@pytest.mark.parametrize(
+    ("workers", "device", "images", "cores", "expected"),
+    [
+        ("auto", "cuda", 5_000, 32, 15),  # two processes on this machine
+        ("auto", "cuda", 5_000, 2, 0),
+        ("auto", "cuda", 5_000, 128, 16),
+        ("auto", "cuda", 999, 32, 0),
+        ("auto", "cpu", 5_000, 32, 0),
+        ("auto", "mps", 5_000, 32, 0),
+        ("3", "cpu", 10, 32, 3),
+        (0, "cuda", 5_000, 32, 0),
+    ],
+)
+def test_the_number_of_workers(workers, device, images, cores, expected, monkeypatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: cores)
+    monkeypatch.setattr(processes, "local_count", lambda: 2)
+    monkeypatch.setattr(loader, "SHARED_MEMORY", Path("missing"))
+    assert loader.worker_count(workers, device, images) == expected
+
+
+def test_workers_fit_into_the_shared_memory(monkeypatch) -> None:
+    monkeypatch.setattr(processes, "cores", lambda: 32)
+    monkeypatch.setattr(loader, "SHARED_MEMORY", Path("/"))
+    monkeypatch.setattr(loader, "disk_usage", lambda path: SimpleNamespace(free=3.5 * 2**30))
+    assert loader.worker_count("auto", "cuda", 5_000) == 3

@@ -20,6 +20,7 @@ from lptpp.export.hugging_face import write_hugging_face
 from lptpp.utils.errors import UserError
 from tests.conftest import draw_picture
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 BARE = "evaluation.baselines=[]"
 
 

@@ -8,7 +8,9 @@ from lptpp.config.stages import StageKey
 from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
 from lptpp.training.optim import Optimization
-from lptpp.utils.errors import UserError
+from lptpp.training.shards import Loss
+from lptpp.training.unread import READ_EVERY, Unread
+from lptpp.utils.errors import Ended, UserError
 
 EPOCHS, STEPS = 3, 4
 STAGE = StageKey("visual", 1)
@@ -159,3 +161,49 @@ def test_a_stream_whose_loss_is_not_finite_stops_the_run_before_the_step(spoiled
     with pytest.raises(UserError, match=r"nan in visual/phase1, epoch 1, step 1, on a\.png, b\.png"):
         train(stage, make_accelerator("cpu", "float32"), Notes(), 0, Position(STAGE), None)
     assert task.weight.tolist() == [1.0, -2.0]
+
+
+def test_losses_read_every_few_steps_change_nothing(monkeypatch):
+    task, notes, _ = trained(Position(STAGE))
+    seen: list[int] = []
+
+    def step(self: Notes, position: Position, optimizer: torch.optim.Optimizer) -> None:
+        seen.append(len(position.unread))
+
+    monkeypatch.setitem(READ_EVERY, "cpu", 3)
+    monkeypatch.setattr(Notes, "step", step)
+    torch.manual_seed(0)
+    late, late_notes, _ = trained(Position(STAGE))
+    assert seen == [0, 1, 2, 0] * EPOCHS  # the first is read at once, so that progress shows it
+    assert late.losses == task.losses
+    assert torch.equal(late.weight, task.weight)
+    assert [one["loss"] for one in late_notes.summaries] == [one["loss"] for one in notes.summaries]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, STEPS])
+def test_a_loss_that_is_not_finite_is_named_before_anything_is_saved(step, monkeypatch):
+    def forward(self: Task, inputs: torch.Tensor, labels: torch.Tensor, epoch: int, stream: int) -> torch.Tensor:
+        bad = bool((inputs[0, 0] == (step - 1) / STEPS) & (epoch == 0))
+        return (self.weight * inputs).sum() * (float("nan") if bad else 1.0)
+
+    saved = []
+    monkeypatch.setitem(READ_EVERY, "cpu", 10)
+    monkeypatch.setattr(Task, "forward", forward)
+    monkeypatch.setattr(Notes, "epoch", lambda *_: saved.append("epoch"))
+    with pytest.raises(UserError, match=rf"nan in visual/phase1, epoch 1, step {step}, on x"):
+        trained(Position(STAGE))
+    assert saved == []
+
+
+def test_saving_reads_what_is_unread():
+    loss = torch.tensor(2.0)
+    position = Position(STAGE, batch=1, loss_sum=1.0, unread=[Unread(Loss(loss, [loss]), 1, lambda: ["x"])])
+    assert position.saved()["loss_sum"] == 3.0
+    assert (position.last_loss, position.unread) == (2.0, [])
+    bad = torch.tensor(torch.inf)
+    position.unread = [Unread(Loss(bad, [bad]), 2, lambda: ["x"])]
+    with pytest.raises(UserError, match="The loss is inf"):
+        position.saved()
+    position.unread = [Unread(Loss(bad, [loss]), 2, lambda: ["x"])]
+    with pytest.raises(Ended):
+        position.saved()

@@ -14,6 +14,7 @@ from lptpp.training import time_budget
 from lptpp.training.time_budget import FORWARD, fit_epochs, fitting, measure, parse_time
 from lptpp.utils.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 METHOD = ["method=vpt_deep", "phase1.batch_size=4", "evaluation.baselines=[]"]
 
 

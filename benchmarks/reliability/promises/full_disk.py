@@ -52,4 +52,4 @@ def _before(world: World, kind: str, draw: Random) -> Path:
     return draw.choice(world.stages) if kind == "fit" else world.run
 
 
-PROMISE = Promise("the disk is full: one sentence; with room again, the same bits", verdicts, 24, 4)
+PROMISE = Promise("the disk is full: one sentence; with room again, the same bits", verdicts, 24, 2)

@@ -51,4 +51,4 @@ def resident(process: int) -> int:
         return 0
 
 
-PROMISE = Promise("memory stays flat over 10,000 predictions and a long fit", verdicts, FULL, 500)
+PROMISE = Promise("memory stays flat over 10,000 predictions and a long fit", verdicts, FULL, 300)

@@ -369,7 +369,11 @@ class Settings:
         " gives the same result (docs/scale.md)",
         within=Range(1, 100_000),
     )
-    workers: int = setting(0, "data loader processes; affects speed, never results", within=Range(0, 1000))
+    workers: str = setting(
+        "auto",
+        "data loader processes, a number up to 1,000; affects speed, never results; auto: on a GPU the cores of each"
+        " process but one, up to 16, none for small data; on the CPU none",
+    )
     tracker: str = setting("none", "live training curves (docs/tracking.md)", choices=("none", "tensorboard", "wandb"))
     track_every: int = setting(
         10, "steps between two lines of history.jsonl and two points of a tracker", within=Range(1, 10**9)

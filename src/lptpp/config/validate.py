@@ -42,6 +42,7 @@ def check(settings: Settings) -> None:
             raise UserError(f"shards={settings.shards}: expected 1 to {phase}.batch_size, {batch_size}.")
     _check_folds(settings)
     _check_temperature(settings.evaluation.temperature)
+    _check_workers(str(settings.workers))
     thresholds = settings.evaluation.shot_thresholds
     if len(thresholds) != 2 or not 0 < thresholds[0] <= thresholds[1]:
         raise UserError(f"evaluation.shot_thresholds={thresholds}: expected two rising counts, for example [20,100].")
@@ -164,6 +165,11 @@ def _check_temperature(value: str) -> None:
         valid = False
     if not valid:
         raise UserError(f"evaluation.temperature={value}: expected a number above 0, or fitted.")
+
+
+def _check_workers(value: str) -> None:
+    if value != "auto" and not (value.isdecimal() and int(value) <= 1000):
+        raise UserError(f"workers={value}: expected a whole number from 0 to 1,000, or auto.")
 
 
 def check_keys(given: Any, schema: Any, source: str) -> None:

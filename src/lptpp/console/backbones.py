@@ -14,6 +14,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
 UNKNOWN = "–"
+UNNAMED = "see the model card"  # licenses that neither library names
 WIDEST = 1000  # characters
 
 
@@ -73,6 +74,6 @@ def cells(name: Name, found: Facts) -> list[str]:
         name.kind,
         UNKNOWN if found.parameters is None else f"{found.parameters / 1e6:.1f} M",
         UNKNOWN if found.pixels is None else str(found.pixels),
-        found.license or UNKNOWN,
+        found.license or UNNAMED,
         "yes" if found.no_prompts is None else "no",
     ]

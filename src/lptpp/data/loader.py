@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy
+from pathlib import Path
+from shutil import disk_usage
 from typing import Any
 
 import numpy as np
@@ -10,12 +12,34 @@ from torch.utils.data import DataLoader, Dataset
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.transforms import BatchTransform
+from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.failures import failure, worker_was_killed
+from lptpp.utils.memory import GB
 from lptpp.utils.random import key, keys
 
 Sample = tuple[int, int]  # index of an image, random key of its augmentation (see lptpp.utils.random)
 ViewBatch = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor]  # views by name, labels, indices
+
+
+AUTO = "auto"
+FEW = 1_000  # images below which workers take longer to start than they save
+MOST = 16  # workers; each holds two batches
+SHARED_MEMORY = Path("/dev/shm")  # workers hand over their batches there
+
+
+def worker_count(workers: int | str, device: str, images: int) -> int:
+    """Return how many loader processes read `images` images for a type of device: the number given, or for auto some.
+
+    On a GPU one for each core of this process but one, at most `MOST` and one per free GB of shared memory; none for
+    few images. On the CPU none: they would compete with the model for the cores.
+    """
+    if workers != AUTO:
+        return int(workers)
+    if device != "cuda" or images < FEW:
+        return 0
+    room = disk_usage(SHARED_MEMORY).free // GB if SHARED_MEMORY.is_dir() else MOST
+    return max(0, min(processes.cores() // processes.local_count() - 1, MOST, room))
 
 
 class EpochSamples(Sequence[Sample]):
@@ -108,11 +132,12 @@ class SomeViews(ViewDataset):
 
 
 def batches(
-    views: ViewDataset, samples: Sequence[Sample], batch_size: int, workers: int, first: int = 0
+    views: ViewDataset, samples: Sequence[Sample], batch_size: int, workers: int, first: int = 0, pin: bool = False
 ) -> Iterator[ViewBatch]:
     """Yield the batches of `samples` in their order, from batch `first` on; the last may be smaller.
 
-    With workers, the images that fit in memory are decoded first, so that all workers share them.
+    With workers, the images that fit in memory are decoded first, so that all workers share them. `pin`: workers put
+    the batches into page-locked memory, from which a GPU copies them while it computes.
 
     Raises:
         UserError: an image can no longer be read, or a worker was killed.
@@ -123,7 +148,7 @@ def batches(
         _BatchDataset(views, samples, batch_size, first),
         batch_size=None,  # an item is a batch already
         num_workers=workers,
-        pin_memory=bool(workers) and torch.cuda.is_available(),  # copied to the device while it computes
+        pin_memory=pin and bool(workers),
         generator=torch.Generator(),  # a new loader does not advance the global generator
     )
     try:

@@ -107,7 +107,7 @@ def _public(settings: Settings, folder: Path) -> Settings:
     evaluation = EvaluationSettings(
         split=settings.evaluation.split, shot_thresholds=list(settings.evaluation.shot_thresholds)
     )
-    return replace(settings, run="model", device="auto", workers=0, data=data, experts=experts, evaluation=evaluation)
+    return replace(settings, run="model", device="auto", workers="0", data=data, experts=experts, evaluation=evaluation)
 
 
 def _with_weights(name: str, expert: ExpertSettings, folder: Path) -> ExpertSettings:

@@ -159,7 +159,7 @@ def _features(
         for views, labels, _ in batches:
             runner.before_batch()
             with torch.no_grad(), runner.autocast():
-                features = compute(views["plain"].to(runner.device)).float().cpu()
+                features = compute(runner.on_device(views["plain"])).float().cpu()
             yield {"features": features, "labels": labels}
             bar.advance(len(labels))
 

@@ -9,7 +9,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from lptpp.config import Settings
-from lptpp.data.loader import ViewBatch
+from lptpp.data.loader import ViewBatch, worker_count
 from lptpp.models.expert import ExpertOutput
 from lptpp.models.held import hold_in_bf16
 from lptpp.models.mixture import Mixture
@@ -73,14 +73,27 @@ class Runner:
     device: torch.device
     autocast: Callable[[], AbstractContextManager] = nullcontext
     batch_size: int = 256
-    workers: int = 0
+    workers: int | str = 0  # or auto
     before_batch: Callable[[], object] = lambda: None  # may raise, to stop
+
+    @property
+    def is_gpu(self) -> bool:
+        """Whether batches are copied from page-locked memory while the device computes."""
+        return self.device.type == "cuda"
+
+    def loader_workers(self, images: int) -> int:
+        """Return the loader processes for a pass over some images (`lptpp.data.loader.worker_count`)."""
+        return worker_count(self.workers, self.device.type, images)
+
+    def on_device(self, views: torch.Tensor) -> torch.Tensor:
+        """Return views on the device; the copy from page-locked memory does not wait."""
+        return views.to(self.device, non_blocking=self.is_gpu)
 
     def forward(self, mixture: Mixture, views: Mapping[str, torch.Tensor]) -> dict[str, ExpertOutput]:
         """Return the expert outputs, on the device, for views by expert (B, 3, height, width)."""
         self.before_batch()
         with self.autocast():
-            return mixture.forward_experts({name: view.to(self.device) for name, view in views.items()})
+            return mixture.forward_experts({name: self.on_device(view) for name, view in views.items()})
 
     def expert_outputs(
         self, mixture: Mixture, batches: Iterable[ViewBatch]

@@ -85,7 +85,7 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
 
 def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     check_suffix(output, TABLES)
-    predictor, chunk = _predictor(run, options)
+    predictor, chunk = predictor_of(run, options)
     outputs = [output] if options.embeddings is None else [output, options.embeddings]
     with ExitStack() as working:
         with alone(output) as first:
@@ -143,7 +143,7 @@ def predict_images(run: Path, paths: Sequence[Path], options: PredictOptions) ->
         return [json.loads(line) for line in output.read_text(encoding="utf-8").splitlines()]
 
 
-def _predictor(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
+def predictor_of(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
     """Return the predictor for the options, and its batch size in images."""
     model = load(run)
     settings = options.over(model.settings)

@@ -57,11 +57,12 @@ def stem_maps(
     own = processes.own_rows(draws, runner.batch_size)
 
     def parts() -> Iterator[dict[str, torch.Tensor]]:
+        loader = batches(views, own, runner.batch_size, runner.loader_workers(len(own)), pin=runner.is_gpu)
         with progress_bar(f"{name}: crops", len(own)) as bar:
-            for images, labels, _ in batches(views, own, runner.batch_size, runner.workers):
+            for images, labels, _ in loader:
                 runner.before_batch()
                 with torch.no_grad(), runner.autocast():
-                    yield {"maps": embed.maps(images[name].to(runner.device)).half().cpu()}
+                    yield {"maps": embed.maps(runner.on_device(images[name])).half().cpu()}
                 bar.advance(len(labels))
 
     return torch.cat([part["maps"] for part in exchange.in_order(parts())])

@@ -29,6 +29,7 @@ class TrainingData:
     seed: int
     workers: int
     shards: int = 1  # the pieces of each batch
+    pin: bool = False  # see `lptpp.data.loader.batches`
 
 
 class ExpertTask(nn.Module):
@@ -93,7 +94,8 @@ def image_batches(
     draws = epoch_draws(name, samplers, settings.batch_size, data.seed, epoch)
     cut = Cut(len(draws) // len(samplers), settings.batch_size, len(samplers), data.shards)
     own = draws if data.shards == 1 else draws.part(cut.places())
-    for number, (views, labels, indices) in enumerate(batches(data.views, own, cut.size, data.workers, first), first):
+    loader = batches(data.views, own, cut.size, data.workers, first, data.pin)
+    for number, (views, labels, indices) in enumerate(loader, first):
         (images,) = views.values()
         yield Batch(images, labels, partial(_names, data, indices), len(samplers), cut.own(number))
 

@@ -87,9 +87,11 @@ class FoldRecorder:
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Count a step; save if it is time, and if the user asked to stop."""
         if self.bar is not None:
-            self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
+            self.bar.advance(note=f"loss {position.mean_loss():.3f}")
         stopping = exchange.any_of(self.stopping())
-        if stopping or self.clock() - self.saved_at >= self.interval:
+        if stopping:
+            position.read()
+        if not position.unread and (stopping or self.clock() - self.saved_at >= self.interval):
             self.checkpoints.save(self.mixture, position, optimizer)
             self.saved_at = self.clock()
         if stopping:

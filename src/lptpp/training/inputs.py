@@ -62,8 +62,9 @@ class TrainingInputs:
         views = self._cached([name]) if cached else self.augmented([name], self.cache)
         views = views if kept is None else SomeViews(views, kept)
         counts = np.bincount(views.labels, minlength=len(self.collection.class_names))
+        workers = self.runner.loader_workers(0 if cached else len(views))
         return TrainingData(
-            views, torch.from_numpy(counts), self.settings.seed, self.settings.workers, self.settings.shards
+            views, torch.from_numpy(counts), self.settings.seed, workers, self.settings.shards, self.runner.is_gpu
         )
 
     def frozen(self, name: str) -> Features:
@@ -167,7 +168,8 @@ class TrainingInputs:
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
         with progress_bar(description, len(draws)) as bar:
-            loader = batches(views, draws, self.runner.batch_size, self.runner.workers)
+            workers = self.runner.loader_workers(0 if cached else len(draws))
+            loader = batches(views, draws, self.runner.batch_size, workers, pin=self.runner.is_gpu)
             for outputs, labels, _ in self.runner.expert_outputs(mixture, loader):
                 yield outputs, labels
                 bar.advance(len(labels))

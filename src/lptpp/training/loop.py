@@ -1,6 +1,5 @@
 """The training loop of all phases. It is independent of the method: a task turns a batch into a loss."""
 
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from torch import nn
 from lptpp.config.stages import StageKey
 from lptpp.training.optim import Optimization, restore_optimizer
 from lptpp.training.shards import WHOLE, Piece, accumulated, summed
+from lptpp.training.unread import READ_EVERY, NotFinite, Unread, read
 from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Ended, UserError
 from lptpp.utils.random import key
@@ -50,7 +50,10 @@ class Batch:
 
 @dataclass
 class Position:
-    """The position of training: the next batch of an epoch of a stage, and the loss of that epoch so far."""
+    """The position of training: the next batch of an epoch of a stage, and the loss of that epoch so far.
+
+    `loss_sum` and `last_loss` lack the losses that are still on a GPU, `unread`, until `read` is called.
+    """
 
     stage: StageKey
     epoch: int = 0
@@ -58,6 +61,8 @@ class Position:
     loss_sum: float = 0.0
     seconds: float = 0.0  # of this epoch so far
     cpu_seconds: float = 0.0  # of all cores
+    last_loss: float = field(default=0.0, compare=False)
+    unread: list[Unread] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def restored(cls, saved: Mapping[str, Any]) -> Self:
@@ -66,7 +71,38 @@ class Position:
 
     def saved(self) -> dict[str, Any]:
         """Return the position as plain values."""
-        return {**vars(self), "stage": str(self.stage)}
+        self.read()
+        kept = {name: value for name, value in vars(self).items() if name not in ("unread", "last_loss")}
+        return {**kept, "stage": str(self.stage)}
+
+    def read(self) -> None:
+        """Add the unread losses.
+
+        Raises:
+            UserError: one is not finite; the message names stage, epoch, step and images.
+            Ended: it is that of another process.
+        """
+        if not self.unread:
+            return
+        losses, self.unread = self.unread, []
+        try:
+            for self.last_loss in read(losses):
+                self.loss_sum += self.last_loss
+        except NotFinite as found:
+            if not found.unread.loss.is_ours():
+                raise Ended("the loss is not finite") from None
+            raise self._not_finite(found) from None
+
+    def mean_loss(self) -> float:
+        """Return the mean of the losses of this epoch that have been read."""
+        return self.loss_sum / max(self.batch - len(self.unread), 1)
+
+    def _not_finite(self, found: NotFinite) -> UserError:
+        return UserError(
+            f"The loss is {found.value} in {self.stage}, epoch {self.epoch + 1}, step {found.unread.step}, on"
+            f" {listed(found.unread.names())}. The last checkpoint is kept. Start a new run folder with a lower"
+            " learning rate of this phase, or with precision=float32."
+        )
 
     def begin_next_epoch(self) -> None:
         """Move to the first batch of the next epoch."""
@@ -104,7 +140,10 @@ class Stage:
 
 
 class Recorder(Protocol):
-    """Receives the progress of the loop. An exception raised from `step` stops training at that step."""
+    """Receives the progress of the loop. An exception raised from `step` stops training at that step.
+
+    On a GPU, the losses of the last steps may be unread; all processes of a run read them at the same steps.
+    """
 
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
         """Called after every step."""
@@ -144,13 +183,14 @@ def train(
             for group in optimizer.param_groups:
                 group["lr"] = stage.optimization.rate(position.epoch * steps + position.batch)
             compute = partial(_shard_gradients, task, accelerator.backward, stage, seed, position)
-            position.loss_sum += _step(compute, prepared, stage, batch.on(accelerator.device), position)
+            _step(compute, prepared, stage, batch.on(accelerator.device), position)
             position.batch += 1
             position.seconds, position.cpu_seconds = since(began)
             recorder.step(position, optimizer)
+        position.read()
         seconds, cpu_seconds = since(began)  # after the loader's workers have finished
         summary = {
-            "loss": position.loss_sum / max(position.batch, 1),
+            "loss": position.mean_loss(),
             "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
             "seconds": seconds,
             "cpu_seconds": cpu_seconds,
@@ -215,21 +255,12 @@ def _step(
     stage: Stage,
     batch: Batch,
     position: Position,
-) -> float:
-    """Take a step, of which this process computes its shards, and return the loss of the whole batch."""
+) -> None:
+    """Take a step, of which this process computes its shards, and add the loss of the whole batch to the position."""
     sum_gradients = summed if stage.in_order and stage.shards > 1 else accumulated
     loss = sum_gradients(stage.parameters, [partial(compute, part) for part in batch.parts()])
-    value = float(loss.total)
-    if not math.isfinite(value):
-        raise _not_finite(value, batch, position) if loss.is_ours() else Ended("the loss is not finite")
+    position.unread.append(Unread(loss, position.batch + 1, batch.names))
+    if position.batch == 0 or len(position.unread) >= READ_EVERY.get(loss.total.device.type, 1):
+        position.read()
     optimizer.step()
     optimizer.zero_grad()
-    return value
-
-
-def _not_finite(value: float, batch: Batch, position: Position) -> UserError:
-    return UserError(
-        f"The loss is {value} in {position.stage}, epoch {position.epoch + 1}, step {position.batch + 1}, on"
-        f" {listed(batch.names())}. The last checkpoint is kept. Start a new run folder with a lower learning rate of"
-        " this phase, or with precision=float32."
-    )

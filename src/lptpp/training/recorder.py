@@ -85,9 +85,11 @@ class RunRecorder:
         self.steps += 1
         self.tracking.after_step(position, optimizer.param_groups[0]["lr"])
         if self.bar is not None:
-            self.bar.advance(note=f"loss {position.loss_sum / position.batch:.3f}")
+            self.bar.advance(note=f"loss {position.mean_loss():.3f}")
         asked = exchange.any_of(self.stop_asked)  # a later signal counts for the next step
-        if asked or self.clock() - self.saved_at >= self.interval:
+        if asked:
+            position.read()
+        if not position.unread and (asked or self.clock() - self.saved_at >= self.interval):
             self._save(position, optimizer)
         if asked:
             exchange.barrier()  # a launcher kills the others as soon as one process has ended

@@ -142,6 +142,7 @@ class _Timer:
         self.times = [clock()]
 
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:
+        position.read()  # waits for the device
         self.times.append(self.clock())
         if len(self.times) > STEPS:
             raise _Enough

@@ -48,7 +48,6 @@ class Tracking:
         for record in self.journal.records if new else []:
             self._show(record)  # a tracker added to a run that has begun
         self.begun = self.steps_an_epoch = 0  # steps before the current stage, and in each of its epochs
-        self.loss_before = 0.0
         rows = [] if checkpoint is None else checkpoint.manifest["history"]
         self.ends = {row["stage"]: row.get("step", 0) for row in rows}  # of the stages so far
 
@@ -64,7 +63,6 @@ class Tracking:
         """Note that a stage starts or resumes."""
         before = [step for name, step in self.ends.items() if name != str(stage.key)]
         self.begun, self.steps_an_epoch = max(before, default=0), stage.optimization.steps // stage.epochs
-        self.loss_before = position.loss_sum
 
     def at(self, position: Position) -> int:
         """Return the number of steps the run has taken."""
@@ -72,14 +70,13 @@ class Tracking:
 
     def after_step(self, position: Position, rate: float) -> None:
         """Report the loss of every `track_every`-th step."""
-        loss, self.loss_before = position.loss_sum - self.loss_before, position.loss_sum
         if position.batch % self.every == 0:
+            position.read()
             place = {"stage": str(position.stage), "epoch": position.epoch + 1, "batch": position.batch}
-            self._report({**place, "step": self.at(position), "loss": loss, "learning_rate": rate})
+            self._report({**place, "step": self.at(position), "loss": position.last_loss, "learning_rate": rate})
 
     def after_epoch(self, record: Record) -> None:
         """Report an epoch: a record with its stage, number, step and measurements."""
-        self.loss_before = 0.0
         self.ends[record["stage"]] = record["step"]
         self._report(record)
 

@@ -144,6 +144,11 @@ def local_count() -> int:
     return int(os.environ.get("LOCAL_WORLD_SIZE", 1)) if _known.group is not None else 1
 
 
+def cores() -> int:
+    """Return the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def group(device: str) -> Any:
     """Return the group for tensors of a type of device; all processes ask for it at the same time."""
     if device == "cpu":
