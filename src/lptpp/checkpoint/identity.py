@@ -103,7 +103,8 @@ def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -
         message = [f"{key}: {before} in the folder, {after} requested" for key, before, after in changed]
         raise UserError(
             f"{folder} contains a run with other settings ({listed(message, between='; ')}): `lptpp fit {folder}`"
-            f" resumes it with its own; for a new run, set another run=FOLDER or delete it.{_of_budget(folder, changed)}"
+            " resumes it with its own; for a new run, set another run=FOLDER or delete it."
+            f"{_of_budget(folder, changed)}"
         )
 
 

@@ -29,7 +29,7 @@ from lptpp.report.style import style
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
-from lptpp.utils.paths import short_path
+from lptpp.utils.paths import refuse_special, short_path
 from lptpp.utils.text import counted, listed
 
 SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
@@ -84,10 +84,11 @@ def described(data: DataSettings) -> str:
 
 def _inspected(summary: Path) -> str | None:
     """Return what an inspection is of; None if there is none."""
+    refuse_special(summary)
     try:
         found = json.loads(summary.read_text(encoding="utf-8"))
         return str(found["data"]) if "imbalance_factor" in found else None
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
         return None
 
 

@@ -114,8 +114,8 @@ def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> Non
         unknown = sorted(set(names))
         raise UserError(
             f"{path} has {len(unknown):,} class(es) that the run does not have: {listed(unknown, 20)}."
-            f"{close_names(unknown, class_names)} Rename or remove them; the {len(class_names):,} classes of the run are"
-            f" {listed(class_names, 5)}."
+            f"{close_names(unknown, class_names)} Rename or remove them; the {len(class_names):,} classes of the run"
+            f" are {listed(class_names, 5)}."
         )
 
 

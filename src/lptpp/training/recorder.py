@@ -31,6 +31,7 @@ from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
+from lptpp.utils.stopping import waits_for_step
 
 log = logging.getLogger("lptpp")
 BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
@@ -177,22 +178,28 @@ class Validation:
 
 @contextmanager
 def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, finish the step or the batch, save and stop; on a second one, stop immediately."""
+    """On Ctrl-C or SIGTERM, finish the step, save and stop; without a step, or on a second one, stop immediately.
+
+    Several processes always stop together, at a step or a batch.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    owner, first = os.getpid(), 0.0
+    owner, first, at_once = os.getpid(), 0.0, False
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() != owner:
             return  # a loader worker: a terminal signals all processes, and this one ends with its owner
-        nonlocal first
+        nonlocal first, at_once
         if recorder.stop_asked and (processes.count() == 1 or time.monotonic() - first > REPEATED):
             raise KeyboardInterrupt
         if recorder.stop_asked:
             return
         recorder.stop_asked, first = True, time.monotonic()
+        at_once = processes.count() == 1 and not waits_for_step()
+        if at_once:
+            raise KeyboardInterrupt
         if not processes.is_main():
             return
         os.write(2, STOPPING)  # not the logger: a signal that interrupts it makes it repeat a line
@@ -200,6 +207,10 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt:
+        if not at_once:
+            raise
+        raise Interrupted from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -3,7 +3,6 @@
 import difflib
 from collections.abc import Iterable
 
-
 CLOSE = 0.75  # similarity of names that are likely to be one: apart by about a letter in four
 
 
