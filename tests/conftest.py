@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from markupsafe import Markup
 from PIL import Image
 
 from lptpp import api
 from lptpp.config import Settings, load_settings
 from lptpp.models.mixture import Mixture
+from lptpp.report import page, svg
 from lptpp.training import fit as training
 from lptpp.training import recorder
 from lptpp.utils import progress
@@ -72,6 +74,14 @@ def quick_collection() -> None:
     """Keep what is imported and shared out of the garbage collections at the end of every phase: 0.4 s each."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="module")
+def no_figures() -> Iterator[None]:
+    """Write reports without their figures, most of their time, in tests of something else."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "inline", lambda plot, name: Markup("<svg></svg>"))
+        yield
 
 
 def draw_picture(path: Path, label: int, seed: int) -> None:
@@ -133,6 +143,7 @@ def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempP
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recorder, "write_checkpoint", write_and_copy)
         patch.setattr(training, "write_evaluation", evaluate_and_keep)
+        patch.setattr(page, "inline", svg.inline)  # whichever module asks first
         metrics = api.fit(settings_of(folder))
     return Run(folder, metrics, mixtures[0].requires_grad_(False), checkpoints)
 

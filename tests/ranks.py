@@ -1,4 +1,4 @@
-"""Several processes of one run, as torchrun starts them, forked from this one: PyTorch is imported already."""
+"""Processes forked from this one, in which PyTorch is imported already: one, or those of a run under torchrun."""
 
 import multiprocessing
 import os
@@ -8,9 +8,12 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 import torch
 from threadpoolctl import threadpool_limits
+
+PRINTED = ("out.txt", "err.txt")
 
 
 def start_ranks(function: Callable[[], object], count: int, folder: Path) -> Sequence[multiprocessing.Process]:
@@ -24,6 +27,16 @@ def start_ranks(function: Callable[[], object], count: int, folder: Path) -> Seq
     for process in found:
         process.start()
     return found
+
+
+def forked(function: Callable[[], object], folder: Path) -> multiprocessing.Process:
+    """Start a process, with a group of its own, that calls a function; what it prints is in out.txt and err.txt."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PRINTED:
+        (folder / name).touch()
+    process = multiprocessing.get_context("fork").Process(target=_forked, args=(function, folder))
+    process.start()
+    return process
 
 
 def exit_codes(ranks: Sequence[multiprocessing.Process], seconds: float = 120) -> list[int | None]:
@@ -50,11 +63,25 @@ def _rank(function: Callable[[], object], rank: int, count: int, port: int, fold
     variables = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
     os.environ.update({name: str(value) for name, value in variables.items()})
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), OMP_NUM_THREADS="1")
-    with one_thread(), (folder / f"rank-{rank}.txt").open("w", buffering=1) as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        sys.stdout = sys.stderr = file
-        os._exit(_status(function))
+    file = (folder / f"rank-{rank}.txt").open("w", buffering=1)
+    _end_with(function, file, file)
+
+
+def _forked(function: Callable[[], object], folder: Path) -> None:
+    os.setsid()
+    _end_with(function, *((folder / name).open("w", buffering=1) for name in PRINTED))
+
+
+def _end_with(function: Callable[[], object], out: TextIO, err: TextIO) -> None:
+    """Call a function that prints to files and end this process with its status."""
+    with one_thread():
+        for number, file in ((1, out), (2, err)):
+            os.dup2(file.fileno(), number)
+        sys.stdout, sys.stderr = out, err
+        status = _status(function)
+        out.flush()
+        err.flush()
+        os._exit(status)
 
 
 @contextmanager

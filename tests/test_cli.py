@@ -7,10 +7,10 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable
+from multiprocessing import Process
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,9 @@ from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.config import resolve
 from tests import golden
 from tests.presets import run_lptpp
+from tests.ranks import forked
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 COMMANDS = [
     "fit", "presets", "backbones", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
 ]  # fmt: skip
@@ -270,19 +272,20 @@ def test_a_user_error_is_one_line_and_status_2(arguments, words, lptpp, config, 
     assert err.count("\n") == 1
 
 
-def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path):
+def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path, monkeypatch):
     folder = tmp_path / "a run"
     command = ["fit", str(config), f"run={folder}", "method=lpt", "phase1.epochs=8", "evaluation.baselines=[]"]
     command += ["experts.visual.backbone.image_size=32", "workers=1"]  # slow enough to be stopped
-    module = [sys.executable, "-m", "lptpp.cli"]
-    process = subprocess.Popen([*module, *command], stderr=subprocess.PIPE, text=True, start_new_session=True)
+    monkeypatch.setattr(sys, "argv", ["lptpp", *command])
+    process = forked(cli.main, tmp_path)
     try:
         wait_for_checkpoint(folder, process)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the loader's workers get it too
-        _, err = process.communicate(timeout=60)
+        process.join(60)
     finally:
         process.kill()
-    assert process.returncode == 130
+    assert process.exitcode == 130
+    err = (tmp_path / "err.txt").read_text()
     assert err.count("Stopping after this step") == 1
     lines = [line for line in err.splitlines() if " epoch " in line]
     assert len(lines) == len(set(lines))
@@ -357,10 +360,10 @@ def test_other_errors_keep_their_traceback(ending):
         ending(app)
 
 
-def wait_for_checkpoint(folder: Path, process: subprocess.Popen) -> None:
+def wait_for_checkpoint(folder: Path, process: Process) -> None:
     deadline = time.monotonic() + 120
     while not list(folder.glob("checkpoint/step-*")):
-        assert process.poll() is None, process.stderr.read()
+        assert process.is_alive(), (folder.parent / "err.txt").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -30,9 +30,11 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 
 import lptpp
+from lptpp.config import load_settings
 from lptpp.config.methods import METHODS
 from lptpp.losses import LOSSES
 from lptpp.samplers import SAMPLERS
+from lptpp.training.fit import fit
 from tests.drawn import smooth
 from tests.towers import LANGUAGE, VISION, write_card
 
@@ -189,8 +191,8 @@ def find(name: str, inputs: Path, folder: Path) -> Found:
     """Train a run in a folder, and return what is compared of it."""
     images = [inputs / "pictures" / "test" / path for path in LOOKED_AT]
     with one_thread():
-        model = lptpp.fit(inputs / "all.yaml", f"run={folder}", *settings(name, inputs))
-        predicted = model.predict(images, top_k=len(COUNTS))
+        fit(load_settings(inputs / "all.yaml", [f"run={folder}", *settings(name, inputs)]))
+        predicted = lptpp.load(folder).predict(images, top_k=len(COUNTS))
     by_class = [sorted((one.label, one.probability) for one in image) for image in predicted]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     tables = [path for path in folder.glob("*.csv") if path.name != "history.csv"]

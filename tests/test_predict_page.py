@@ -16,6 +16,7 @@ from lptpp import cli
 from lptpp.evaluation.prior import read_prior
 from lptpp.training.fit import fit
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 PAGE = (Path(__file__).parent.parent / "docs" / "predict.md").read_text(encoding="utf-8")
 
 
@@ -23,11 +24,19 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", PAGE, flags=re.DOTALL)
 
 
-@pytest.fixture
-def reader(settings_of, pictures, tmp_path, monkeypatch) -> Path:
-    """A folder with a run that has a validation split, new images, and what the page lists them in."""
+@pytest.fixture(scope="module")
+def run(settings_of, tmp_path_factory) -> Path:
+    """A run with a validation split."""
+    folder = tmp_path_factory.mktemp("page") / "run"
     quick = ["phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.baselines=[]"]
-    fit(settings_of(tmp_path / "runs" / "mine", "data.validation=0.4", *quick))
+    fit(settings_of(folder, "data.validation=0.4", *quick))
+    return folder
+
+
+@pytest.fixture
+def reader(run, pictures, tmp_path, monkeypatch) -> Path:
+    """A folder with the run, new images, and what the page lists them in."""
+    shutil.copytree(run, tmp_path / "runs" / "mine")
     shutil.copytree(pictures / "test" / "apple", tmp_path / "new_images" / "deep")
     shutil.copy(pictures / "test" / "dog" / "0.png", tmp_path / "cat.png")
     (tmp_path / "list.txt").write_text("cat.png\n")

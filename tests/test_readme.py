@@ -14,6 +14,7 @@ from lptpp.config import resolve
 from tests.presets import change, quick_presets, run_lptpp
 from tests.towers import experts_on
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TINY_EXPERT = {
@@ -56,7 +57,7 @@ def folder(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
         draw(folder / "my_images" / ("oak" if number < 8 else "elm") / f"{number}.png", number)
     draw(folder / "new_images" / "a.png", 20)
     draw(folder / "cat.png", 21)
-    change(presets / "emoji.yaml", {"data": {"test": 0.85}, "evaluation": {"baselines": []}})
+    change(presets / "emoji.yaml", {"method": "lpt", "data": {"test": 0.85}, "evaluation": {"baselines": []}})
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(resolve, "FOLDER", presets)

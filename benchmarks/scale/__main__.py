@@ -21,7 +21,7 @@ def table(found: list[Cost]) -> str:
 
 
 def _cell(cost: Cost) -> str:
-    return f"{cost.value:.3g} s" if cost.unit == "s" else f"{cost.value / cost.images:.0f} bytes an image"
+    return f"{cost.value / cost.images:.0f} bytes an image" if cost.unit == "bytes" else f"{cost.value:.3g} {cost.unit}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The costs of n images, in CPU seconds and bytes: list, memory, record, split, sampler, store of phase 3."""
+"""The costs of n images, in CPU seconds and bytes: lists, memory, record, split, sampler, store of phase 3."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from benchmarks.scale.listing import list_folder, list_lines, peak
 from benchmarks.speed.sampler import long_tailed_labels
 from lptpp.checkpoint.listing import Listing
 from lptpp.data.dataset import ImageDataset
@@ -24,7 +25,7 @@ BATCH = 4_096
 
 
 class Cost(NamedTuple):
-    """One measurement; `value` is in seconds, or in bytes if `unit` says so."""
+    """One measurement; `value` is in seconds, or in bytes or MB if `unit` says so."""
 
     what: str
     images: int
@@ -45,6 +46,10 @@ def costs(images: int, folder: Path, classes: int = CLASSES) -> Iterator[Cost]:
     yield Cost("draw a split", images, measured(lambda: stratified_split(labels, 0.2, 0)))
     yield Cost("sampler and order of an epoch", images, measured(lambda: _epoch(labels)))
     yield Cost("store of phase 3", images, measured(lambda: _fill(images, folder)))
+    yield Cost("`predict`: list a folder", images, measured(lambda: list_folder(images, folder)))
+    yield Cost("`predict`: list a file of paths", images, measured(lambda: list_lines(file)))
+    yield Cost("`predict`: peak memory, folder", images, peak(lambda: list_folder(images, folder)), "MB")
+    yield Cost("`predict`: peak memory, file of paths", images, peak(lambda: list_lines(file)), "MB")
 
 
 def write_list(folder: Path, labels: np.ndarray) -> Path:

@@ -4,16 +4,20 @@ import os
 import re
 import shutil
 import signal
-import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
+from multiprocessing import Process
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 import lptpp
+from lptpp import cli
 from lptpp.training.fit import fit
+from tests.ranks import forked
 
 NASTY = "${1+1} {{name}} & <b>"
 
@@ -33,23 +37,34 @@ def run(settings_of, pictures: Path, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def server(run: Path, tmp_path_factory) -> Iterator[str]:
     """The address of a page for the run; stopped by Ctrl-C."""
-    places = tmp_path_factory.mktemp("places")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "lptpp", "app", run, "--port", "0"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {"TMPDIR": str(places)},
-    )  # fmt: skip
-    line = process.stdout.readline()
+    places, printed = tmp_path_factory.mktemp("places"), tmp_path_factory.mktemp("printed")
+
+    def serve() -> None:
+        sys.argv, tempfile.tempdir = ["lptpp", "app", str(run), "--port", "0"], str(places)
+        cli.main()
+
+    process = forked(serve, printed)
     try:
-        yield re.search(r"http://127\.0\.0\.1:\d+", line)[0]
+        yield address(process, printed)
     finally:
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
-    assert (process.returncode, err) == (0, "")
+        os.kill(process.pid, signal.SIGINT)
+        process.join(60)
+        process.kill()
+    assert (process.exitcode, (printed / "err.txt").read_text()) == (0, "")
     assert not list(places.glob("lptpp-app-*"))  # no upload is left
 
 
+def address(process: Process, printed: Path) -> str:
+    """Wait for the address that a server prints."""
+    deadline = time.monotonic() + 120
+    while not (found := re.search(r"http://127\.0\.0\.1:\d+\b", (printed / "out.txt").read_text())):
+        assert process.is_alive() and time.monotonic() < deadline, (printed / "err.txt").read_text()
+        time.sleep(0.05)
+    return found[0]
+
+
 @pytest.fixture
-def page(browser, server) -> Iterator:
+def page(server, browser) -> Iterator:
     """The page, freshly opened; requests to other servers and errors fail the test."""
     tab = browser.new_page(viewport={"width": 1280, "height": 1000})
     requests, errors = [], []
@@ -131,6 +146,6 @@ def test_a_phone_needs_no_sideways_scrolling(page, pictures):
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_another_site_cannot_reach_the_page_by_a_name_of_its_own(browser, server):
+def test_another_site_cannot_reach_the_page_by_a_name_of_its_own(server, browser):
     response = browser.new_context().request.get(server, headers={"Host": "example.com"})
     assert response.status == 400

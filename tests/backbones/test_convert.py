@@ -10,7 +10,8 @@ from torch import nn
 
 from lptpp.backbones.base import Backbone
 from lptpp.backbones.convert import image_tower
-from lptpp.backbones.language import build_clip, from_clip, simple_tokenizer
+from lptpp.backbones.language import build_clip, from_clip
+from lptpp.backbones.text import simple_tokenizer
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.utils.errors import UserError

@@ -15,6 +15,7 @@ from lptpp.backbones import load_backbone
 from lptpp.backbones.base import fingerprint
 from lptpp.backbones.language import from_clip
 from lptpp.backbones.pooled import PooledTower, pooled_width
+from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.text import load_tokenizer
 from lptpp.config import ExpertSettings
 from lptpp.models.build import adapted, encoder_of
@@ -75,9 +76,46 @@ def test_a_window_tower_changes_its_size_or_says_that_it_cannot() -> None:
         PooledTower(mixer, mixer.num_features).set_input_size(40, "mixer")
 
 
+SAM = {"img_size": 64, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2, "window_size": 3, "neck_chans": 10}
+
+
+@pytest.mark.parametrize("size", [64, 96])
+def test_sam_is_an_expert_without_prompts(size: int) -> None:
+    model = timm.create_model("samvit_base_patch16", num_classes=0, global_attn_indexes=(1,), **SAM).eval()
+    assert no_prompts(model) == "is a VisionTransformerSAM: prompts need a ViT whose blocks attend to all tokens"
+    tower, images = PooledTower(model, model.num_features), torch.randn(2, 3, size, size)
+    tower.set_input_size(size, "sam")
+    maps = model.forward_features(images)  # (B, F, H, W)
+    torch.testing.assert_close(tower(images), maps.mean((2, 3)))
+    settings = ExpertSettings(adapter_width=2, **WITHOUT_PROMPTS)
+    assert encoder_of(tower, settings)(images).feature.shape == (2, 10)
+
+
 def test_what_is_no_vector_per_image_is_refused() -> None:
     with pytest.raises(UserError, match="Backbone maps does not map an image to one vector"):
-        pooled_width(nn.Conv2d(3, 4, 1, device="meta"), (8, 8), "maps")
+        pooled_width(nn.Flatten(0), (8, 8), "maps")
+
+
+class Encoder(nn.Module):
+    """Returns feature maps (B, H, W, F), or (B, F, H, W), or tokens (B, N, F)."""
+
+    def __init__(self, output_fmt: str) -> None:
+        super().__init__()
+        self.output_fmt = output_fmt
+        self.patches = nn.Conv2d(3, 5, 4, 4)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        maps = self.patches(images)
+        return {"NCHW": maps, "NHWC": maps.permute(0, 2, 3, 1), "NLC": maps.flatten(2).mT}[self.output_fmt]
+
+
+@pytest.mark.parametrize("output_fmt", ["NCHW", "NHWC", "NLC"])
+def test_encoders_without_pooling_are_averaged_over_positions(output_fmt: str) -> None:
+    model = Encoder(output_fmt)
+    tower, images = PooledTower(model, 5), torch.randn(2, 3, 8, 12)
+    expected = torch.stack([model.patches(one[None])[0].flatten(1).mean(1) for one in images])
+    torch.testing.assert_close(tower(images), expected)
+    assert pooled_width(Encoder(output_fmt).to("meta"), (8, 12), "encoder") == 5
 
 
 def test_with_prompts_the_message_names_the_way_out_before_any_download() -> None:

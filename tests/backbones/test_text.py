@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 
 from lptpp.backbones import language, load_backbone, text
-from lptpp.backbones.language import build_clip, simple_tokenizer
+from lptpp.backbones.language import build_clip
 from lptpp.backbones.templates import TEMPLATES, expanded
-from lptpp.backbones.text import TextTower, load_tokenizer
+from lptpp.backbones.text import TextTower, load_tokenizer, simple_tokenizer
 from lptpp.config import BackboneSettings, ExpertSettings, Settings
 from lptpp.config.choices import TEMPLATE_NAMES
 from lptpp.config.validate import check_environment

@@ -84,7 +84,8 @@ def test_variants_of_phase_2_are_followed_by_their_control_rows(config, tmp_path
 
 
 def test_scorers_are_evaluated_on_the_validation_split(settings_of, tmp_path):
-    fit(settings_of(tmp_path, "data.validation=0.3", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
+    quick = ["phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.baselines=[]"]
+    fit(settings_of(tmp_path, "data.validation=0.3", *quick))
     rows = list(scorer_rows(tmp_path, [0.001, 0.1]))
     variants = 2 * 3 * 4
     assert len(rows) == 2 + 2 + 2 * variants

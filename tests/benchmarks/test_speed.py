@@ -44,6 +44,11 @@ def tiny_workload() -> Workload:
     return make_workload(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes=10, batch=4, device=CPU)
 
 
+@pytest.fixture(scope="module")
+def tiny_step() -> dict[str, Measurement]:
+    return phase2_step(tiny_workload(), rounds=1)
+
+
 def test_quick_measures_and_writes_every_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,9 +99,8 @@ def test_peak_memory_is_that_of_live_tensors_and_reproducible() -> None:
     assert [peak_memory(run, CPU) for _ in range(3)] == [6_000_000] * 3  # first and second, 4 bytes a number
 
 
-def test_the_memory_of_a_step_is_reproducible() -> None:
-    made = tiny_workload()
-    first, second = (phase2_step(made, rounds=1) for _ in range(2))
+def test_the_memory_of_a_step_is_reproducible(tiny_step: dict[str, Measurement]) -> None:
+    first, second = tiny_step, phase2_step(tiny_workload(), rounds=1)
     for name in first:
         assert first[name].peak_bytes == pytest.approx(second[name].peak_bytes, rel=0.05)
 
@@ -173,9 +177,9 @@ def test_operations_of_a_tower_are_those_of_its_formula() -> None:
     assert counted == pytest.approx(4 * (embedding + 2 * block_operations(5, 5, width, 0)), rel=0.1)
 
 
-def test_shares_of_the_rate_of_a_gpu() -> None:
+def test_shares_of_the_rate_of_a_gpu(tiny_step: dict[str, Measurement]) -> None:
     made = tiny_workload()
-    found = list(gpu_findings(made, inference(made, 1), phase2_step(made, 1), width=64))
+    found = list(gpu_findings(made, inference(made, 1), tiny_step, width=64))
     assert [finding.goal for finding in found] == ["gpu inference", "gpu training"]
     assert all(finding.values[""] > 0 for finding in found)
 

@@ -23,6 +23,7 @@ from lptpp.data.sources import SOURCES
 from tests.presets import quick_presets
 from tests.towers import experts_on
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "data").glob("*.md"))
 TREES = {"red oak": 6, "elm": 4, "ash": 3}  # images per class

@@ -15,6 +15,7 @@ from lptpp.evaluation.run import evaluate_run, evaluated
 from lptpp.evaluation.table import AVERAGE, MIXTURE
 from lptpp.inference.runtime import Runner
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 LABELS = np.array(random.Random(0).sample([0] * 40 + [1] * 5 + [2] * 4 + [4] * 6, 55))  # class 3 has no image
 COUNTS = np.array([200, 50, 50, 50, 3])
 

@@ -15,6 +15,7 @@ from lptpp.evaluation.tta import Adjustment, with_estimate
 from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.predict import predict_paths
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 CLASSES, FEATURES = 10, 4
 
 

@@ -20,6 +20,7 @@ from lptpp.export.hugging_face import write_hugging_face
 from lptpp.utils.errors import UserError
 from tests.conftest import draw_picture
 
+pytestmark = pytest.mark.usefixtures("no_figures")
 BARE = "evaluation.baselines=[]"
 
 
@@ -85,6 +86,18 @@ def test_findings_and_a_report_as_of_the_test_split(run, garden, capsys):
     assert "on 5 images of garden" in page and "test split" not in page
     assert page.count("data:image/jpeg") > 2 and "cannot be shown" not in page
     assert f"{run / 'evaluations' / 'told'}." in page
+
+
+def test_shot_groups_are_those_of_the_latest_evaluation(run, garden, tmp_path, caplog):
+    caplog.set_level("INFO", "lptpp")
+    own = Path(shutil.copytree(run, tmp_path / "own"))
+    evaluate_run(own, ["evaluation.shot_thresholds=[2,4]", BARE])
+    metrics = evaluate_on(own, garden, [BARE], name="later")
+    assert metrics["shot_thresholds"] == [2, 4]
+    assert f"Shot groups of the latest evaluation of {own}: many: more than 4 training images" in caplog.text
+    assert evaluate_on(own, garden, [BARE, "evaluation.shot_thresholds=[3,5]"], name="g")["shot_thresholds"] == [3, 5]
+    (own / "metrics.json").unlink()
+    assert evaluate_on(own, garden, [BARE], name="gone")["shot_thresholds"] != [2, 4]
 
 
 def test_a_name_belongs_to_one_place(run, garden, tmp_path):

@@ -7,8 +7,12 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
+from lptpp.data.sources import walk
+from lptpp.data.sources.walk import images_below
 from lptpp.prediction.inputs import Input, expand, file_state
+from lptpp.utils import natural
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import natural_key
 
 
 @pytest.fixture
@@ -39,6 +43,21 @@ def test_a_glob_stands_for_the_files_it_matches_in_natural_order(folder):
     assert names("photos/*.png") == ["photos/a 2.png", "photos/a 10.png"]
     assert names("photos/**") == ["photos/a 2.png", "photos/a 10.png", "photos/deep/c.JPG", "photos/notes.md"]
     assert names(f"{folder}/p*/deep/?.JPG") == [f"{folder}/photos/deep/c.JPG"]
+
+
+@pytest.mark.parametrize("block", [1, 3, 1000])
+def test_a_folder_of_any_size_has_the_order_of_whole_paths(block, folder, monkeypatch):
+    for name in ("a", "A", "a-b", "a 10", "a 9", "9", "a/c"):
+        for inner in ("x 10.png", "x 9.png", "X.png", "x-1.JPG", "no.txt"):
+            (folder / "photos" / name / inner).parent.mkdir(parents=True, exist_ok=True)
+            (folder / "photos" / name / inner).touch()
+    expected = [str(path) for path in images_below(Path("photos"))]
+    for module in (natural, walk):
+        monkeypatch.setattr(module, "BLOCK", block)
+    assert names("photos") == names("photos/") == expected
+    assert len(expected) == 31
+    found = [str(path.relative_to(folder)) for path in (folder / "photos").rglob("*.*") if path.is_file()]
+    assert names("photos/**/*.*") == sorted((name for name in found if "/.d" not in name), key=natural_key)
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_that_file(folder):

@@ -3,7 +3,19 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.prediction.resume import INPUTS, JOB, NEW_INPUTS, ROWS, alone, begin, finish, note, partial, summary_of
+from lptpp.prediction.resume import (
+    INPUTS,
+    JOB,
+    NEW_INPUTS,
+    Job,
+    alone,
+    begin,
+    finish,
+    note,
+    partial,
+    read_job,
+    summary_of,
+)
 from lptpp.utils.errors import UserError
 
 IDENTITY = {"model": "m", "inputs": {"count": 2, "sha256": "i"}, "options": {"top_k": 5, "views": "one"}}
@@ -19,11 +31,23 @@ def output(tmp_path) -> Path:
     return tmp_path / "out.csv"
 
 
+def job_of(identity: dict) -> Job:
+    return Job(identity, {"paths": ["list.txt"]}, 8, [0])
+
+
+def computed(output: Path, identity: dict = IDENTITY) -> Path:
+    """Return a file that stands for what the job has computed."""
+    folder = job_of(identity).parts(output)
+    folder.mkdir()
+    (folder / "rows").write_text("row\n")
+    return folder / "rows"
+
+
 def started(output: Path, identity: dict = IDENTITY, overwrite: bool = False, embeddings: Path | None = None) -> bool:
     outputs = [output] if embeddings is None else [output, embeddings]
-    with alone(output) as folder:
-        (folder / NEW_INPUTS).write_text(identity["inputs"]["sha256"])
-        return begin(outputs, identity, overwrite)
+    with alone(output):
+        (partial(output) / NEW_INPUTS).write_text(identity["inputs"]["sha256"])
+        return begin(outputs, job_of(identity), overwrite)
 
 
 def finished(output: Path, identity: dict = IDENTITY) -> None:
@@ -35,11 +59,13 @@ def finished(output: Path, identity: dict = IDENTITY) -> None:
 
 def test_a_new_job_keeps_its_inputs_and_the_same_job_goes_on(output):
     assert started(output)
-    (partial(output) / ROWS).write_text("row\n")
+    rows = computed(output)
     assert started(output)
-    assert {path.name for path in partial(output).iterdir()} >= {JOB, INPUTS, ROWS}
+    assert rows.exists()
+    assert {path.name for path in partial(output).iterdir()} >= {JOB, INPUTS}
     assert not (partial(output) / NEW_INPUTS).exists()
-    assert json.loads((partial(output) / JOB).read_text()) == IDENTITY
+    assert json.loads((partial(output) / JOB).read_text()).items() >= IDENTITY.items()
+    assert read_job(output) == job_of(IDENTITY)
     assert (partial(output) / INPUTS).read_text() == "i"
 
 
@@ -68,13 +94,13 @@ def test_overwriting_begins_anew_and_keeps_the_old_output_until_the_end(output):
     finished(output)
     (output.parent / "x").mkdir()
     assert started(output, overwrite=True)  # also of the same job
-    (partial(output) / ROWS).write_text("row\n")
+    rows = computed(output)
     other = OTHERS["model"]
     assert started(output, other, overwrite=True)
-    assert not (partial(output) / ROWS).exists()
-    (partial(output) / ROWS).write_text("row\n")
+    assert not rows.exists()
+    rows = computed(output, other)
     assert started(output, other, overwrite=True)  # after a stop the same command goes on
-    assert (partial(output) / ROWS).exists()
+    assert rows.exists()
     assert output.read_text() == "old"
 
 
@@ -95,16 +121,6 @@ def test_features_of_something_else_are_refused_too(output):
     with pytest.raises(UserError, match=r"features\.npy .*--output"):
         started(output, embeddings=embeddings)
     assert started(output, embeddings=embeddings, overwrite=True)
-
-
-def test_one_process_at_a_time_predicts_into_an_output(output):
-    with (
-        alone(output),
-        pytest.raises(UserError, match=r"out\.csv: wait"),
-        alone(output),
-    ):
-        pass
-    assert started(output)
 
 
 def test_a_folder_with_files_of_something_else_is_left_there(output):

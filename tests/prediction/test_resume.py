@@ -5,8 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
+from lptpp.prediction import parts, resume
 from lptpp.prediction import predict as prediction
-from lptpp.prediction.resume import Store
+from lptpp.prediction.store import Store
 from lptpp.utils.errors import Interrupted
 
 
@@ -21,7 +22,7 @@ def test_a_stop_asked_for_keeps_what_is_computed(predict, listed, tmp_path, monk
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         patch.setattr(Store, "append", stop_after_the_second)
         predict("out.csv", listed, batch_size=4)
-    assert len((tmp_path / "out.csv.partial" / "rows.jsonl").read_text().splitlines()) == 8
+    assert len(next(tmp_path.glob("out.csv.partial/parts-*/*/rows.jsonl")).read_text().splitlines()) == 8
     done = []
     monkeypatch.setattr(Store, "append", lambda store, *chunk: (done.append(len(chunk[0])), append(store, *chunk)))
     predict("out.csv", listed, batch_size=4)
@@ -62,8 +63,11 @@ def test_killed_at_different_places_it_ends_with_the_bytes_of_an_unbroken_run(su
         append(store, rows, features)
 
     places = [
+        (resume, "write_json", die),
         (Store, "append", half_a_chunk),
+        (parts, "carry_over", die),
         (Store, "append", before_the_rows),
+        (parts, "create", die),
         (prediction, "write_rows", die),
         (prediction, "finish", die),
     ]

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lptpp.prediction.resume import FEATURES, ROWS, Store
+from lptpp.prediction.store import FEATURES, ROWS, Store
 
 TOTAL, CHUNK, WIDTH = 8, 3, 2
 

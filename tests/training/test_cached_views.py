@@ -58,7 +58,7 @@ def test_a_picture_has_as_many_different_crops_as_asked_for(cached: CachedViews)
 
 
 def test_a_run_on_cached_views_goes_on_to_the_same_weights(settings_of, tmp_path, monkeypatch) -> None:
-    quick = ["augmentation.cached_views=2", "evaluation.baselines=[]"]
+    quick = ["augmentation.cached_views=2", "evaluation.baselines=[]", "phase2.epochs=1", "phase3.epochs=1"]
     fit(settings_of(tmp_path / "whole", *quick))
     with monkeypatch.context() as patch:
         stop_at(patch, 1, 1)

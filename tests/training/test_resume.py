@@ -72,7 +72,7 @@ def test_every_stage_changes_only_its_own_weights(trained):
         assert all(any(key in name for key in own[phase]) for name in names)
 
 
-@pytest.mark.parametrize("place", range(len(SAVED)), ids=SAVED)
+@pytest.mark.parametrize("place", [0, 1, 2, 3, 7, 8, 9])  # of SAVED: within and between all kinds of stages
 def test_killed_after_a_checkpoint_it_goes_on_to_the_same_weights(place, trained, settings_of, tmp_path):
     folder = Path(shutil.copytree(trained.checkpoints[place], tmp_path / "again"))
     fit(settings_of(folder, BARE))
@@ -129,9 +129,8 @@ def test_a_finished_run_is_not_trained_again(trained, settings_of, tmp_path):
     assert found.metrics["rows"] == trained.metrics["rows"]
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_the_number_of_workers_changes_nothing(workers, trained, settings_of, tmp_path):
-    fit(settings_of(tmp_path, BARE, f"workers={workers}"))
+def test_the_number_of_workers_changes_nothing(trained, settings_of, tmp_path):
+    fit(settings_of(tmp_path, BARE, "workers=2"))
     assert_same_run(tmp_path, trained.folder)
 
 

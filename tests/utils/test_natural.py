@@ -1,11 +1,13 @@
 """The natural order of names against a literal version: text and numbers in turn, as pairs."""
 
+import os
 import random
 import re
 
 import pytest
 
-from lptpp.utils.natural import naturally_sorted
+from lptpp.utils import natural
+from lptpp.utils.natural import below, naturally_sorted, sorted_stream
 from lptpp.utils.paths import natural_key
 
 
@@ -37,3 +39,22 @@ def test_names_in_a_folder_sort_as_their_paths(shape: str) -> None:
     draw = random.Random(shape)
     names = list({SHAPES[shape](draw) for _ in range(60)})
     assert naturally_sorted(names) == sorted(names, key=lambda name: literal(f"folder/{name}"))
+
+
+@pytest.mark.parametrize("block", [1, 7, 60, 1000])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_names_that_are_sorted_in_blocks_are_in_the_same_order(shape: str, block: int, tmp_path, monkeypatch) -> None:
+    draw = random.Random(shape)
+    names = list({f"{draw.choice(['a', 'A/b', '10', ''])}/{SHAPES[shape](draw)}" for _ in range(60)})
+    monkeypatch.setattr(natural, "BLOCK", block)
+    monkeypatch.setattr(natural, "READ", 16)
+    for key in (below, natural_key):
+        assert list(sorted_stream(iter(names), key, tmp_path)) == sorted(names, key=key)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_odd_names_come_back_from_the_disk(tmp_path, monkeypatch) -> None:
+    names = ["new\nline.png", os.fsdecode(b"caf\xe9.png"), "猫.png", "\\n.png", "b\r.png", "a\x01.png", "\n"]
+    monkeypatch.setattr(natural, "BLOCK", 2)
+    assert list(sorted_stream(names, folder=tmp_path)) == sorted(names, key=below)
+    assert list(sorted_stream([], folder=tmp_path)) == []

@@ -1,6 +1,5 @@
 """Frozen pretrained towers: two bundled towers, timm models, open_clip models, and files with a card."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,6 @@ from lptpp.backbones.language import language_preprocessing, load_language
 from lptpp.backbones.vision import load_vision, vision_preprocessing
 from lptpp.utils.errors import UserError, did_you_mean
 
-LOADERS: dict[str, Callable[..., Backbone]] = {"vision": load_vision, "language": load_language}
 PREPROCESSING = {"vision": vision_preprocessing, "language": language_preprocessing}
 
 
@@ -20,24 +18,28 @@ def load_backbone(
     weights: str | None = None,
     image_size: int | None = None,
     prompts: bool = True,
+    texts: bool = True,
     **hub: str | None,
 ) -> Backbone:
     """Return the backbone of an expert.
 
     `kind` is `vision` (timm) or `language` (open_clip). Bundled towers need no `weights`; `weights` may be a local file
-    with a card (see `lptpp.backbones.cards`), whose name must be `name`. Without `prompts`, any model is accepted.
+    with a card (see `lptpp.backbones.cards`), whose name must be `name`. Without `prompts`, any model is accepted;
+    without `texts`, the tokenizer of a language model is loaded only when it is used.
     `hub` is the `revision` of the weights and, for open_clip, a local folder with the `tokenizer`.
 
     Raises:
         UserError: the kind or name is unknown, the tower is not supported, or the weights cannot be loaded.
     """
-    if kind not in LOADERS:
-        raise UserError(f"Unknown backbone kind {kind!r}: {did_you_mean(kind, LOADERS)}")
+    if kind not in BUNDLED:
+        raise UserError(f"Unknown backbone kind {kind!r}: {did_you_mean(kind, BUNDLED)}")
     if name in BUNDLED.values() and weights is None:
         return _of_kind(kind, load_bundled(name)).resized(image_size)
     card = _card(weights)
     if card is None:
-        return LOADERS[kind](name, weights, image_size, prompts, **hub)
+        if kind == "vision":
+            return load_vision(name, weights, image_size, prompts, **hub)
+        return load_language(name, weights, image_size, prompts, texts, **hub)
     if card.get("name") != name:
         raise UserError(f"{weights} contains the tower {card.get('name')}, not {name}: set backbone.name to it.")
     return _of_kind(kind, load_card(Path(str(weights)), card)).resized(image_size)

@@ -8,7 +8,6 @@ from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
-import open_clip
 import timm
 import torch
 from safetensors import SafetensorError, safe_open
@@ -16,7 +15,7 @@ from torch import nn
 
 from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.backbones.hybrid import TextEncoder, build_hybrid
-from lptpp.backbones.text import TextTower
+from lptpp.backbones.text import TextTower, simple_tokenizer
 from lptpp.backbones.weights import load_strictly, read_weights
 from lptpp.utils.digest import content_digest, file_digest
 from lptpp.utils.errors import UserError
@@ -68,7 +67,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
         return None if found is None else json.loads(found)
     except (OSError, SafetensorError) as error:
         raise UserError(f"The weights file {path} cannot be read ({error}): copy or convert it again.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The card in {path} is not valid JSON ({error}): copy or write the file again.") from error
 
 
@@ -82,7 +81,7 @@ def load_card(path: Path, card: dict[str, Any]) -> Backbone:
     try:
         parts = build_parts(card)
         preprocessing = card_preprocessing(card)
-        tokenizer = _tokenizer(card) if "text" in card else None
+        tokenizer = simple_tokenizer(card["text"]["context_length"]) if "text" in card else None
     except (KeyError, TypeError, ValueError, AssertionError, RuntimeError) as error:
         raise UserError(
             f"The card in {path} is invalid ({type(error).__name__}: {error}): copy or write the file again."
@@ -113,7 +112,3 @@ def build_parts(card: dict[str, Any]) -> nn.ModuleDict:
             return nn.ModuleDict({"tower": tower})
         tower.head = nn.Linear(tower.embed_dim, card["text"]["output_dim"], bias=False)
         return nn.ModuleDict({"tower": tower, "text": TextEncoder(**card["text"])})
-
-
-def _tokenizer(card: dict[str, Any]) -> open_clip.SimpleTokenizer:
-    return open_clip.SimpleTokenizer(context_length=card["text"]["context_length"])

@@ -1,22 +1,23 @@
 """All backbones by name: size, license, and whether they take prompts. No weights are downloaded."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any, NamedTuple
 
 import open_clip
 import timm
-import torch
+from open_clip.pretrained import get_pretrained_cfg
 from timm.models import split_model_name_tag
 
 from lptpp.backbones.base import BUNDLED
 from lptpp.backbones.cards import bundled_card, load_bundled
 from lptpp.backbones.convert import no_clip_prompts
-from lptpp.backbones.language import empty_model
+from lptpp.backbones.language import empty_image_tower
 from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.text import check_text_modules
+from lptpp.backbones.vision import empty_tower
 from lptpp.utils.errors import UserError
 
 
@@ -37,8 +38,9 @@ class Facts:
 
     parameters: int | None = None  # of the image tower
     pixels: int | None = None
-    license: str | None = None  # of the weights, if timm knows it
+    license: str | None = None  # of the weights, if timm knows it or they are bundled
     no_prompts: str | None = None  # why it takes no prompts; None if it does
+    missing: str | None = None  # what must be installed before it can be used
 
 
 def bundled_names() -> list[Name]:
@@ -63,31 +65,47 @@ def facts(name: Name) -> Facts:
     """Return the facts of a backbone."""
     if name.name in BUNDLED.values():
         tower, size = load_bundled(name.name).tower, bundled_card(name.name)["size"]
-        return Facts(_count(tower), size[0])
+        return Facts(_count(tower), size[0], "apache-2.0")
     if name.kind == "language":
-        return _of_clip(name.name)
+        return replace(_of_clip(name.name), license=_license_of_clip(name))
     settings = timm.get_pretrained_cfg(name.name)
     parameters, reason = _of_timm(split_model_name_tag(name.name)[0])
-    return Facts(parameters, settings.input_size[-1], settings.license, reason)
+    return Facts(parameters, settings.input_size[-1], _known(settings.license), reason)
 
 
 @cache
 def _of_timm(architecture: str) -> tuple[int, str | None]:
-    with torch.device("meta"):
-        model = timm.create_model(architecture, num_classes=0)
+    model = empty_tower(architecture)
     return _count(model), no_prompts(model)
 
 
 @cache
 def _of_clip(name: str) -> Facts:
+    tower, missing = empty_image_tower(name), None
     try:
         check_text_modules(name)
-        tower = empty_model(name, device="meta").visual
-    except UserError as error:  # a text tower of transformers
-        return Facts(no_prompts=f"cannot be examined: {error}")
-    size = tower.preprocess_cfg["size"]
+    except UserError as error:  # a text tower or a tokenizer of transformers
+        missing = str(error)
+    size = tower.image_size
     pixels = size if isinstance(size, int) else size[-1]
-    return Facts(_count(tower), pixels, no_prompts=no_clip_prompts(tower))
+    return Facts(_count(tower), pixels, no_prompts=no_clip_prompts(tower), missing=missing)
+
+
+def _license_of_clip(name: Name) -> str | None:
+    """Return the license of a tag whose repository is also one of timm; open_clip names none."""
+    place = get_pretrained_cfg(name.name, name.weights).get("hf_hub", "").strip("/")
+    return _licenses().get("/".join(place.split("/")[:2]))
+
+
+@cache
+def _licenses() -> dict[str, str | None]:
+    """Return the licenses of timm's weights by repository."""
+    settings = map(timm.get_pretrained_cfg, timm.list_pretrained())
+    return {one.hf_hub_id: _known(one.license) for one in settings if one.hf_hub_id}
+
+
+def _known(license: str | None) -> str | None:
+    return None if license == "unknown" else license
 
 
 def _count(tower: Any) -> int:

@@ -10,14 +10,16 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prompts
 from lptpp.backbones.hub import fetch
+from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import PooledTower, pooled_width
-from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, load_tokenizer
+from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, late_tokenizer, load_tokenizer, text_settings
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
+NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 64, "heads": 1, "layers": 1}  # a text tower that is not used
 PUBLISHED = ("mean", "std", "interpolation", "resize_mode")  # preprocessing of a pretrained tag
 
 
@@ -26,30 +28,32 @@ def load_language(
     weights: str | None = None,
     image_size: int | None = None,
     prompts: bool = True,
+    texts: bool = True,
     revision: str | None = None,
     tokenizer: str | None = None,
 ) -> Backbone:
     """Return both towers of an open_clip model; `weights` is a pretrained tag or a .safetensors file.
 
-    `revision` is a commit, a tag or a branch of the hub; `tokenizer` a local folder with the files of a tokenizer.
+    `revision` is a commit, a tag or a branch of the hub; `tokenizer` a local folder with the files of a tokenizer,
+    which is loaded at once if `texts` will be encoded, and otherwise only when one is.
 
     Raises:
         UserError: the name or tag is unknown, the image tower cannot have `prompts`, a module is missing, or the
             weights or the tokenizer cannot be loaded.
     """
-    known = [BUNDLED["language"], *open_clip.list_models()]
-    if name not in known:
-        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, known)}")
-    check_text_modules(name, tokenizer)
+    if name not in open_clip.list_models():
+        raise unknown_name("language", name)
+    if texts or text_settings(name).get("hf_model_name"):
+        check_text_modules(name, tokenizer)
     empty = empty_model(name, device="meta").visual  # needs neither memory nor a download
     if prompts:
         check_convertible(empty, name)
     from_file = weights is not None and weights.endswith(".safetensors")
     if not from_file:
-        _check_tag(name, weights)
+        check_tag(name, weights)
     size = _preprocessing(empty.preprocess_cfg).size
     width = None if no_clip_prompts(empty) is None else pooled_width(empty, size, name)
-    tokens = load_tokenizer(name, tokenizer)  # small, so before the weights
+    tokens = (load_tokenizer if texts else late_tokenizer)(name, tokenizer)  # small, so before the weights
     model, commit = _from_file(name, str(weights)) if from_file else _from_hub(name, str(weights), revision)
     return from_clip(name, model, tokens, width, commit).resized(image_size)
 
@@ -90,11 +94,11 @@ def language_preprocessing(name: str, weights: str | None = None) -> Preprocessi
         UserError: the name or tag is unknown.
     """
     if name not in open_clip.list_models():
-        raise UserError(f"Unknown vision-language backbone {name}: {did_you_mean(name, open_clip.list_models())}")
+        raise unknown_name("language", name)
     if weights is not None and weights.endswith(".safetensors"):
         published = _published_preprocessing(name)
     else:
-        _check_tag(name, weights)
+        check_tag(name, weights)
         published = get_pretrained_cfg(name, weights)
     settings = empty_model(name, device="meta").visual.preprocess_cfg
     return _preprocessing(settings | {key: published[key] for key in PUBLISHED if key in published})
@@ -114,13 +118,24 @@ def from_clip(
 
 
 def empty_model(name: str, device: str = "cpu") -> Any:
-    """Return an open_clip model with random weights."""
-    with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
+    """Return an open_clip model with random weights; on the device "meta", without values, which takes no time."""
+    with downloading(f"the configuration of {name}"), torch.device(device):  # of some text towers, on the hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
 
 
-def _check_tag(name: str, tag: str | None) -> None:
+def empty_image_tower(name: str) -> Any:
+    """Return the image tower of an open_clip model without values; needs neither the network nor a text module."""
+    settings = open_clip.get_model_config(name)
+    vision = settings["vision_cfg"] | {"timm_model_pretrained": False}
+    with torch.device("meta"):
+        return open_clip.CLIP(settings["embed_dim"], vision, NO_TEXT, settings.get("quick_gelu", False)).visual
+
+
+def check_tag(name: str, tag: str | None) -> None:
+    """Raise `UserError` unless a model has this pretrained tag, of weights that were trained with its GELU."""
     known = list_pretrained_tags_by_model(name)
+    if not known:
+        raise UserError(f"Backbone {name} {NO_TAGS}")
     if tag not in known:
         problem = "requires pretrained weights" if tag is None else f"has no pretrained weights {tag}"
         raise UserError(
@@ -128,8 +143,11 @@ def _check_tag(name: str, tag: str | None) -> None:
             f" {did_you_mean(str(tag), known)}"
         )
     wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
-    if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
-        other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+    other = f"{name.removesuffix('-quickgelu')}{'-quickgelu' if wanted else ''}"
+    differs = wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False))
+    if (
+        differs and other != name and other in open_clip.list_models()
+    ):  # else the model has one GELU for all its weights
         raise UserError(f"The weights {tag} of {name} were trained with another GELU: set backbone.name to {other}.")
 
 
@@ -153,11 +171,6 @@ def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
         interpolation=settings["interpolation"],
         resize="squash" if settings.get("resize_mode") == "squash" else "crop",
     )
-
-
-def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
-    """Return open_clip's byte-pair tokenizer, which needs no download."""
-    return open_clip.SimpleTokenizer(context_length=context_length)
 
 
 def build_clip(configuration: dict[str, Any]) -> Any:

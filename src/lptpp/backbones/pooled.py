@@ -54,9 +54,14 @@ class PooledTower(nn.Module):
 
 
 def pooled_feature(model: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return the features (B, F) of a model that may also return its tokens."""
+    """Return the features (B, F) of a model; those that have no pooling of their own are averaged over positions."""
     found = model(images)
-    return found[0] if isinstance(found, tuple) else found
+    found = found[0] if isinstance(found, tuple) else found  # the others are tokens
+    if found.ndim == 3:  # tokens (B, N, F), as encoders for language models return
+        return found.mean(1)
+    if found.ndim == 4:  # feature maps, (B, H, W, F) or (B, F, H, W)
+        return found.mean((1, 2) if getattr(model, "output_fmt", "NCHW") == "NHWC" else (2, 3))
+    return found
 
 
 def pooled_width(model: nn.Module, size: tuple[int, int], name: str) -> int:

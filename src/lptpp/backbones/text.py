@@ -1,7 +1,7 @@
 """Text towers and their tokenizers."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import open_clip
@@ -71,6 +71,22 @@ def check_text_modules(name: str, tokenizer: str | None = None) -> None:
     text = text_settings(name)
     if tokenizer is not None or text.get("hf_tokenizer_name") or text.get("hf_model_name"):
         extra("transformers", "text", f"The text tower of {name}")
+
+
+@cache
+def simple_tokenizer(context_length: int) -> open_clip.SimpleTokenizer:
+    """Return open_clip's byte-pair tokenizer, which needs no download."""
+    return open_clip.SimpleTokenizer(context_length=context_length)
+
+
+def late_tokenizer(name: str, folder: str | None = None) -> Tokenizer:
+    """Return the tokenizer of `load_tokenizer`, loaded when the first text is encoded: predictions never need it."""
+
+    @cache
+    def loaded() -> Tokenizer:
+        return load_tokenizer(name, folder)
+
+    return lambda texts: loaded()(texts)
 
 
 def load_tokenizer(name: str, folder: str | None = None) -> Tokenizer:

@@ -9,8 +9,9 @@ from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
 from torch import nn
 
-from lptpp.backbones.base import BUNDLED, Backbone, Preprocessing
+from lptpp.backbones.base import Backbone, Preprocessing
 from lptpp.backbones.hub import fetch
+from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import ADVICE, PooledTower, pooled_width
 from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
@@ -36,13 +37,12 @@ def load_vision(
     """
     architecture, tag = split_model_name_tag(name)
     _check_name(name, architecture, tag, from_file=weights is not None)
-    with torch.device("meta"):  # needs neither memory nor a download
-        empty = timm.create_model(architecture, num_classes=0)
+    empty = empty_tower(name)  # needs neither memory nor a download
     reason = no_prompts(empty)
     if prompts and reason is not None:
         raise UserError(f"Backbone {name} {reason}. {ADVICE}")
     model, commit = _from_hub(name, revision) if weights is None else (_from_file(name, weights), None)
-    preprocessing = _preprocessing(model)
+    preprocessing = own_preprocessing(model)
     tower = model if reason is None else PooledTower(model, pooled_width(empty, preprocessing.size, name))
     return Backbone(name, tower, preprocessing, revision=commit).resized(image_size)
 
@@ -55,16 +55,22 @@ def vision_preprocessing(name: str, weights: str | None = None) -> Preprocessing
     """
     architecture, tag = split_model_name_tag(name)
     _check_name(name, architecture, tag, from_file=weights is not None)
-    with torch.device("meta"):
-        return _preprocessing(timm.create_model(name, num_classes=0))
+    return own_preprocessing(empty_tower(name))
+
+
+def empty_tower(name: str, device: str = "meta") -> nn.Module:
+    """Return a model of timm without classifier and with random weights; a tag in its name selects the input size."""
+    with torch.device(device):
+        return timm.create_model(name, num_classes=0)
 
 
 def _check_name(name: str, architecture: str, tag: str, from_file: bool) -> None:
     if not timm.is_model(architecture):
-        usable = timm.list_models(module="vision_transformer", pretrained=True)  # with their tags
-        raise UserError(f"Unknown vision backbone {name}: {did_you_mean(name, [BUNDLED['vision'], *usable])}")
+        raise unknown_name("vision", name)
     known = timm.list_pretrained(f"{architecture}.*")
     if name not in known and (tag or not from_file):
+        if not known:
+            raise UserError(f"Backbone {name} {NO_TAGS}")
         reason = "has no pretrained tag" if not tag else "has an unknown pretrained tag"
         raise UserError(f"Backbone {name} {reason}: {did_you_mean(name, known)}")
 
@@ -112,7 +118,8 @@ def _renamed(weights: dict[str, torch.Tensor], tower: Any, path: str) -> dict[st
         raise UserError(f"{path} does not match the model ({type(error).__name__}: {error}).") from error
 
 
-def _preprocessing(model: nn.Module) -> Preprocessing:
+def own_preprocessing(model: nn.Module) -> Preprocessing:
+    """Return the preprocessing of a model of timm."""
     settings = resolve_data_config(model=model)
     return Preprocessing(
         size=tuple(settings["input_size"][-2:]),

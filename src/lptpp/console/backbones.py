@@ -14,6 +14,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
 
 UNKNOWN = "–"
+UNNAMED = "see the model card"  # licenses that neither library names
 WIDEST = 1000  # characters
 
 
@@ -37,6 +38,8 @@ def show_backbones(console: Console, pattern: str | None) -> None:
     _print_whole(console, table)
     for reason, refused in _reasons(found).items():
         console.print(Text(f"no prompts: {', '.join(refused)} {reason}"), soft_wrap=True)
+    for missing in dict.fromkeys(one.missing for one in found.values() if one.missing is not None):
+        console.print(Text(missing), soft_wrap=True)
 
 
 def _print_whole(console: Console, table: Table) -> None:
@@ -73,6 +76,6 @@ def cells(name: Name, found: Facts) -> list[str]:
         name.kind,
         UNKNOWN if found.parameters is None else f"{found.parameters / 1e6:.1f} M",
         UNKNOWN if found.pixels is None else str(found.pixels),
-        found.license or UNKNOWN,
+        found.license or UNNAMED,
         "yes" if found.no_prompts is None else "no",
     ]

@@ -134,7 +134,7 @@ def load(run: str | Path, device: str = "auto") -> Model:
     """
     settings, checkpoint = finished_run(run)
     class_names = checkpoint.manifest["class_names"]
-    mixture = build_mixture(settings, len(class_names), checkpoint.manifest.get("revisions"))
+    mixture = build_mixture(settings, len(class_names), checkpoint.manifest.get("revisions"), texts=False)
     check_backbones(checkpoint.manifest, mixture, Path(run))
     load_tuned(mixture, checkpoint)
     accelerator = make_accelerator(device, settings.precision)

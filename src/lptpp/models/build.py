@@ -17,10 +17,12 @@ from lptpp.models.pooled import PooledEncoder
 from lptpp.utils.random import key
 
 
-def build_mixture(settings: Settings, classes: int, revisions: Mapping[str, str] | None = None) -> Mixture:
+def build_mixture(
+    settings: Settings, classes: int, revisions: Mapping[str, str] | None = None, texts: bool = True
+) -> Mixture:
     """Return the experts and the scorer of a run, randomly initialized from its seed.
 
-    `revisions` are those of the backbone weights by expert, of an earlier `revisions`.
+    `revisions` are those of the backbone weights by expert, of an earlier `revisions`. `texts`: as in `load_backbone`.
 
     Raises:
         UserError: a backbone cannot be loaded, or a size does not fit it.
@@ -28,7 +30,7 @@ def build_mixture(settings: Settings, classes: int, revisions: Mapping[str, str]
     experts = {}
     for name, expert in settings.experts.items():
         torch.manual_seed(key(settings.seed, "start", name))
-        experts[name] = build_expert(expert, classes, settings.data.resize, (revisions or {}).get(name))
+        experts[name] = build_expert(expert, classes, settings.data.resize, (revisions or {}).get(name), texts)
     torch.manual_seed(key(settings.seed, "start", "scorer"))
     scorer = settings.phase3
     return Mixture(experts, scorer.hidden, scorer.reads, scorer.mixes)
@@ -41,14 +43,18 @@ def fresh_expert(expert: Expert, settings: ExpertSettings, seed: int, name: str)
 
 
 def build_expert(
-    settings: ExpertSettings, classes: int, resize: str | None = None, revision: str | None = None
+    settings: ExpertSettings,
+    classes: int,
+    resize: str | None = None,
+    revision: str | None = None,
+    texts: bool = True,
 ) -> Expert:
     """Return one expert with its backbone loaded; `resize` is `data.resize`, `revision` that of an earlier run."""
     source = settings.backbone
     prompts = bool(settings.shared_prompts or settings.group_prompts)
     hub = {"revision": commit_of(revision or source.revision), "tokenizer": source.tokenizer}
     given = {key: value for key, value in hub.items() if value is not None}
-    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size, prompts, **given)
+    backbone = load_backbone(source.kind, source.name, source.weights, source.image_size, prompts, texts, **given)
     evaluated = backbone.preprocessing.evaluated_by(source.resize, source.crop_share)
     backbone.preprocessing = evaluated.resizing(resize)
     return adapted(backbone, settings, classes)

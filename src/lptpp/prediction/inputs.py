@@ -6,24 +6,21 @@ row with the reason, like any unreadable image. They are relative to the working
 
 import codecs
 import glob
-import hashlib
-import json
 import logging
 import os
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from lptpp.data.files import Files
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
 from lptpp.data.sources.table_reader import open_table
-from lptpp.data.sources.walk import SUFFIXES, counted, walk
-from lptpp.utils.disk import atomic_write
+from lptpp.data.sources.walk import SUFFIXES, in_words, scan
 from lptpp.utils.errors import UserError
+from lptpp.utils.natural import sorted_stream
 from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
-from lptpp.utils.progress import progress_bar
 from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import printable
 
@@ -40,10 +37,11 @@ class Input(NamedTuple):
     path: str
 
 
-def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
-    """Yield the images that the paths stand for, in order.
+def expand(paths: Iterable[Path], column: str | None = None, scratch: Path | None = None) -> Iterator[Input]:
+    """Yield the images that the paths stand for, in order; memory does not grow with their number.
 
     `column` names the column of paths in tables; by default it is the one with a usual name, such as image or path.
+    `scratch` is the folder for what is sorted on disk (`sorted_stream`).
 
     Raises:
         UserError: a path does not exist or is a FIFO or a device, a folder or a glob contains no image, a list or a
@@ -53,9 +51,9 @@ def expand(paths: Iterable[Path], column: str | None = None) -> Iterator[Input]:
         if str(path) == STANDARD_INPUT:
             yield from _lines(sys.stdin.buffer, "standard input", Path())
         elif path.is_dir():
-            yield from map(_file, _in_folder(path))
+            yield from map(_file, _in_folder(path, scratch))
         elif not path.exists():
-            yield from map(_file, _matching(path))
+            yield from map(_file, _matching(path, scratch))
         elif special_kind(path):
             refuse_special(path)
         elif path.suffix.lower() in LISTS:
@@ -76,24 +74,37 @@ def _file(path: Path | str) -> Input:
     return Input(str(path), str(path))
 
 
-def _in_folder(folder: Path) -> Files:
-    images, passed = walk(folder)
+def _in_folder(folder: Path, scratch: Path | None) -> Iterator[str]:
+    """Yield the paths of the images at any depth below a folder, in natural order."""
+    passed = Counter[str]()
+
+    def names() -> Iterator[str]:
+        for own, images, notes in scan(folder):
+            inner = own[len(start) :]
+            yield from (inner + name for name in images)
+            passed.update(note.detail for note in notes)
+
+    start = os.path.join(folder, "")  # noqa: PTH118 (a separator at the end)
+    found = sorted_stream(names(), folder=scratch)
+    first = next(found, None)
     if passed:
-        log.info("Files passed over in %s: %s", folder, printable(counted(passed)))
-    if not images:
+        log.info("Files passed over in %s: %s", folder, printable(in_words(passed)))
+    if first is None:
         raise UserError(f"{folder} contains no image: expected files ending in {', '.join(sorted(SUFFIXES)[:8])}, ….")
-    return images
+    yield from (start + name for name in chain([first], found))
 
 
-def _matching(pattern: Path) -> list[str]:
+def _matching(pattern: Path, scratch: Path | None) -> Iterator[str]:
     """Return the files that a glob matches, with any suffix; ** matches folders at any depth."""
     found = glob.iglob(str(pattern), recursive=True)  # noqa: PTH207 (pathlib globs below a folder only)
-    files = sorted((name for name in found if not Path(name).is_dir()), key=natural_key)
-    if not files and glob.has_magic(str(pattern)):
+    files = sorted_stream((name for name in found if not Path(name).is_dir()), natural_key, scratch)
+    first = next(files, None)
+    if first is not None:
+        return chain([first], files)
+    if glob.has_magic(str(pattern)):
         raise UserError(f"{pattern} matches no file: check the pattern.")
-    if not files:
-        refuse_no_input(pattern)
-    return files
+    refuse_no_input(pattern)
+    return iter(())
 
 
 def _lines(file: BinaryIO, source: str, folder: Path) -> Iterator[Input]:
@@ -135,30 +146,3 @@ def file_state(path: str) -> os.stat_result | None:
         return Path(path).stat()
     except (OSError, ValueError):
         return None
-
-
-def write_listing(path: Path, inputs: Iterable[Input]) -> dict[str, Any]:
-    """Write one JSON line for each input; return their number and a sha256 over names, sizes and modification times."""
-    digest, count = hashlib.sha256(), 0
-    with atomic_write(path) as file, progress_bar("Listing images", None) as bar:
-        for one in inputs:
-            line = json.dumps([*one, *_state(one.path)]) + "\n"
-            digest.update(line.encode())
-            file.write(line)
-            count += 1
-            bar.advance()
-    return {"count": count, "sha256": digest.hexdigest()}
-
-
-def read_listing(path: Path, start: int) -> Iterator[Input]:
-    """Yield the inputs, starting at number `start`."""
-    with path.open(encoding="utf-8") as file:
-        for line in islice(file, start, None):
-            name, where, *_ = json.loads(line)
-            yield Input(name, where)
-
-
-def _state(path: str) -> tuple[int | None, int | None]:
-    """Return the size and the modification time of a file; None for a missing file."""
-    found = file_state(path)
-    return (None, None) if found is None else (found.st_size, found.st_mtime_ns)

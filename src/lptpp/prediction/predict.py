@@ -1,13 +1,16 @@
-"""Predictions for any number of images, batch by batch; an interrupted prediction resumes."""
+"""Predictions for any number of images, batch by batch, by any number of processes; an interrupted one resumes."""
 
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import torch
 
 from lptpp.evaluation.calibration import read_fitted
@@ -15,12 +18,29 @@ from lptpp.evaluation.prior import ESTIMATED
 from lptpp.evaluation.tta import Adjustment, adjustment, warn_about_prior, with_estimate
 from lptpp.inference.model import load
 from lptpp.inference.pipeline import chunks, read_ahead
-from lptpp.prediction.inputs import expand, read_listing, write_listing
+from lptpp.prediction.compute import compute_parts
+from lptpp.prediction.inputs import expand
+from lptpp.prediction.listing import read_listing, write_listing
 from lptpp.prediction.options import PredictOptions
-from lptpp.prediction.resume import INPUTS, NEW_INPUTS, Store, alone, begin, finish, partial, summary_of
+from lptpp.prediction.parts import Parts, part_size
+from lptpp.prediction.resume import (
+    INPUTS,
+    NEW_INPUTS,
+    WORKING,
+    Job,
+    alone,
+    begin,
+    finish,
+    partial,
+    read_job,
+    request_of,
+    shared,
+    summary_of,
+)
+from lptpp.prediction.store import Joined
 from lptpp.prediction.writer import TABLES, PredictionRow, Predictor, check_suffix, write_features, write_rows
-from lptpp.utils.disk import keeping, make_folder
-from lptpp.utils.errors import Interrupted
+from lptpp.utils.crew import Crew
+from lptpp.utils.disk import atomic_write, keeping, make_folder
 from lptpp.utils.progress import Bar, progress_bar
 
 log = logging.getLogger("lptpp")
@@ -48,10 +68,11 @@ class Summary:
             yield row
 
 
-def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary:
+def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     """Write one row for each image that the paths stand for to `output`: .csv, .jsonl or .parquet.
 
-    If the same prediction was interrupted before, it resumes, and the output has the same bytes.
+    If the same prediction was interrupted before, it resumes; if other processes compute it now, this one helps them.
+    The output has the same bytes. Returns None if another process writes the output.
 
     Raises:
         UserError: invalid paths or options, or an output of another prediction.
@@ -62,27 +83,52 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
         return _predicted(run, paths, output, options)
 
 
-def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary:
+def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     check_suffix(output, TABLES)
     predictor, chunk = predictor_of(run, options)
-    with alone(output) as folder:
-        inputs = write_listing(folder / NEW_INPUTS, expand(paths, options.column))
-        identity = {
-            "model": predictor.model.mixture.fingerprint(),
-            "inputs": inputs,
-            "options": options.deciding(predictor.adjust, chunk),
-        }
-        outputs = [output] if options.embeddings is None else [output, options.embeddings]
-        if not begin(outputs, identity, options.overwrite):
-            log.info("%s already contains these predictions; use --overwrite to compute them again.", output)
-            return Summary(**summary_of(output))
-        if options.prior == ESTIMATED:
-            predictor.adjust = _estimated(predictor, folder / INPUTS, chunk, inputs["count"])
-        store = Store(folder, chunk, inputs["count"], sum(predictor.widths.values()) if options.embeddings else 0)
-        _compute(predictor, store, folder / INPUTS)
-        summary = _write(predictor, store, outputs, not options.escape_formulas)
-        finish(output, identity, asdict(summary))
+    outputs = [output] if options.embeddings is None else [output, options.embeddings]
+    with ExitStack() as working:
+        with alone(output) as first:
+            job, resumed = _job(predictor, paths, outputs, options, chunk, first)
+            if job is None:
+                log.info("%s already contains these predictions; use --overwrite to compute them again.", output)
+                return Summary(**summary_of(output))
+            crew = working.enter_context(Crew(partial(output) / WORKING))
+            width = sum(predictor.widths.values()) if options.embeddings else 0
+            make_folder(job.parts(output))
+            parts = Parts(job.parts(output), job, crew, chunk, width)
+            if options.prior == ESTIMATED:
+                predictor.adjust = _estimated(predictor, output, job, chunk)
+        if not compute_parts(predictor, parts, output, resumed):
+            return None
+        summary = _write(predictor, parts, outputs, not options.escape_formulas)
+        with alone(output):
+            finish(output, job.identity, asdict(summary))
+            working.close()  # so that the folder is empty
     return summary
+
+
+def _job(
+    predictor: Predictor,
+    paths: Sequence[Path],
+    outputs: list[Path],
+    options: PredictOptions,
+    chunk: int,
+    first: Crew,
+) -> tuple[Job | None, bool]:
+    """Return the job, new, resumed or of other processes (True for the latter); None if it is already finished."""
+    output, request = outputs[0], request_of(paths, options.column)
+    identity = {
+        "model": predictor.model.mixture.fingerprint(),
+        "options": options.deciding(predictor.adjust, chunk),
+    }
+    if (job := shared(output, first, identity, request)) is not None:
+        return job, True
+    size, folder = part_size(chunk), partial(output)
+    inputs, starts = write_listing(folder / NEW_INPUTS, expand(paths, options.column, folder), size)
+    whole = {"model": identity["model"], "inputs": inputs, "options": identity["options"]}
+    begun = begin(outputs, Job(whole, request, size, starts), options.overwrite)
+    return (read_job(output) if begun else None), False
 
 
 def predict_images(run: Path, paths: Sequence[Path], options: PredictOptions) -> list[dict[str, Any]]:
@@ -112,41 +158,40 @@ def predictor_of(run: Path, options: PredictOptions) -> tuple[Predictor, int]:
     return predictor, predictor.pipeline.batch_size
 
 
-def _estimated(predictor: Predictor, listing: Path, size: int, total: int) -> Adjustment:
-    """Return the adjustment with class frequencies estimated from all readable inputs, the same at each start."""
+def _estimated(predictor: Predictor, output: Path, job: Job, chunk: int) -> Adjustment:
+    """Return the adjustment with class frequencies estimated from all readable inputs, by the first process."""
+    file, whole = job.parts(output) / "frequencies.npy", predictor.adjust
+    assert whole.priors is not None
+    if file.is_file():
+        return replace(whole, priors=(np.load(file, allow_pickle=False), whole.priors[1]))
 
     def probabilities() -> Iterator[torch.Tensor]:
-        with progress_bar("Estimating class frequencies", total) as bar:
-            for chunk, seen in read_ahead(chunks(read_listing(listing, 0), size), predictor.read):
+        inputs = read_listing(partial(output) / INPUTS)
+        with progress_bar("Estimating class frequencies", job.count) as bar:
+            for some, seen in read_ahead(chunks(inputs, chunk), predictor.read):
                 if good := [views for views in seen if not isinstance(views, str)]:
                     yield predictor.pipeline.forward(good).of_views
-                bar.advance(len(chunk))
+                bar.advance(len(some))
 
-    return with_estimate(predictor.adjust, probabilities(), total, predictor.model.class_names)
-
-
-def _compute(predictor: Predictor, store: Store, listing: Path) -> None:
-    """Predict the remaining inputs."""
-    if store.done:
-        log.info("Resuming: %d of %d images are done.", store.done, store.total)
-    inputs = chunks(read_listing(listing, store.done), store.chunk)
-    try:
-        with progress_bar("Predicting", store.total, store.done) as bar:
-            for chunk, views in read_ahead(inputs, predictor.read):
-                store.append(*predictor.predict(chunk, views))
-                bar.advance(len(chunk))
-    except KeyboardInterrupt:
-        raise Interrupted from None
+    found = with_estimate(whole, probabilities(), job.count, predictor.model.class_names)
+    assert found.priors is not None
+    with atomic_write(file, "wb") as opened:
+        np.save(opened, found.priors[0])
+    return found
 
 
-def _write(predictor: Predictor, store: Store, outputs: list[Path], formulas: bool) -> Summary:
-    """Write the outputs; the file of rows comes last and marks the prediction as complete."""
+def _write(predictor: Predictor, parts: Parts, outputs: list[Path], formulas: bool) -> Summary:
+    """Join the parts to the outputs; the file of rows comes last and marks the prediction as complete."""
+    stores = parts.stores()
+
+    def rows() -> Iterator[PredictionRow]:
+        return chain.from_iterable(store.rows() for store in stores)
+
     for path in outputs:
         make_folder(path.parent)
     for path in outputs[1:]:
-        images = (row["image"] for row in store.rows())
-        write_features(path, images, store.features(), predictor.widths)
+        write_features(path, (row["image"] for row in rows()), Joined(stores, parts.width), predictor.widths)
     summary = Summary()
-    with progress_bar(f"Writing {outputs[0].name}", store.total) as bar:
-        write_rows(outputs[0], summary.counting(store.rows(), bar), predictor.columns(), formulas)
+    with progress_bar(f"Writing {outputs[0].name}", parts.job.count) as bar:
+        write_rows(outputs[0], summary.counting(rows(), bar), predictor.columns(), formulas)
     return summary

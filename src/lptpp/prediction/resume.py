@@ -1,26 +1,34 @@
-"""Resuming predictions. An output of another prediction is neither continued nor overwritten without --overwrite.
+"""Jobs: unfinished predictions, which resume, and which several processes may share.
 
-An unfinished prediction, a job, has a folder OUTPUT.partial with job.json in it; a finished OUTPUT has a note,
-OUTPUT.json.
+A job has a folder OUTPUT.partial with job.json in it; a finished OUTPUT has a note, OUTPUT.json. An output of another
+prediction is neither continued nor overwritten without --overwrite. Who starts or ends a job is `alone` meanwhile;
+who computes is a member of the crew in the folder `WORKING`.
 """
 
 import json
-import os
+import logging
+import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from lptpp.utils.disk import append, make_folder, writing
+from lptpp.prediction.inputs import STANDARD_INPUT, file_state
+from lptpp.utils.crew import Crew, remove_claims
+from lptpp.utils.digest import content_digest
+from lptpp.utils.disk import make_folder, writing
 from lptpp.utils.errors import UserError
-from lptpp.utils.io import json_line, locked, write_json
+from lptpp.utils.io import write_json
 from lptpp.utils.paths import refuse_special
+from lptpp.utils.progress import progress_bar
 
+log = logging.getLogger("lptpp")
 Identity = Mapping[str, Any]  # model, inputs, options, as JSON: they determine the bytes of an output
-JOB, LOCK, NEW_INPUTS, INPUTS = "job.json", "lock", "inputs.new", "inputs.jsonl"
-ROWS, FEATURES = "rows.jsonl", "features.f32"
+JOB, NEW_INPUTS, INPUTS, PARTS = "job.json", "inputs.new", "inputs.jsonl", "parts"
+STARTING, START, WORKING = "starting", "start", "working"  # folders of crews, what the first claims
+POLL = 0.5  # seconds between two looks at what other processes do
 
 
 def partial(output: Path) -> Path:
@@ -33,24 +41,92 @@ def note(output: Path) -> Path:
     return output.with_name(f"{output.name}.json")
 
 
-@contextmanager
-def alone(output: Path) -> Iterator[Path]:
-    """Lock the folder of unfinished predictions; remove it afterwards unless it contains a job.
+@dataclass(frozen=True)
+class Job:
+    """What job.json records: the identity, how the inputs were given, and how they are cut into parts."""
 
-    Raises:
-        UserError: another process has locked it.
-    """
+    identity: Identity
+    request: Mapping[str, Any]
+    part: int  # inputs in a part
+    starts: list[int]  # byte in `INPUTS` at which each part starts
+
+    @property
+    def count(self) -> int:
+        """Return the number of inputs."""
+        return int(self.identity["inputs"]["count"])
+
+    def size(self, place: int) -> int:
+        """Return the number of inputs of a part."""
+        return min(self.part, self.count - place * self.part)
+
+    def parts(self, output: Path) -> Path:
+        """Return the folder of what is computed; no other job has one of this name."""
+        return partial(output) / f"{PARTS}-{content_digest(self.identity)[:12]}"
+
+
+def request_of(paths: Sequence[Path], column: str | None) -> dict[str, Any]:
+    """Return how inputs are given, as JSON: where, by which paths, and the state of those that are files."""
+
+    def state(path: Path) -> list[int] | None:
+        found = file_state(str(path)) if path.is_file() else None
+        return None if found is None else [found.st_size, found.st_mtime_ns]
+
+    names = [str(name).encode("utf-8", "backslashreplace").decode() for name in (Path.cwd(), *paths)]
+    return {"folder": names[0], "paths": names[1:], "states": [*map(state, paths)], "column": column}
+
+
+@contextmanager
+def alone(output: Path) -> Iterator[Crew]:
+    """Wait until no other process starts or ends a job; remove its folder afterwards unless it contains a job."""
     folder = partial(output)
-    make_folder(folder)
-    with locked(folder / LOCK, f"Another process is writing {output}: wait for it, or use another --output."):
+    make_folder(folder.parent)
+    with Crew(folder / STARTING) as crew:
+        _wait_for_claim(crew, folder / START, output)
         try:
-            yield folder
+            yield crew
         finally:
             if not (folder / JOB).exists():
                 _clear(folder)
 
 
-def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
+def _wait_for_claim(crew: Crew, path: Path, output: Path) -> None:
+    if crew.claim(path):
+        return
+    log.info("Waiting for %s, which starts or ends the predictions in %s.", crew.holder(path), output)
+    with progress_bar("Waiting", None) as bar:
+        while not crew.claim(path):
+            time.sleep(POLL)
+            bar.advance()
+
+
+def shared(output: Path, crew: Crew, identity: Identity, request: Mapping[str, Any]) -> Job | None:
+    """Return the job that other processes are computing now; None if there are none. `identity` lacks the inputs.
+
+    Raises:
+        UserError: it is another one, or the inputs come from standard input.
+    """
+    others, job = crew.at_work(partial(output) / WORKING), read_job(output)
+    if not others or job is None:
+        return None
+    if STANDARD_INPUT in request["paths"]:
+        reason = "only one process can read standard input: wait for it, or pass a list of the paths to all"
+    elif request != job.request:
+        reason = _other_inputs(job.request, request)
+    elif (identity := {**identity, "inputs": job.identity["inputs"]}) != job.identity:
+        reason = f"the folder {_difference(job.identity, identity)}: wait for it, or use another --output"
+    else:
+        return job
+    raise UserError(f"{others[0][0].upper()}{others[0][1:]} is writing {output}, and {reason}.")
+
+
+def _other_inputs(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    changed = [key for key in ("folder", "paths", "column") if before[key] != now[key]]
+    key = changed[0] if changed else "paths"
+    found = f"{key}={before[key]}, here {now[key]}" if changed else "a file of paths has changed since"
+    return f"it was started with other inputs ({found}): wait for it, or use another --output"
+
+
+def begin(outputs: list[Path], job: Job, overwrite: bool) -> bool:
     """Start a job with the new inputs, or resume the same job; return False if it is already finished.
 
     `outputs` are the files that the job writes, the predictions first.
@@ -58,8 +134,8 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
     Raises:
         UserError: an output, finished or not, belongs to another job, and `overwrite` is False.
     """
-    folder, unfinished = partial(outputs[0]), _read(partial(outputs[0]) / JOB)
-    if unfinished == identity:
+    folder, unfinished, identity = partial(outputs[0]), read_job(outputs[0]), job.identity
+    if unfinished is not None and unfinished.identity == identity:
         (folder / NEW_INPUTS).unlink()
         return True
     there = [output for output in outputs if output.exists()]
@@ -70,19 +146,29 @@ def begin(outputs: list[Path], identity: Identity, overwrite: bool) -> bool:
         if there:
             raise _taken(there[0], (done or {}).get("job"), identity)
         if unfinished is not None:
-            raise _taken(folder, unfinished, identity)
+            raise _taken(folder, unfinished.identity, identity)
     with writing(folder):
-        for name in (JOB, ROWS, FEATURES):  # the job first: without it the other files are ignored
-            (folder / name).unlink(missing_ok=True)
+        (folder / JOB).unlink(missing_ok=True)  # first: without it the other files are ignored
+        _remove_results(folder)
         (folder / NEW_INPUTS).replace(folder / INPUTS)
-    write_json(folder / JOB, identity)
+    write_json(folder / JOB, {**identity, "request": job.request, "part": job.part, "starts": job.starts})
     return True
+
+
+def read_job(output: Path) -> Job | None:
+    """Return the unfinished job of an output; None without a valid one."""
+    found = _read(partial(output) / JOB) or {}
+    try:
+        identity = {key: found[key] for key in ("model", "inputs", "options")}
+        return Job(identity, found["request"], found["part"], found["starts"])
+    except (KeyError, TypeError):
+        return None
 
 
 def finish(output: Path, identity: Identity, summary: Mapping[str, Any]) -> None:
     """Write the note of the finished output, and remove the job."""
     write_json(note(output), {"job": identity, "summary": summary})
-    (partial(output) / JOB).unlink()
+    (partial(output) / JOB).unlink(missing_ok=True)
 
 
 def summary_of(output: Path) -> dict[str, Any]:
@@ -109,67 +195,21 @@ def _difference(found: Identity | None, identity: Identity) -> str:
 def _read(path: Path) -> dict[str, Any] | None:
     refuse_special(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _clear(folder: Path) -> None:
-    for name in (NEW_INPUTS, INPUTS, ROWS, FEATURES, LOCK):
-        (folder / name).unlink(missing_ok=True)
-    with suppress(OSError):  # other files are in it
-        folder.rmdir()
+    with suppress(OSError):  # a disk that has become read-only
+        _remove_results(folder)
+        for name in (NEW_INPUTS, INPUTS):
+            (folder / name).unlink(missing_ok=True)
+        remove_claims(folder / START)
 
 
-FLOAT = np.dtype("<f4")
-
-
-class Store:
-    """The computed part of `total` inputs, in chunks of `chunk`: one row and `width` features (or none) for each."""
-
-    def __init__(self, folder: Path, chunk: int, total: int, width: int = 0) -> None:
-        self.chunk, self.total, self.width = chunk, total, width
-        self._rows, self._features = folder / ROWS, folder / FEATURES
-        with writing(folder):
-            self.done = self._recover()
-
-    def append(self, rows: Sequence[dict[str, Any]], features: np.ndarray) -> None:
-        """Append a chunk of rows and features (B, width) and sync them; the rows come last and make the chunk valid."""
-        if self.width:
-            append(self._features, features.astype(FLOAT).tobytes(), sync=True)
-        append(self._rows, "".join(map(json_line, rows)).encode(), sync=True)
-        self.done += len(rows)
-
-    def rows(self) -> Iterator[dict[str, Any]]:
-        """Yield every row."""
-        with self._rows.open(encoding="utf-8") as file:
-            yield from map(json.loads, file)
-
-    def features(self) -> np.ndarray:
-        """Return the features (done, width), memory-mapped."""
-        shape = (self.done, self.width)
-        return np.memmap(self._features, FLOAT, "r", shape=shape) if self.done else np.empty(shape, FLOAT)
-
-    def _recover(self) -> int:
-        """Truncate both files after the last chunk that is complete in both; return the number of rows left."""
-        self._rows.touch()
-        ends = self._ends()  # of the chunks, in bytes
-        if self.width:
-            self._features.touch()
-            whole = self._features.stat().st_size // (FLOAT.itemsize * self.width)
-            ends = ends[: 1 + (whole // self.chunk if whole < self.total else len(ends))]
-        done = min((len(ends) - 1) * self.chunk, self.total)
-        os.truncate(self._rows, ends[-1])
-        if self.width:
-            os.truncate(self._features, done * self.width * FLOAT.itemsize)
-        return done
-
-    def _ends(self) -> list[int]:
-        """Return the offset at which each complete chunk of rows ends, preceded by 0."""
-        ends, position = [0], 0
-        with self._rows.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                position += len(line)
-                if line.endswith(b"\n") and (number % self.chunk == 0 or number == self.total):
-                    ends.append(position)
-        return ends
+def _remove_results(folder: Path) -> None:
+    """Remove what a job has computed."""
+    for parts in folder.glob(f"{PARTS}-*"):
+        shutil.rmtree(parts)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -96,6 +96,13 @@ FEATURES = (".npy", ".parquet")
 BLOCK = 4096  # rows of features written at once
 
 
+class Matrix(Protocol):
+    """An array (n, width), or what gives one (m, width) for a slice."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice, /) -> np.ndarray: ...
+
+
 def check_suffix(path: Path, known: Sequence[str]) -> None:
     """Raise `UserError` for an unknown suffix, or if the library that writes the file is not installed."""
     if path.suffix not in known:
@@ -116,7 +123,7 @@ def write_rows(path: Path, rows: Rows, names: Sequence[str], formulas: bool = Fa
         write_parquet(path, rows, pyarrow.schema(kinds.items()))
 
 
-def write_features(path: Path, images: Iterable[str], features: np.ndarray, widths: Mapping[str, int]) -> None:
+def write_features(path: Path, images: Iterable[str], features: Matrix, widths: Mapping[str, int]) -> None:
     """Write features (n, ΣF), concatenated over the experts; nan for an unreadable image.
 
     A .npy file contains this array, in float32. A parquet file has the names of the images and, for each expert in
@@ -124,12 +131,16 @@ def write_features(path: Path, images: Iterable[str], features: np.ndarray, widt
     """
     if path.suffix == ".npy":
         with atomic_write(path, "wb") as file:
-            np.save(file, features)
+            shape = (len(features), sum(widths.values()))
+            header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+            for start in range(0, len(features), BLOCK):
+                file.write(features[start : start + BLOCK].astype("<f4").tobytes())
     else:
         _write_feature_columns(path, iter(images), features, widths)
 
 
-def _write_feature_columns(path: Path, images: Iterator[str], features: np.ndarray, widths: Mapping[str, int]) -> None:
+def _write_feature_columns(path: Path, images: Iterator[str], features: Matrix, widths: Mapping[str, int]) -> None:
     pyarrow = extra("pyarrow", "parquet", f"{path}: parquet")
     parquet = extra("pyarrow.parquet", "parquet", f"{path}: parquet")
     kinds = {name: pyarrow.list_(pyarrow.float32(), width) for name, width in widths.items()}

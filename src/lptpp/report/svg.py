@@ -5,6 +5,7 @@ import warnings
 from xml.etree import ElementTree
 
 from markupsafe import Markup
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from lptpp.report.section import Plot
@@ -36,8 +37,18 @@ def _drawn(figure: Figure) -> bytes:
     written = io.BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the browser draws the text
+        _arrange(figure)
         figure.savefig(written, format="svg", dpi=160, metadata={"Date": None})
     return written.getvalue()
+
+
+def _arrange(figure: Figure) -> None:
+    """Lay out a figure as it will be in the SVG; `savefig` would draw it once more for that."""
+    if (layout := figure.get_layout_engine()) is not None:
+        FigureCanvasSVG(figure)
+        figure.dpi = 72  # of every SVG
+        layout.execute(figure)
+        figure.set_layout_engine("none")
 
 
 def _add_tooltips(root: ElementTree.Element, gid: str, texts: list[str]) -> None:

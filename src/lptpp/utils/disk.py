@@ -24,6 +24,7 @@ ADVICE = {
     errno.EFBIG: "raise the limit on the size of files",
     errno.EROFS: "make it writable or choose another folder",
     errno.EACCES: "make it writable or choose another folder",
+    errno.ELOOP: "put a file in the place of the link",
     errno.EPERM: "make it writable or choose another folder",
 }
 KEPT = "Files that were complete before are unchanged."
@@ -123,7 +124,7 @@ def append(path: Path, content: bytes, sync: bool = False) -> None:
     Raises:
         CannotWrite: the disk does not take it.
     """
-    with writing(path), path.open("ab", buffering=0) as file:
+    with writing(path), open(path, "ab", buffering=0, opener=no_link) as file:
         end, rest = file.tell(), memoryview(content)
         try:
             while rest:
@@ -134,6 +135,42 @@ def append(path: Path, content: bytes, sync: bool = False) -> None:
             with suppress(OSError):
                 file.truncate(end)
             raise
+
+
+def create(path: Path, content: bytes) -> bool:
+    """Create a small file; return False if it exists. Of several processes, on any machines, exactly one succeeds.
+
+    Raises:
+        CannotWrite: the disk does not take it, or there is no such folder.
+    """
+    with writing(path):
+        try:
+            file = path.open("xb", buffering=0)
+        except FileExistsError:
+            return False
+        try:
+            with file:
+                file.write(content)
+        except OSError:
+            with suppress(OSError):
+                path.unlink()
+            raise
+    return True
+
+
+def copy(source: Path, path: Path) -> None:
+    """Copy the content of a file.
+
+    Raises:
+        CannotWrite: the disk does not take it.
+    """
+    with atomic_write(path, "wb") as file, source.open("rb") as original:
+        shutil.copyfileobj(original, file)
+
+
+def no_link(name: str, flags: int) -> int:
+    """Open a file, as `opener` of `open`, but none behind a link: a folder from someone else may link to any file."""
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def remove_partials(folder: Path, name: str | None = None) -> None:
@@ -150,10 +187,15 @@ def remove_partials(folder: Path, name: str | None = None) -> None:
 
 def _runs(process: int) -> bool:
     """Return whether another process with this number exists."""
+    return process != os.getpid() and process_exists(process)
+
+
+def process_exists(process: int) -> bool:
+    """Return whether a process with this number exists."""
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return process != os.getpid()
+    return True

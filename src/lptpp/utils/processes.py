@@ -18,6 +18,8 @@ Item = TypeVar("Item")
 PATIENCE = timedelta(days=30)  # of a process that waits: a lost connection is an error at once, however long this is
 DEVICE_PATIENCE = timedelta(seconds=25)  # of NCCL, which does not see that another process has died
 REPORT = "lptpp/report"
+LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # what torchrun and accelerate set
+MPI = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # what srun and mpirun set, and accelerate reads
 
 
 @dataclass
@@ -28,6 +30,7 @@ class _Processes:
     count: int = 1
     store: Any = None
     group: Any = None  # gloo
+    silent: bool = False  # of those that work apart
     device_groups: dict[str, Any] = field(default_factory=dict)  # NCCL
 
 
@@ -54,6 +57,32 @@ def refuse_many(command: str) -> None:
     """Raise `UserError` if a launcher started several processes for a command that runs in one."""
     if launched() > 1:
         raise UserError(f"`lptpp {command}` runs in one process: start it without torchrun or accelerate launch.")
+
+
+def apart() -> None:
+    """Let each process of a launcher work on its own, on the GPU of its place on the machine; the first one speaks.
+
+    Raises:
+        UserError: this machine has GPUs, but fewer than processes.
+    """
+    if launched() > 1:
+        _take_place(int(os.environ.get("LOCAL_RANK", 0)))
+    for name in (*LAUNCHER, *MPI):
+        os.environ.pop(name, None)
+
+
+def _take_place(place: int) -> None:
+    import torch
+
+    gpus = torch.cuda.device_count()
+    if 0 < gpus <= place:
+        raise UserError(f"This machine has {gpus} GPU(s), and more processes: start one process per GPU.")
+    if gpus:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place]
+    if place:
+        _known.silent = True
+        logging.getLogger("lptpp").setLevel(logging.WARNING)
 
 
 def start(shards: int) -> None:
@@ -103,6 +132,11 @@ def count() -> int:
 def is_main() -> bool:
     """Return whether this process is the one that writes files and prints."""
     return _known.rank == 0
+
+
+def speaks() -> bool:
+    """Return whether this process shows progress: the main one, or the first on this machine of those `apart`."""
+    return is_main() and not _known.silent
 
 
 def local_count() -> int:

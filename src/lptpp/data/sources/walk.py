@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +18,8 @@ SUFFIXES = LOSSY + LOSSLESS
 USUAL = {*SUFFIXES, *map(str.upper, SUFFIXES)}  # nearly all names end in one of them
 PASSED_OVER = "passed_over"
 FOLDER, IMAGE, LINKED = "folder", "image", "linked folder"
+FOLDERS = FOLDER, LINKED
+BLOCK = 65_536  # entries of a folder that are looked at together
 BROKEN_LINK, HIDDEN_FOLDER = NOUNS = "broken link", "hidden folder"
 CLUTTER = {".ds_store", "thumbs.db", "desktop.ini", "icon\r"}  # written by file managers, not worth a note
 SYSTEM_FOLDERS = {"__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "__pycache__"}
@@ -36,29 +39,38 @@ def walk(folder: Path, base: str = "") -> Found:
     """
     images: dict[str, list[str]] = {}  # names by folder
     passed: list[Note] = []
-    folders = [str(folder)]
-    while folders:
-        current = folders.pop()
-        names, others = listing(current)
+    for own, names, notes in scan(folder):
         if names:
-            images[os.path.join(current, "")] = names  # noqa: PTH118 (a separator at the end)
-        for kind, path in others:
-            if kind == FOLDER:
-                folders.append(path)
-            elif kind == LINKED:
-                passed += _behind(path)
-            else:
-                passed.append(Note(PASSED_OVER, path, kind))
+            images.setdefault(own, []).extend(names)
+        passed += notes
     return Found(_in_order(images, str(folder), base), passed)
 
 
-def listing(folder: str) -> tuple[list[str], list[tuple[str, str]]]:
-    """Return the names of the images in a folder, and the kind and the path of whatever else is worth a note.
+def scan(folder: Path) -> Iterator[tuple[str, list[str], Iterable[Note]]]:
+    """Yield what `walk` finds in blocks: a folder with a separator at its end, names of images in it, and notes.
+
+    The order is that of the disk. Memory holds one block and the names of the folders.
+    """
+    folders = [str(folder)]
+    while folders:
+        current = folders.pop()
+        own = os.path.join(current, "")  # noqa: PTH118 (a separator at the end)
+        with os.scandir(current) as found:
+            while entries := list(islice(found, BLOCK)):
+                names, others = listing(entries)
+                yield own, names, [Note(PASSED_OVER, path, kind) for kind, path in others if kind not in FOLDERS]
+                for kind, path in others:
+                    if kind == FOLDER:
+                        folders.append(path)
+                    elif kind == LINKED:
+                        yield own, [], _behind(path)
+
+
+def listing(entries: list[os.DirEntry[str]]) -> tuple[list[str], list[tuple[str, str]]]:
+    """Return the names of the images among entries of a folder, and the kind and the path of what is worth a note.
 
     No regular file is looked up: what the folder says of its entries is enough.
     """
-    with os.scandir(folder) as found:
-        entries = list(found)
     images = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
     usual = {name[name.rfind(".") :] for name in images} <= USUAL and min(images, default="a") > "/"  # none is hidden
     if usual and len(images) == len(entries):
@@ -107,7 +119,12 @@ def is_image(name: str) -> bool:
 
 def counted(passed: Iterable[Note], most: int = 8) -> str:
     """Return the number of files of each kind in words, the most frequent first: 20 .cr2, 3 broken links."""
-    kinds = Counter(note.detail for note in passed).most_common()
+    return in_words(Counter(note.detail for note in passed), most)
+
+
+def in_words(numbers: Counter[str], most: int = 8) -> str:
+    """Return the number of files of each kind in words, as `counted`."""
+    kinds = numbers.most_common()
     texts = [f"{count:,} {kind}s" if count > 1 and kind in NOUNS else f"{count:,} {kind}" for kind, count in kinds]
     more = sum(count for _, count in kinds[most:])
     return ", ".join(texts[:most]) + (f" and {more:,} of other kinds" if more else "")
@@ -136,7 +153,7 @@ def _kind(entry: os.DirEntry[str]) -> str:
     return Path(entry.name).suffix.lower() or "without a suffix"
 
 
-def _behind(link: str) -> list[Note]:
-    """Return a note on every image file behind a link to a folder."""
+def _behind(link: str) -> Iterator[Note]:
+    """Yield a note on every image file behind a link to a folder."""
     files = (Path(folder, name) for folder, _, names in os.walk(link) for name in names if is_image(name))
-    return [Note(PASSED_OVER, str(file), "behind a linked folder") for file in files]
+    return (Note(PASSED_OVER, str(file), "behind a linked folder") for file in files)
