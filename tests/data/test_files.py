@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lptpp.data.content import MISSING, stamp, stamps_of
 from lptpp.data.dataset import Split
 from lptpp.data.files import Files, concatenated
 
@@ -40,3 +41,12 @@ def test_a_path_takes_less_than_100_bytes() -> None:
     files = Files.of([f"photos/train/n{i // 100:08}/n{i // 100:08}_{i}.JPEG" for i in range(5000)], "photos/")
     some = files.take(np.arange(0, 5000, 2))
     assert len(files.text) + files.ends.nbytes + some.rows.nbytes < 60 * 5000
+
+
+def test_stamps_of_files_are_those_of_their_paths(tmp_path: Path) -> None:
+    for name in ("1.png", "ü.png"):
+        (tmp_path / name).write_bytes(name.encode())
+    files = Files.of([f"{tmp_path}/{name}" for name in ("1.png", "gone.png", "ü.png", "1.png")], f"{tmp_path}/")
+    for some in (files, files.take(np.array([3, 1, 0]))):
+        assert stamps_of(some).tolist() == [list(stamp(path)) for path in some]
+    assert stamps_of(files)[1].tolist() == list(MISSING)

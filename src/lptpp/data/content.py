@@ -56,12 +56,23 @@ def root_folder(root: str) -> str:
 def stamp(image: ImageReference) -> Stamp:
     """Return size and time of the file that holds an image: while it stays the same, so does the image."""
     if isinstance(image, Path):
-        try:
-            found = image.stat()
-        except OSError:
-            return MISSING
-        return found.st_size, found.st_mtime_ns
+        return _file_stamp(image)
     return getattr(image, "stamp", UNKNOWN)
+
+
+def _file_stamp(path: Path | bytes) -> Stamp:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return MISSING
+    return found.st_size, found.st_mtime_ns
+
+
+def _stamps(images: Sequence[ImageReference]) -> list[Stamp]:
+    if not isinstance(images, Files):
+        return list(map(stamp, images))
+    base = os.fsencode(images.base)  # no Path object is made
+    return [_file_stamp(base + name) for name in images.names()]
 
 
 def digest(image: ImageReference) -> bytes:
@@ -75,13 +86,13 @@ def digest(image: ImageReference) -> bytes:
 
 def stamps_of(images: Sequence[ImageReference]) -> np.ndarray:
     """Return the stamp of each image, (n, 2) int64."""
-    numbers = (number for pair in _of_all(stamp, images, "Looking for changed images") for number in pair)
+    numbers = (number for pair in _of_all(_stamps, images, "Looking for changed images") for number in pair)
     return np.fromiter(numbers, np.int64, 2 * len(images)).reshape(-1, 2)
 
 
 def digests_of(images: Sequence[ImageReference], description: str) -> np.ndarray:
     """Return the digest of each image, (n, DIGEST) uint8."""
-    found = b"".join(_of_all(digest, images, description))
+    found = b"".join(_of_all(lambda chunk: list(map(digest, chunk)), images, description))
     return np.frombuffer(found, dtype=np.uint8).reshape(-1, DIGEST)
 
 
@@ -90,11 +101,11 @@ def _of_array(array: np.ndarray) -> bytes:
 
 
 def _of_all(
-    function: Callable[[ImageReference], Result], images: Sequence[ImageReference], description: str
+    function: Callable[[Sequence[ImageReference]], list[Result]], images: Sequence[ImageReference], description: str
 ) -> Iterator[Result]:
-    """Yield `function(image)` for every image, in order, computed in threads and with a progress bar."""
+    """Yield what `function` returns for chunks of images, in order, computed in threads and with a progress bar."""
     chunks = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     with progress_bar(description, len(images)) as bar:
-        for found in map_in_threads(lambda chunk: [function(image) for image in chunk], chunks):
+        for found in map_in_threads(function, chunks):
             bar.advance(len(found))
             yield from found

@@ -81,9 +81,11 @@ class Files(Sequence[Path]):
 
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Return where each path starts and ends in the text, (N,) int64 each."""
-        ends = self.ends.astype(np.int64)
-        starts = np.r_[0, ends][:-1]
-        return (starts, ends) if self.rows is None else (starts[self.rows], ends[self.rows])
+        if self.rows is None:
+            ends = self.ends.astype(np.int64)
+            return np.r_[0, ends][:-1], ends
+        before = self.rows.astype(np.int64) - 1
+        return np.where(before < 0, 0, self.ends[before]).astype(np.int64), self.ends[self.rows].astype(np.int64)
 
     def names(self) -> Iterator[bytes]:
         """Yield the text of each path, without the base."""

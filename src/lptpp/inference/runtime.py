@@ -1,5 +1,6 @@
 """Where frozen models run: the device, the precision, the size of a batch."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -21,8 +22,9 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     """Return an accelerator for a device (auto, cpu, cuda, mps) and a precision (auto, float32, bf16).
 
     Raises:
-        UserError: the device is not available.
+        UserError: the device is not available, or accelerate launch is configured for another engine.
     """
+    _refuse_other_engines()
     available = {
         "auto": True,
         "cpu": True,
@@ -41,6 +43,15 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
     on_cpu = device == "cpu" or not (available["cuda"] or available["mps"])
     wanted = "bf16" if precision == "bf16" or (precision == "auto" and has_bf16(on_cpu)) else "no"
     return Accelerator(cpu=on_cpu, mixed_precision=wanted)
+
+
+def _refuse_other_engines() -> None:
+    for name in ("DeepSpeed", "FSDP", "Megatron_LM"):
+        if os.environ.get(f"ACCELERATE_USE_{name.upper()}", "false") == "true":
+            raise UserError(
+                f"accelerate launch is configured for {name.replace('_', '-')}, which lptpp does not use: start it with"
+                " --multi_gpu, or with torchrun."
+            )
 
 
 def has_bf16(on_cpu: bool) -> bool:

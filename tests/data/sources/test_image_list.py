@@ -111,3 +111,11 @@ def test_lists_may_be_relative_to_root(root: Path) -> None:
     )
     assert found.class_names == ["ant", "red bee", "cat"]
     assert len(found.train) == 3
+
+
+def test_a_list_that_changed_is_read_again(root: Path) -> None:
+    before = read(root)
+    assert read(root).train.images.text is before.train.images.text  # type: ignore[attr-defined]
+    with (root / "train.txt").open("a") as file:
+        file.write("d.png 2\n")
+    assert len(read(root).train) == len(before.train) + 1

@@ -1,6 +1,7 @@
 """Image lists as published for ImageNet-LT and Places-LT: text files of lines `path label`."""
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,6 +63,13 @@ def image_list(
 
 
 def _read(file: Path, root: Path) -> Lines:
+    """Return the images of a list; a list that did not change is read once, though a start needs it twice."""
+    found = file.stat() if file.is_file() else None
+    return _read_at(file, root, None if found is None else (found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=3)
+def _read_at(file: Path, root: Path, stamp: tuple[int, int] | None) -> Lines:
     text = read_text(file, "an image list, one `path label` per line")
     numbers, paths, labels = [], [], []
     first = 1
