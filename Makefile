@@ -19,7 +19,7 @@ demo: $(DEMO)  ## train LPT++ on 1,903 emoji, print its shot table and three pre
 test: $(DEV)  ## run all tests
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
-reliability: $(DEV)  ## try every promise about crashes, full disks and hostile files: an estimated 20 minutes on 2 cores
+reliability: $(DEV)  ## try every promise about crashes, full disks and hostile files: less than 20 minutes on 2 free cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability --write docs/reliability.md
 
 check: $(DEV)  ## lint, format, types, order of imports

@@ -27,8 +27,6 @@ class Disk:
         place = Path(f"/proc/self/fd/{path}").readlink() if isinstance(path, int) else Path(os.fsdecode(path))
         if not place.absolute().is_relative_to(self.folder) or place.is_dir():  # existing folders take no room
             return
-        if kind == "rename" and ".lock" in place.name:  # Optuna's way to release a lock
-            return
         self.points.append(f"{kind} {place.relative_to(self.folder)}")
         if self.full_from is not None and len(self.points) > self.full_from:
             raise OSError(self.number, os.strerror(self.number), None if kind == "fsync" else str(path))

@@ -93,4 +93,4 @@ def _reasons(trials: Sequence[Trial]) -> Iterator[str]:
     for one in trials:
         if not one.loads:
             yield f"- not loaded: {one.name}: {one.failure}"
-        yield from (f"- not loaded: {one.name} {reason}" for reason in one.refused)
+        yield from (f"- another name: {one.name} {reason}" for reason in one.refused)

@@ -25,8 +25,8 @@ class Disk:
         flags = MS_REMOUNT | (MS_RDONLY if wanted else 0)
         _call("mount", b"tmpfs", bytes(self.folder), b"tmpfs", flags, None)
 
-    def fill(self) -> None:
-        """Write until nothing more fits."""
+    def fill(self, left: int = 0) -> None:
+        """Write until only `left` kilobytes fit."""
         with (self.folder / "ballast").open("ab", buffering=0) as file:
             for size in (2**16, 2**12, 1):
                 try:
@@ -34,6 +34,7 @@ class Disk:
                         pass
                 except OSError:
                     continue
+            file.truncate(max(0, file.tell() - 1024 * left))
 
     def make_room(self) -> None:
         """Remove what `fill` wrote."""

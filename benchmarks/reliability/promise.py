@@ -28,6 +28,8 @@ class Promise:
     verdicts: Callable[[Any, int], Iterator[Verdict]]
     full: int  # trials
     share: int  # trials in the share of the ordinary tests
+    seconds: float = 0.0  # that a trial takes on 2 free cores, both lanes at work
+    once: float = 0.0  # seconds in addition, however many trials
 
 
 @dataclass
@@ -38,6 +40,8 @@ class Tally:
     tried: int = 0
     problems: list[Verdict] = field(default_factory=list)
     note: str = ""  # why it was not tried, or not completely
+    seconds: float = 0.0  # that it took
+    cpu_seconds: float = 0.0  # of all cores
 
     @property
     def held(self) -> int:

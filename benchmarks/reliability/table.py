@@ -8,6 +8,7 @@ import torch
 from rich.table import Table
 
 from benchmarks.machine import stamp, stamp_line
+from benchmarks.reliability.costs import in_words
 from benchmarks.reliability.promise import Tally
 from lptpp.utils import io
 
@@ -16,9 +17,9 @@ Tallies = Mapping[str, Tally]
 LONGEST = 2_000  # characters of a problem that are printed
 
 
-def live_table(tallies: Tallies, now: str | None = None) -> Table:
-    """Return the table so far; the promise that is tried `now` is marked."""
-    table = Table("Promise", "Tried", "Held", "")
+def live_table(tallies: Tallies, now: str | None = None, left: float | None = None) -> Table:
+    """Return the table so far, with the seconds that are left; the promise that is tried `now` is marked."""
+    table = Table("Promise", "Tried", "Held", "", caption=None if left is None else f"about {in_words(left)} left")
     for name, tally in tallies.items():
         style = "bold" if name == now else ("green" if tally.kept else "red" if tally.tried or tally.note else "dim")
         table.add_row(tally.text, str(tally.tried), str(tally.held), tally.note, style=style)
@@ -44,6 +45,8 @@ def write_page(path: Path, tallies: Tallies) -> None:
     after = rest.partition(END)[2]
     rows = [f"| `{name}` | {tally.text} | {tally.tried} | {tally.held} |" for name, tally in tallies.items()]
     lines = ["| name | promise | tried | held |", "| --- | --- | --- | --- |", *rows, "", *_reasons(tallies)]
+    minutes = [f"{name} {tally.seconds / 60:.1f}" for name, tally in tallies.items()]
+    lines += [f"Minutes: {sum(tally.seconds for tally in tallies.values()) / 60:.0f} ({', '.join(minutes)}).", ""]
     lines.append(stamp_line(stamp(torch.device("cpu"))))
     io.write_text(path, before + START + "\n" + "\n".join(lines) + "\n\n" + END + after)
 

@@ -1,6 +1,8 @@
 """The command line. Every command imports what it needs when it runs, after its settings are checked."""
 
 import logging
+import multiprocessing
+import os
 import shlex
 import signal
 import sys
@@ -17,10 +19,11 @@ from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
-from lptpp.utils.paths import refuse_no_input, refuse_no_run, suggest_files
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
+from lptpp.utils.threads import still_reading
 
 
 class Commands(TyperGroup):
@@ -77,6 +80,8 @@ console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  
 
 TOGETHER = ("fit", "predict")  # commands for several processes
 DEFAULT_OUTPUT = "predictions.csv"
+STOPPED = 130  # exit status after Ctrl-C and SIGTERM
+GRACE = 0.5  # seconds that threads get to finish what they read
 
 ConfigArgument = Annotated[
     str,
@@ -306,6 +311,7 @@ def evaluate(
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
+        refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
@@ -597,7 +603,7 @@ def main() -> None:
     except UserError as error:
         leave(2, f"Error: {error}")
     except Interrupted:
-        leave(130, _stopped())
+        leave(STOPPED, _stopped())
     except CannotWrite as error:
         leave(1, f"Error: {error}")
     except OSError as error:
@@ -609,7 +615,7 @@ def main() -> None:
             raise
         leave(1, f"Error: {sentence}")
     except (StoppedAtOnce, KeyboardInterrupt):
-        leave(130, "Stopped at once; the last checkpoint, if there is one, is kept.")
+        leave(STOPPED, "Stopped at once; the last checkpoint, if there is one, is kept.")
     except Ended as error:
         leave(
             1, f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.", 5
@@ -623,7 +629,17 @@ def leave(status: int, message: str, wait: float = 0.0) -> None:
     """End the command with a status; the first of several processes prints its message, after waiting some seconds."""
     if processes.first_to_report(wait):
         print(visible(message), file=sys.stderr, flush=True)
+    if status == STOPPED and still_reading(GRACE):
+        _leave_threads()
     sys.exit(status)
+
+
+def _leave_threads() -> None:
+    """End a stopped command although threads still read, for which the interpreter would wait; all files are closed."""
+    for worker in multiprocessing.active_children():
+        worker.kill()
+    sys.stdout.flush()
+    os._exit(STOPPED)
 
 
 def _stopped() -> str:

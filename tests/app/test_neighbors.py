@@ -12,6 +12,7 @@ from lptpp.app import neighbors
 from lptpp.app.neighbors import FILE, neighbors_of
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.prepare import load_dataset
+from lptpp.utils.arrays import read_arrays, write_arrays
 
 
 @pytest.fixture
@@ -99,3 +100,24 @@ def test_a_read_only_folder_is_a_warning(model, collection, tmp_path, monkeypatc
         assert len(neighbors_of(model, collection, tmp_path).features) == 17
     assert FILE in caplog.text and "Permission denied" in caplog.text
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("change", ["byte", "place", "width", "type", "missing"])
+def test_a_table_that_does_not_fit_is_computed_again(change, model, collection, computed, tmp_path):
+    """A run folder may be from someone else, who knows how such a file is sealed."""
+    neighbors_of(model, collection, tmp_path)
+    path = tmp_path / FILE
+    if change == "byte":
+        path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    else:
+        arrays, about = read_arrays(path)
+        features, places = arrays["features"], arrays["places"]
+        tables = {
+            "place": {"features": features, "places": places + 1},
+            "width": {"features": features[:, 1:], "places": places},
+            "type": {"features": features.astype("float64"), "places": places},
+            "missing": {"features": features},
+        }
+        write_arrays(path, tables[change], about)
+    neighbors_of(model, collection, tmp_path)
+    assert computed == [17, 17]

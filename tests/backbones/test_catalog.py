@@ -1,5 +1,6 @@
 """The list of `lptpp backbones`: names, facts without weights, and reasons."""
 
+import socket
 import sys
 
 import pytest
@@ -8,6 +9,7 @@ from rich.console import Console
 
 from lptpp.backbones import catalog
 from lptpp.backbones.catalog import Facts, Name, facts, matching
+from lptpp.backbones.language import empty_image_tower, empty_model
 from lptpp.console.backbones import cells, of_presets, show_backbones
 from lptpp.utils.errors import UserError
 
@@ -57,8 +59,31 @@ def test_a_license_that_timm_calls_unknown_is_not_named(monkeypatch: pytest.Monk
 def test_a_model_that_needs_a_missing_module_is_listed_with_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "transformers", None)
     found = facts(Name("language", "roberta-ViT-B-32", "laion2b_s12b_b32k"))
-    assert found.parameters is None
-    assert "lptpp[text]" in found.no_prompts
+    assert (found.parameters, found.pixels, found.no_prompts) == (87_849_216, 224, None)
+    assert "lptpp[text]" in found.missing
+
+
+def test_the_list_of_the_presets_opens_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(*where: object, **more: object) -> None:
+        asked.append(where)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    console = Console(width=40, record=True)
+    show_backbones(console, None)
+    assert asked == []
+    assert "ViT-B-16-SigLIP2, weights=webli            language  92.9 M      224" in console.export_text()
+
+
+@pytest.mark.parametrize("name", ["ViT-S-32", "RN50", "coca_ViT-B-32", "ViT-B-16-SigLIP2", "convnext_base"])
+def test_an_image_tower_alone_is_that_of_the_whole_model(name: str) -> None:
+    alone, whole = empty_image_tower(name), empty_model(name, device="meta").visual
+    shapes = [[(key, tensor.shape) for key, tensor in one.state_dict().items()] for one in (alone, whole)]
+    assert shapes[0] == shapes[1]
+    assert {tensor.device.type for tensor in alone.state_dict().values()} == {"meta"}
 
 
 def test_the_list_of_the_presets_names_each_backbone_once(monkeypatch: pytest.MonkeyPatch) -> None:

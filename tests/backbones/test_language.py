@@ -109,6 +109,17 @@ def test_quick_gelu_must_match_in_both_directions(monkeypatch: pytest.MonkeyPatc
         load_backbone("language", "ViT-B-16-quickgelu", "openai")
 
 
+def test_all_published_weights_load_under_their_name_or_the_one_that_the_message_gives() -> None:
+    refused = 0
+    for name, tag in open_clip.list_pretrained():
+        try:
+            language.check_tag(name, tag)
+        except UserError as error:
+            refused += 1
+            language.check_tag(str(error).rpartition("set backbone.name to ")[2].rstrip("."), tag)
+    assert 0 < refused < 40
+
+
 def test_a_failed_download_is_one_line_with_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(language, "fetch", without_network)
     with pytest.raises(UserError, match=r"laion2b_s34b_b79k of ViT-B-32") as caught:

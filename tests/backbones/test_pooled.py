@@ -15,6 +15,7 @@ from lptpp.backbones import load_backbone
 from lptpp.backbones.base import fingerprint
 from lptpp.backbones.language import from_clip
 from lptpp.backbones.pooled import PooledTower, pooled_width
+from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.text import load_tokenizer
 from lptpp.config import ExpertSettings
 from lptpp.models.build import adapted, encoder_of
@@ -73,6 +74,21 @@ def test_a_window_tower_changes_its_size_or_says_that_it_cannot() -> None:
     mixer = MlpMixer(num_classes=0, img_size=32, patch_size=8, embed_dim=8, num_blocks=1)
     with pytest.raises(UserError, match=r"^image_size=40 of mixer is not possible \(.*\): remove it"):
         PooledTower(mixer, mixer.num_features).set_input_size(40, "mixer")
+
+
+SAM = {"img_size": 64, "patch_size": 8, "embed_dim": 12, "depth": 2, "num_heads": 2, "window_size": 3, "neck_chans": 10}
+
+
+@pytest.mark.parametrize("size", [64, 96])
+def test_sam_is_an_expert_without_prompts(size: int) -> None:
+    model = timm.create_model("samvit_base_patch16", num_classes=0, global_attn_indexes=(1,), **SAM).eval()
+    assert no_prompts(model) == "is a VisionTransformerSAM: prompts need a ViT whose blocks attend to all tokens"
+    tower, images = PooledTower(model, model.num_features), torch.randn(2, 3, size, size)
+    tower.set_input_size(size, "sam")
+    maps = model.forward_features(images)  # (B, F, H, W)
+    torch.testing.assert_close(tower(images), maps.mean((2, 3)))
+    settings = ExpertSettings(adapter_width=2, **WITHOUT_PROMPTS)
+    assert encoder_of(tower, settings)(images).feature.shape == (2, 10)
 
 
 def test_what_is_no_vector_per_image_is_refused() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 
 from lptpp.checkpoint import digests as run_digests
 from lptpp.checkpoint import images as run_images
@@ -373,3 +374,23 @@ def test_a_changed_image_that_was_not_read_yet_is_refused(root, begin):
     os.utime(root / "oak" / "3.png", ns=(1, 1))
     with pytest.raises(UserError, match=r"\(1 changed: oak/3\.png\)"):
         run_dataset(settings, checkpoint)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda arrays: {name: array for name, array in arrays.items() if name != "labels"},
+        lambda arrays: arrays | {"more": arrays["labels"]},
+        lambda arrays: arrays | {"labels": arrays["labels"][1:]},
+        lambda arrays: arrays | {"labels": arrays["labels"].astype(np.float32)},
+        lambda arrays: arrays | {"lengths": arrays["lengths"] + np.uint32(2**31)},
+        lambda arrays: arrays | {"splits": arrays["splits"] + np.uint8(9)},
+    ],
+)
+def test_a_record_that_does_not_fit_together_is_an_error_with_any_digest(change, root, begin):
+    """A run folder may be from someone else, who knows how a checkpoint is sealed."""
+    settings, _, _ = begin(source="folder", root=str(root))
+    place = Path(settings.run) / "checkpoint"
+    save_file(change(load_file(place / RECORD)), place / RECORD)
+    with pytest.raises(UserError, match=f"{RECORD} does not list images"):
+        read_record(place, record_digest(place))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.checkpoint.lock import alone, refuse_if_held
+from lptpp.checkpoint.lock import LOCK, alone, refuse_if_held
+from lptpp.utils.disk import CannotWrite, append
 from lptpp.utils.errors import UserError
 
 CONTEXT = multiprocessing.get_context("fork")
@@ -82,3 +83,17 @@ def test_looking_needs_no_lock_file_and_writes_none(tmp_path):
     refuse_if_held(tmp_path)
     refuse_if_held(tmp_path / "nowhere")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_or_a_log_behind_a_link_leaves_the_file_there_alone(tmp_path):
+    """A run folder may be from someone else: what is behind its links belongs to the user."""
+    own, run = tmp_path / "own", tmp_path / "run"
+    own.write_text("mine")
+    run.mkdir()
+    for name in (LOCK, "log.txt"):
+        (run / name).symlink_to(own)
+    with pytest.raises(CannotWrite, match="put a file in the place of the link"), alone(run):
+        pass
+    with pytest.raises(CannotWrite, match="put a file in the place of the link"):
+        append(run / "log.txt", b"lines")
+    assert own.read_text() == "mine"

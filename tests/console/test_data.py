@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from lptpp.config import Settings
-from lptpp.console.data import check_folder, show_data
+from lptpp.config import DataSettings, Settings
+from lptpp.console.data import check_folder, described, show_data
 from lptpp.utils.errors import UserError
 from tests import golden
 from tests.conftest import draw_picture
@@ -76,16 +76,29 @@ def test_a_small_test_split_is_reported_with_intervals(show: Callable[..., tuple
     assert re.findall(r"[\d.]*\d", line) == ["3", "95", "50", "24.6", "12", "37.5", "3"]
     for shot_thresholds in ("[1,2]", "[9,10]"):  # no class is few-shot, all are
         text = show(f"evaluation.shot_thresholds={shot_thresholds}", pictures=False)[1]
-        assert "±" in text and "few-shot" not in text
+        (line,) = [line for line in text.splitlines() if "±" in line]
+        assert "few-shot" not in line
+
+
+def test_thresholds_are_suggested_if_all_classes_are_in_one_group(show: Callable[..., tuple[bool, str]]) -> None:
+    line = "All classes are {}-shot. To split them into three groups, set evaluation.shot_thresholds=[3,5]."
+    for shot_thresholds, shot in (("[20,100]", "few"), ("[1,8]", "medium")):
+        assert line.format(shot) in show(f"evaluation.shot_thresholds={shot_thresholds}", pictures=False)[1]
+    assert "shot_thresholds" not in show("evaluation.shot_thresholds=[2,100]", pictures=False)[1]
 
 
 def test_no_intervals_without_a_test_split_or_for_a_large_one(
-    show: Callable[..., tuple[bool, str]], pictures: Path, monkeypatch: pytest.MonkeyPatch
+    show: Callable[..., tuple[bool, str]], pictures: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert "small" not in show(f"data.root={pictures}/train", "data.test=0", pictures=False)[1]
     monkeypatch.setattr("lptpp.evaluation.intervals.SMALL_SPLIT", 12)
     monkeypatch.setattr("lptpp.evaluation.intervals.SMALL_CLASS", 3)
-    assert "small" not in show(pictures=False)[1]
+    text = show(pictures=False)[1]
+    assert "split is small" not in text
+    assert text.endswith(
+        f"\n{tmp_path}/report was the report of {pictures}/train, which is replaced; to keep both, set --output.\n"
+    )
+    assert "which is replaced" not in show(pictures=False)[1]
 
 
 def test_duplicates_across_splits_and_classes_are_named(show: Callable[..., tuple[bool, str]], root: Path) -> None:
@@ -168,13 +181,29 @@ def test_nothing_can_be_read(show: Callable[..., tuple[bool, str]], root: Path) 
 
 
 def test_a_folder_that_it_did_not_make_is_left_alone(tmp_path):
-    check_folder(tmp_path / "new")
-    check_folder(tmp_path)  # empty
-    (tmp_path / "summary.json").write_text('{"imbalance_factor": 2.0}')
-    check_folder(tmp_path)
+    check_folder(tmp_path / "new", "trees")
+    check_folder(tmp_path, "trees")  # empty
+    (tmp_path / "summary.json").write_text('{"imbalance_factor": 2.0, "data": "trees"}')
+    check_folder(tmp_path, "trees")
+    assert check_folder(tmp_path, "birds") == "trees"
     for content in ('{"mine": 1}', "not JSON", "[]", "3"):
         (tmp_path / "summary.json").write_text(content)
         with pytest.raises(UserError, match="set another folder with --output"):
-            check_folder(tmp_path)
+            check_folder(tmp_path, "trees")
     with pytest.raises(UserError, match="is not a report"):
-        check_folder(tmp_path / "summary.json")
+        check_folder(tmp_path / "summary.json", "trees")
+
+
+def test_a_report_says_what_it_is_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "trees").mkdir()
+    monkeypatch.chdir(tmp_path)
+    kinds = {
+        "emoji": DataSettings(source="emoji"),
+        f"{tmp_path}/trees": DataSettings(source="folder", root="trees"),
+        "a.csv": DataSettings(source="csv", train_list="a.csv"),
+        f"a.csv, b.csv in {tmp_path}/trees": DataSettings(
+            source="csv", train_list="a.csv", test_list="b.csv", root="trees"
+        ),
+        "owner/name": DataSettings(source="huggingface", root="owner/name"),
+    }
+    assert [described(data) for data in kinds.values()] == list(kinds)

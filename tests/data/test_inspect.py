@@ -142,7 +142,7 @@ def root(pictures: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def folder(root: Path, settings_of: Callable[..., Settings], tmp_path: Path) -> Path:
     inspection = inspect_data(settings_of(tmp_path / "run", f"data.root={root}"))
-    files = write_inspection(inspection, tmp_path / "new" / "report")
+    files = write_inspection(inspection, tmp_path / "new" / "report", "data")
     assert {path.name for path in (tmp_path / "new" / "report").iterdir()} == set(files)
     return tmp_path / "new" / "report"
 
@@ -182,6 +182,7 @@ def test_rows_of_duplicates(folder: Path, root: Path) -> None:
 
 def test_the_summary(folder: Path, root: Path, settings_of: Callable[..., Settings], tmp_path: Path) -> None:
     found = json.loads((folder / "summary.json").read_text())
+    assert found.pop("data") == "data"
     images = found.pop("image_check")
     assert (found["imbalance_factor"], found["classes"], found["images"]) == (9.0, 4, {"train": 19, "test": 14})
     counted = inspect_data(settings_of(tmp_path / "run", f"data.root={root}"), open_images=False)
@@ -204,13 +205,13 @@ def test_the_figure(folder: Path) -> None:
 def test_without_opening_images(root: Path, settings_of: Callable[..., Settings], tmp_path: Path) -> None:
     inspection = inspect_data(settings_of(tmp_path / "run", f"data.root={root}"), open_images=False)
     assert (inspection.records, inspection.groups, inspection.unreadable) == ([], [], [])
-    written = write_inspection(inspection, tmp_path / "report")
+    written = write_inspection(inspection, tmp_path / "report", "data")
     assert written == ["distribution.png", "summary.json", "classes.csv", "data_warnings.csv"]
     assert "image_check" not in json.loads((tmp_path / "report" / "summary.json").read_text())
 
 
 def test_without_duplicates_the_table_has_only_a_header(settings_of: Callable[..., Settings], tmp_path: Path) -> None:
-    write_inspection(inspect_data(settings_of(tmp_path / "run")), tmp_path / "report")
+    write_inspection(inspect_data(settings_of(tmp_path / "run")), tmp_path / "report", "data")
     assert (
         tmp_path / "report" / "duplicates.csv"
     ).read_text() == "group,image,split,class,across_splits,across_classes\n"

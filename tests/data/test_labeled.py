@@ -77,15 +77,24 @@ def test_a_class_may_be_called_test(root):
 def test_unknown_classes_are_named(root):
     for name in ("plum", "fig"):
         shutil.copytree(root / "apple", root / name)
-    with pytest.raises(UserError, match=r"2 class\(es\) .* not have: fig, plum\. .* apple, bear, sea lion"):
+    with pytest.raises(UserError, match=r"2 class\(es\) .* not have: fig, plum\. Rename .* apple, bear, sea lion"):
+        read(root)
+    (root / "fig").rename(root / "Bears")
+    with pytest.raises(
+        UserError, match=r"^--on: .* not have: Bears, plum\. Did you mean bear \(for 'Bears'\)\? Rename"
+    ):
         read(root)
 
 
 def test_nothing_and_other_files_are_refused(root, tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "book.xlsx").touch()
-    for path, message in (("empty", "no labeled image"), ("book.xlsx", "another kind"), ("gone", "does not exist")):
-        with pytest.raises(UserError, match=f"--on: .*{path} .*{message}"):
+    for path, message in (
+        ("empty", "no labeled image"),
+        ("book.xlsx", "an Excel workbook: export"),
+        ("gone", "does not exist"),
+    ):
+        with pytest.raises(UserError, match=f"^--on: .*{path} .*{message}"):
             read(tmp_path / path)
 
 
@@ -128,7 +137,7 @@ def test_a_table_of_one_class_and_its_columns(root):
 )
 def test_an_unknown_label_is_named(name, old, new, message, root):
     (root / name).write_text(TABLES[name].replace(old, new))
-    with pytest.raises(UserError, match=message):
+    with pytest.raises(UserError, match=f"^--on: .*{message}"):
         read(root / name)
 
 

@@ -2,25 +2,35 @@
 
 import io
 import json
+import struct
 import tarfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from lptpp.config import DataSettings, Settings
+from lptpp.config import DataSettings, Settings, load_settings
+from lptpp.config.paths import check_data_paths
 from lptpp.console.data import write_inspection
 from lptpp.data.dataset import ImageDataset, Note
+from lptpp.data.decode import LIMITED, decode, unreadable_reason
 from lptpp.data.inspect import inspect_data
 from lptpp.data.prepare import check_dataset
 from lptpp.data.sources import read_source
 from lptpp.data.warnings import DataWarning, data_warnings, write_warnings
+from lptpp.evaluation.run import evaluate_run
+from lptpp.prediction.options import PredictOptions
+from lptpp.prediction.predict import predict_paths
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import PACKAGES, natural_key
+from lptpp.utils.io import read_csv
+from lptpp.utils.paths import PACKAGES, natural_key, refuse_no_input
 from tests.drawn import png
 
 ISIC = ["MEL", "NV", "BCC"]
@@ -362,6 +372,33 @@ def test_files_that_are_no_csv_are_named_as_what_they_are(images: Path) -> None:
         assert words in refused(lambda: read("csv", train_list=str(images / "t.csv")))
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("t.xlsx", "an Excel workbook"),
+        ("t.XLS", "an Excel workbook"),
+        ("t.ods", "a LibreOffice spreadsheet"),
+        ("t.gsheet", "a link to a Google sheet"),
+        ("https://docs.google.com/spreadsheets/d/1/edit", "a Google sheet"),
+        ("https://example.org/t.csv", "a URL: download it"),
+        ("s3://bucket/images", "a URL: download it"),
+    ],
+)
+def test_spreadsheets_and_urls_are_named_wherever_they_stand(name: str, what: str, images: Path) -> None:
+    (images / "t.XLS").touch()
+    asked = [
+        lambda: load_settings(name),
+        lambda: check_data_paths(DataSettings(source="csv", train_list=name)),
+        lambda: check_data_paths(DataSettings(source="list", train_list=name)),
+        lambda: check_data_paths(DataSettings(source="folder", root=name)),
+        lambda: refuse_no_input(Path(name)),
+        lambda: csv(images / "a.csv", "path,label", *rows(), class_names=name),
+    ]
+    for ask in asked:
+        message = refused(ask)
+        assert what in message and ("export the sheet as CSV" in message or "download it" in message)
+
+
 def test_urls_are_named(images: Path) -> None:
     lines = ["path,label", *rows(), "https://example.org/x.jpg,oak"]
     assert "line 11 has the URL https://example.org/x.jpg" in refused(lambda: csv(images / "t.csv", *lines))
@@ -386,6 +423,19 @@ def test_missing_labels(images: Path) -> None:
     for name in ("NaN", "NA", "None"):
         named = [line + name if line.endswith(",") else line for line in lines]
         assert warned(csv(images / "t.csv", "path,label", *named))["no_label"].endswith(f"(1): {name}")
+
+
+def test_a_null_in_a_parquet_table_is_no_label(images: Path) -> None:
+    pyarrow, parquet = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    rows = [{"path": f"img/{i}.jpg", "label": ["oak", "elm", None][i % 3]} for i in range(9)]
+    parquet.write_table(pyarrow.Table.from_pylist(rows), images / "t.parquet")
+    assert "row 2 has no label" in refused(lambda: read("parquet", train_list=str(images / "t.parquet")))
+
+
+def test_settings_of_another_source_are_refused(images: Path) -> None:
+    message = refused(lambda: load_settings("folder", [f"data.root={images}", "data.train_list=t.csv"]))
+    assert "data.train_list=t.csv is not a setting of data.source=folder" in message
+    assert "did you mean data.source=csv?" in message
 
 
 def test_repeated_rows(images: Path) -> None:
@@ -480,6 +530,106 @@ def test_image_folders_as_hugging_face_reads_them(tmp_path: Path) -> None:
     assert "label" in refused(lambda: read("huggingface", root=str(tmp_path / "flat")))
 
 
+# Photographs
+
+
+def turned(**options: Any) -> tuple[Image.Image, dict[str, Any]]:
+    """Return an image on its side and the options to save it: upright, it is 40 × 20 and red on the left."""
+    upright = Image.new("RGB", (40, 20), "white")
+    upright.paste((255, 0, 0), (0, 0, 20, 20))
+    return upright.transpose(Image.Transpose.ROTATE_90), options
+
+
+def exif(orientation: int = 6, **more: Any) -> Image.Exif:
+    found = Image.Exif()
+    found[0x0112] = orientation
+    for key, value in more.items():
+        found[int(key[1:], 16)] = value
+    return found
+
+
+NO_PLACE = {1: "", 2: (0, 0, 0), 3: "", 4: (0, 0, 0)}  # GPS of a phone without reception
+ON_THEIR_SIDE = {
+    "plain.jpg": {"exif": exif().tobytes(), "quality": 95},
+    "twice.jpg": {"exif": b"Exif\0\0" + exif().tobytes(), "quality": 95},
+    "gps.jpg": {"exif": exif(x8825=NO_PLACE), "quality": 95},
+    "a.png": {"exif": exif().tobytes()},
+    "a.webp": {"exif": exif().tobytes(), "lossless": True},
+    "a.tif": {"tiffinfo": {0x0112: 6}},
+    "lzw.tif": {"tiffinfo": {0x0112: 6}, "compression": "tiff_lzw"},
+    "two.mpo": {"exif": exif().tobytes(), "quality": 95, "save_all": True},
+}
+
+
+@pytest.mark.parametrize("name", ON_THEIR_SIDE)
+def test_photographs_on_their_side_are_turned_once(name: str, tmp_path: Path) -> None:
+    image, options = turned(**ON_THEIR_SIDE[name])
+    image.save(tmp_path / name, **options)
+    if name == "plain.jpg":  # a motion photo: a video follows the image
+        (tmp_path / name).write_bytes((tmp_path / name).read_bytes() + bytes(5000) + b"ftypmp42")
+    seen = np.asarray(decode(tmp_path / name)).astype(int)
+    assert seen.shape == (20, 40, 3)
+    assert seen[10, 5, 1] < 60 and seen[10, 35, 1] > 200
+
+
+@pytest.mark.parametrize("orientation", [0, 9])
+def test_an_orientation_that_does_not_exist_turns_nothing(orientation: int, tmp_path: Path) -> None:
+    Image.new("RGB", (40, 20)).save(tmp_path / "a.jpg", exif=exif(orientation).tobytes())
+    assert decode(tmp_path / "a.jpg").size == (40, 20)
+
+
+def with_chunk(kind: bytes, times: int = 1) -> bytes:
+    """Return a PNG with chunks of three megabytes, compressed."""
+    body = b"big\0\0" + zlib.compress(bytes(3_000_000))
+    chunk = struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return png(0)[:33] + chunk * times + png(0)[33:]
+
+
+FILES: dict[str, tuple[Callable[[], bytes], str | None]] = {  # content, and why it is unreadable
+    "text.png": (lambda: with_chunk(b"zTXt"), None),
+    "many texts.png": (lambda: with_chunk(b"zTXt", 30), None),
+    "profile.png": (lambda: with_chunk(b"iCCP"), None),
+    "a png.jpg": (lambda: png(0), None),
+    "page.jpg": (lambda: b"<html>404</html>", "not in a supported image format"),
+    "vector.png": (lambda: b"<svg xmlns='http://www.w3.org/2000/svg'/>", "not in a supported image format"),
+    "short.png": (lambda: png(0)[:60], "cannot be read"),
+    "nothing.png": (lambda: b"", "empty"),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_as_browsers_and_downloads_leave_them(name: str, tmp_path: Path) -> None:
+    content, problem = FILES[name]
+    (tmp_path / name).write_bytes(content())
+    found = unreadable_reason(tmp_path / name, LIMITED)
+    assert (found is None) == (problem is None)
+    assert problem is None or problem in str(found)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (1, 90), (1, 400), (400, 1), (1, 60_000)])
+def test_thin_images_are_read_or_named(size: tuple[int, int], tmp_path: Path) -> None:
+    Image.new("RGB", size).save(tmp_path / "a.png")
+    found = unreadable_reason(tmp_path / "a.png", LIMITED)
+    assert (found is None) == (max(size) < 100)
+    assert found is None or found.endswith("an aspect ratio above 100")
+
+
+RAMPS = {
+    "twelve bits.tif": np.linspace(0, 4095, 1600).astype(np.uint16),
+    "sixteen bits.png": np.linspace(0, 65_535, 1600).astype(np.uint16),
+    "integers of 8 bits.tif": np.linspace(0, 255, 1600).astype(np.int32),
+    "fractions.tif": np.linspace(0, 1, 1600).astype(np.float32),
+    "floats of 16 bits.tif": np.linspace(0, 65_535, 1600).astype(np.float32),
+}
+
+
+@pytest.mark.parametrize("name", RAMPS)
+def test_no_depth_is_black_or_white(name: str, tmp_path: Path) -> None:
+    Image.fromarray(RAMPS[name].reshape(40, 40)).save(tmp_path / name)
+    seen = np.asarray(decode(tmp_path / name))
+    assert (seen.min(), seen.max()) == (0, 255) and 120 < np.median(seen) < 136
+
+
 # Roots
 
 
@@ -508,6 +658,39 @@ def test_names_from_latin_1_archives_are_shown(tmp_path: Path) -> None:
 # A run
 
 
+def test_a_folder_that_changed_after_training_is_not_evaluated(
+    settings_of: Callable[..., Settings], tmp_path: Path
+) -> None:
+    classes(tmp_path / "d", {"oak": 15, "elm": 10})
+    quick = ["method=linear_probe", "phase1.epochs=1", "evaluation.baselines=[]", f"data.root={tmp_path}/d"]
+    settings = settings_of(tmp_path / "run", *quick, "data.test=0.2")
+    fit(settings)
+    before = (tmp_path / "run" / "predictions.csv").read_bytes()
+    draw(tmp_path / "d" / "oak" / "000.png")
+    added = refused(lambda: evaluate_run(tmp_path / "run"))
+    assert "1 added: oak/000.png" in added and f"lptpp evaluate {tmp_path}/run --on FOLDER" in added
+    assert "1 added: oak/000.png" in refused(lambda: fit(settings))
+    (tmp_path / "d" / "oak" / "000.png").unlink()
+    (tmp_path / "d" / "oak" / "3.png").rename(tmp_path / "d" / "oak" / "z3.png")
+    assert "1 added: oak/z3.png; 1 missing: oak/3.png" in refused(lambda: evaluate_run(tmp_path / "run"))
+    assert (tmp_path / "run" / "predictions.csv").read_bytes() == before
+
+
+NAMES = ["-x.jpg", "[1].jpg", "a,b.jpg", 'q"q.jpg', "na\u00efve \U0001f431.jpg", "=1+1.jpg", " lead.jpg", "x%20y.jpg"]
+
+
+def test_predictions_of_files_with_odd_names(trained: Any, tmp_path: Path) -> None:
+    draw(*(tmp_path / "n" / name for name in [*NAMES, "new\nline.jpg"]))
+    summary = predict_paths(trained.folder, [tmp_path / "n"], tmp_path / "p.csv", PredictOptions(top_k=9))
+    rows = read_csv(tmp_path / "p.csv")
+    assert (summary.rows, summary.unreadable) == (10 - 1, 0)
+    assert {Path(row["image"]).name for row in rows} == {*NAMES, "new\nline.jpg"}
+    assert [key for key in rows[0] if key.startswith("label_")] == [f"label_{k}" for k in range(1, 5)]  # four classes
+    (tmp_path / "l.txt").write_bytes('\ufeff"n/a,b.jpg"\r\nn\\a,b.jpg\r\nn/a,b.jpg \r\nn/gone.jpg\r\n'.encode())
+    summary = predict_paths(trained.folder, [tmp_path / "l.txt"], tmp_path / "l.csv", PredictOptions())
+    assert (summary.rows, summary.unreadable) == (4, 1)
+
+
 def test_fit_warns_as_data_does(
     settings_of: Callable[..., Settings], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -524,7 +707,7 @@ def test_fit_warns_as_data_does(
     logged = [record.message for record in caplog.records if record.levelname == "WARNING"]
     details = tmp_path / "run" / "data_warnings.csv"
     assert logged == [*map(str, inspection.warnings), f"Details of these warnings: {details}"]
-    write_inspection(inspection, tmp_path / "report")
+    write_inspection(inspection, tmp_path / "report", "data")
     assert (tmp_path / "report" / "data_warnings.csv").read_text() == details.read_text()
     accuracies = {row.split(",")[0]: row for row in (tmp_path / "run" / "per_class.csv").read_text().splitlines()}
     assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0 %

@@ -7,7 +7,18 @@ from PIL import Image
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data.decode import Decoding
-from lptpp.data.seen import CELL, GAP, cropped_share, median_size, sampled_size, sentences, spread, strip
+from lptpp.data.seen import (
+    CAPTION,
+    CELL,
+    GAP,
+    _caption,
+    cropped_share,
+    median_size,
+    sampled_size,
+    sentences,
+    spread,
+    strip,
+)
 from lptpp.data.transforms import evaluation_transform
 from tests.data.test_decode import saved
 
@@ -73,14 +84,26 @@ def test_the_median_is_that_of_readable_images(tmp_path: Path) -> None:
     assert spread(list(range(100)), 3) == [0, 49, 99] and spread([1], 3) == [1]  # type: ignore[comparison-overlap, list-item]
 
 
+def test_a_caption_is_the_name_and_the_size_of_the_file(tmp_path: Path) -> None:
+    path = saved(tmp_path / "red oak.png", Image.new("L", (1200, 30)))
+    assert _caption(path, Image.new("L", (40, 1))) == "red oak.png\n1,200 × 30 pixels"
+    assert _caption(np.zeros((3, 4, 3), np.uint8), Image.new("L", (4, 3))) == "\n4 × 3 pixels"
+    long = path.rename(tmp_path / f"{'a' * 40}.png")
+    assert _caption(long, Image.new("L", (40, 1))) == f"{'a' * 13}…{'a' * 9}.png\n1,200 × 30 pixels"
+
+
 def test_the_picture_has_the_images_and_below_them_each_kind_of_input() -> None:
     images = [np.full((60, 120, 3), level, np.uint8) for level in (0, 100)]
     squashed, padded = PLAIN.resizing("squash"), PLAIN.resizing("pad")
     picture = strip(images, {"a": squashed, "b": padded, "c": padded}, Decoding())
     assert picture is not None
-    assert picture.size == (2 * CELL + GAP, 3 * CELL + 2 * GAP)
+    down = CELL + CAPTION + GAP
+    assert picture.size == (2 * CELL + GAP, 3 * down - GAP)
     columns = np.asarray(picture)[:, CELL // 2, 0]
     assert (columns[:40] == 255).all() and columns[CELL // 2] == 0  # as it is: 120 × 60 on white
-    assert (columns[CELL + GAP : 2 * CELL + GAP] == 0).all()  # squashed
-    assert columns[2 * (CELL + GAP)] == 128  # padded
+    assert (columns[down : down + CELL] == 0).all()  # squashed
+    assert columns[2 * down] == 128  # padded
+    below = [np.asarray(picture)[down * row + CELL : down * (row + 1) - GAP] for row in range(3)]
+    assert all((caption[:, :CELL] < 99).any() for caption in below)
+    assert [(caption[:, CELL:] < 99).any() for caption in below] == [True, False, False]  # of each file, of each input
     assert strip([np.zeros((2, 2))], {"a": PLAIN}, Decoding()) is None

@@ -1,11 +1,14 @@
 import json
 import math
+from contextlib import suppress
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import torch
 
 from lptpp.evaluation.calibration import FILE, FittedTemperature, fit_temperature, read_fitted, tempered, write_fitted
+from lptpp.utils.digest import sealed
 from lptpp.utils.errors import UserError
 
 FITTED = FittedTemperature(1.5, "validation", 12, 2.0, 1.8, "abc")
@@ -83,4 +86,19 @@ def test_a_missing_a_broken_and_a_foreign_temperature_are_refused_with_what_to_d
     for content in ("{}", "[1]", '{"temperature": 1}'):
         (tmp_path / FILE).write_text(content)
         with pytest.raises(UserError, match=rf"{FILE} .*{fix}"):
+            read_fitted(tmp_path, "abc")
+
+
+def test_a_changed_temperature_is_refused(tmp_path):
+    """At any byte; and one out of its range, with a digest that fits."""
+    write_fitted(tmp_path, FITTED)
+    path = tmp_path / FILE
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :])
+        with suppress(UserError):
+            assert read_fitted(tmp_path, "abc") == FITTED  # a space
+    for value in (0, -1, float("nan"), 1e9, "1", None, [1]):
+        path.write_text(json.dumps(sealed({**asdict(FITTED), "temperature": value})))
+        with pytest.raises(UserError, match=FILE):
             read_fitted(tmp_path, "abc")

@@ -9,6 +9,7 @@ from rich.table import Table
 from lptpp.config import Settings, to_yaml
 from lptpp.console.tables import comparison_table
 from lptpp.evaluation.compare import ComparedRun, Spread, flat_rows, spread
+from lptpp.utils.errors import UserError
 from tests import golden
 
 PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
@@ -162,3 +163,28 @@ def test_the_printed_comparison() -> None:
     other = run("runs/y", {"visual.phase1": metrics(50), "mixture": metrics(61)}, seed=1)
     different = [run("a", {"mixture": metrics(60)}), run("b", {"mixture": metrics(50)}, split="validation")]
     golden.check("compare_table", printed(comparison_table([*alike, other])) + printed(comparison_table(different)))
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("history.csv", lambda text: text + "1\n"),
+        ("history.csv", lambda text: text.replace("2.5", "x")),
+        ("metrics.json", lambda text: text.replace('"test"', "[]")),
+        ("metrics.json", lambda text: text.replace("90.04", "[]")),
+        ("metrics.json", lambda text: text.replace('"shot_thresholds": [20, 100]', '"shot_thresholds": 7')),
+        ("metrics.json", lambda text: text.replace('"tuned_parts"', '"parts"')),
+        ("metrics.json", lambda text: "[" * 100_000),
+        ("images_a_second.json", lambda text: "[]"),
+    ],
+)
+def test_damaged_files_of_a_run_are_one_sentence(name: str, change, tmp_path: Path) -> None:
+    sizes = {"classes": 4, "training_images": 17, "images": 8}
+    content = run("a", {"visual.phase1": metrics(60), "mixture": metrics(70)}, **sizes).metrics
+    (tmp_path / "metrics.json").write_text(json.dumps(content))
+    (tmp_path / "history.csv").write_text("stage,epoch,cpu_seconds\nvisual/phase1,1,2.5\n")
+    comparison_table([ComparedRun.read(tmp_path)])
+    path = tmp_path / name
+    path.write_text(change(path.read_text() if path.is_file() else ""))
+    with pytest.raises(UserError, match=f"{tmp_path}.*evaluate"):
+        comparison_table([ComparedRun.read(tmp_path)])

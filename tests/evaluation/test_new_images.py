@@ -88,6 +88,18 @@ def test_findings_and_a_report_as_of_the_test_split(run, garden, capsys):
     assert f"{run / 'evaluations' / 'told'}." in page
 
 
+def test_shot_groups_are_those_of_the_latest_evaluation(run, garden, tmp_path, caplog):
+    caplog.set_level("INFO", "lptpp")
+    own = Path(shutil.copytree(run, tmp_path / "own"))
+    evaluate_run(own, ["evaluation.shot_thresholds=[2,4]", BARE])
+    metrics = evaluate_on(own, garden, [BARE], name="later")
+    assert metrics["shot_thresholds"] == [2, 4]
+    assert f"Shot groups of the latest evaluation of {own}: many: more than 4 training images" in caplog.text
+    assert evaluate_on(own, garden, [BARE, "evaluation.shot_thresholds=[3,5]"], name="g")["shot_thresholds"] == [3, 5]
+    (own / "metrics.json").unlink()
+    assert evaluate_on(own, garden, [BARE], name="gone")["shot_thresholds"] != [2, 4]
+
+
 def test_a_name_belongs_to_one_place(run, garden, tmp_path):
     evaluate_on(run, garden, [BARE], name="twice")
     evaluate_on(run, garden, ["evaluation.shot_thresholds=[4,7]", BARE], name="twice")

@@ -81,7 +81,7 @@ def test_frequencies_are_read_in_the_order_of_the_classes(name, text, tmp_path):
     "name, text, message",
     [
         ("p.csv", "cat,1\ndgo,1\n", r"p\.csv.*'dgo'.*cat, dog, brown, emu"),
-        ("p.csv", "cat,1\ncats,1\n", "did you mean cat?"),
+        ("p.csv", "cat,1\ncats,1\n", "Did you mean cat "),
         ("p.csv", "cat,1\n", r"p\.csv.* dog, brown, emu"),
         ("p.csv", "cat,1\nemu,many\n", "p.csv.*'emu'.*'many'"),
         ("p.csv", "cat,1\nemu,-1\n", r"p\.csv.*'emu'.*-1\.0"),

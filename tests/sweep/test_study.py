@@ -1,10 +1,12 @@
 import json
 import pickle
+import time
 
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
 from lptpp.sweep.study import Study, Trial
+from lptpp.utils.errors import UserError
 
 SPACE = {
     "phase1.learning_rate": FloatDistribution(1e-3, 0.1, log=True),
@@ -87,3 +89,29 @@ def test_an_incomplete_last_line_is_removed(tmp_path):
     for trial in again.due(3):
         again.finish(trial, 2.0)
     assert [trial.state for trial in study(tmp_path).trials()] == ["finished"] * 3
+
+
+def test_a_study_cut_at_any_line_ends_the_same(tmp_path):
+    """As after kill -9, which may come between two lines of a trial."""
+    unbroken = run(tmp_path, (), total=3)
+    path = tmp_path / "study.jsonl"
+    content = path.read_bytes()
+    ends = [place + 1 for place, byte in enumerate(content) if byte == 10]
+    for size in (*ends[3:8], ends[4] - 7, ends[-2] - 7, 0):
+        path.write_bytes(content[:size])
+        assert run(tmp_path, (), total=3) == unbroken
+
+
+def test_a_lock_that_a_killed_process_left_stops_nobody(tmp_path):
+    (tmp_path / "study.jsonl.lock").symlink_to("runs/sweep/study.jsonl")  # as Optuna makes it
+    began = time.monotonic()
+    next(study(tmp_path).due(1))
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"\xff", b'{"op_code": 99}', b'{"op_code":5,"trial_id":7}', b"1\n2"])
+def test_a_damaged_study_is_refused_by_name(content, tmp_path):
+    path = tmp_path / "study.jsonl"
+    path.write_bytes(content + b"\n")
+    with pytest.raises(UserError, match=r"study\.jsonl is damaged \(.*restore it, or choose another --output"):
+        study(tmp_path)

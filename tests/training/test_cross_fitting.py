@@ -89,10 +89,16 @@ def places(folder: Path) -> list[tuple[str, str, int]]:
     return [(one["stage"], one["epoch"], one["batch"]) for one in positions]
 
 
+@pytest.fixture(scope="module")
+def finished(settings_of, tmp_path_factory) -> tuple[Path, ScorerData]:
+    """Return a run with folds that nothing interrupts, and the data of its scorer."""
+    folder = tmp_path_factory.mktemp("whole") / "run"
+    return folder, cross_fitting(training(settings_of(folder, *FOLDS))).data()
+
+
 @pytest.fixture
-def whole(settings_of, tmp_path) -> ScorerData:
-    """Return the data of the scorer from folds that nothing interrupts."""
-    return cross_fitting(training(settings_of(tmp_path / "whole", *FOLDS))).data()
+def whole(finished) -> ScorerData:
+    return finished[1]
 
 
 def assert_same(found: ScorerData, expected: ScorerData) -> None:
@@ -133,8 +139,9 @@ def test_a_killed_fold_loses_a_few_minutes(settings_of, tmp_path, whole):
     assert_same(cross_fitting(made).data(), whole)
 
 
-def test_finished_folds_are_read_and_those_of_another_run_are_not(settings_of, tmp_path, whole, monkeypatch, caplog):
-    shutil.copytree(tmp_path / "whole" / "cross_fitting", tmp_path / "run" / "cross_fitting")
+def test_finished_folds_are_read_and_those_of_another_run_are_not(settings_of, tmp_path, finished, monkeypatch, caplog):
+    folder, whole = finished
+    shutil.copytree(folder / "cross_fitting", tmp_path / "run" / "cross_fitting")
     trained = []
     monkeypatch.setattr(CrossFitting, "_trained", lambda self, fold, *more: trained.append(fold))
     assert_same(cross_fitting(training(settings_of(tmp_path / "run", *FOLDS))).data(), whole)

@@ -6,19 +6,38 @@ from types import SimpleNamespace
 
 import pytest
 
-from lptpp.training.recorder import stopping_softly
+from lptpp.training.recorder import BELOW_ZERO, remark, stopping_softly
+from lptpp.utils.errors import Interrupted
+from lptpp.utils.stopping import waiting_for_step
+
+
+def test_a_negative_loss_is_explained_once():
+    history = [{"loss": loss} for loss in (0.5, -0.1, -0.2, 0.3, -0.4)]
+    assert [remark(history[:n]) for n in range(1, 6)] == ["", BELOW_ZERO, "", "", ""]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_the_first_signal_asks_and_the_second_stops_at_once(number):
     recorder = SimpleNamespace(stop_asked=False)
     before = signal.getsignal(number)
-    with stopping_softly(recorder):
+    with stopping_softly(recorder), waiting_for_step():
         os.kill(os.getpid(), number)
         assert recorder.stop_asked
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), number)
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_where_there_is_no_step_to_finish_the_first_signal_stops_at_once(number):
+    """Such as a linear probe, which takes minutes, or images that are decoded before an epoch."""
+    with pytest.raises(Interrupted), stopping_softly(SimpleNamespace(stop_asked=False)):
+        os.kill(os.getpid(), number)
+        raise AssertionError("it goes on")
+    with pytest.raises(Interrupted), stopping_softly(SimpleNamespace(stop_asked=False)), waiting_for_step():
+        with waiting_for_step(False):
+            os.kill(os.getpid(), number)
+        raise AssertionError("it goes on")
 
 
 def test_the_workers_of_a_loader_say_nothing():

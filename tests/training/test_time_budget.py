@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from lptpp import api
+from lptpp.checkpoint.identity import BUDGET
+from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training import time_budget
 from lptpp.training.time_budget import FORWARD, fit_epochs, fitting, measure, parse_time
 from lptpp.utils.errors import UserError
 
@@ -67,15 +68,17 @@ def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_
     settings = settings_of(tmp_path / "new", *METHOD)
     dataset = load_dataset(settings)
     steps, fixed = measure(settings_of(tmp_path, *METHOD), dataset, ticking())
-    found = fit_epochs(settings, int(fixed + 7 * steps["phase1"]) + 1, ticking())
+    seconds = int(fixed + 7 * steps["phase1"]) + 1
+    found = fit_epochs(settings, seconds, ticking())
     assert found == replace(settings, phase1=replace(settings.phase1, epochs=7))
     assert "Epochs: 7 in phase1" in caplog.text
-    assert json.loads((tmp_path / "new" / time_budget.FILE).read_text())["epochs"] == {"phase1": 7}
+    assert json.loads((tmp_path / "new" / BUDGET).read_text())["epochs"] == {"phase1": 7}
 
     def never() -> float:
         raise AssertionError("measured again")
 
-    assert fit_epochs(settings, 1, never) == found
+    assert fit_epochs(settings, seconds, never) == found
+    assert fit_epochs(settings, seconds + int(steps["phase1"]), ticking()).phase1.epochs == 8  # nothing is trained yet
 
 
 def test_measuring_leaves_the_run_as_it_would_be_without(settings_of, tmp_path):
@@ -88,5 +91,24 @@ def test_measuring_leaves_the_run_as_it_would_be_without(settings_of, tmp_path):
 
 def test_a_run_started_without_a_budget_is_refused(trained, settings_of, tmp_path):
     run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
-    with pytest.raises(UserError, match="started without --time"):
+    with pytest.raises(UserError, match=rf"started without --time and keeps its epochs: `lptpp fit {run}` "):
         fit_epochs(settings_of(run), 60)
+
+
+def test_another_budget_or_none_says_what_is_kept_and_how_to_train_anew(trained, settings_of, tmp_path):
+    run = Path(shutil.copytree(trained.folder, tmp_path / "run"))
+    settings = run_settings(run)
+    epochs = {phase: getattr(settings, phase).epochs for phase in ("phase1", "phase2")}
+    (run / BUDGET).write_text(json.dumps({"seconds": 90, "epochs": epochs}))
+    kept = ", ".join(f"{number} in {phase}" for phase, number in epochs.items())
+    assert fit_epochs(settings, 90) == settings
+    with pytest.raises(UserError) as error:
+        fit_epochs(settings, 1200)
+    assert str(error.value) == (
+        f"{run} was started with --time 1m30s and keeps its epochs ({kept}): `lptpp fit {run}` resumes it or shows its"
+        f" result. To train anew with --time 20m, set another run=FOLDER or delete {run}."
+    )
+    with pytest.raises(UserError, match=r"delete it\. Its epochs were chosen by --time 1m30s, which resumes it too"):
+        api.fit(replace(settings, phase1=replace(settings.phase1, epochs=9)))
+    with pytest.raises(UserError, match=r"phase1.batch_size.* or delete it\.$"):
+        api.fit(replace(settings, phase1=replace(settings.phase1, batch_size=3)))

@@ -13,16 +13,20 @@ from benchmarks.reliability.promises import (
     kills,
     memory_use,
     no_memory,
+    other_kills,
     read_only,
     signals,
     starts,
+    stops,
     web_page,
     workers,
 )
 
 ORDER = (
     kills,
+    other_kills,
     signals,
+    stops,
     clocks,
     workers,
     no_memory,

@@ -128,4 +128,6 @@ def _good(world: World) -> Members:
     ]
 
 
-PROMISE = Promise("tar shards with ../, links, devices, damage: nothing outside is read or written", verdicts, 17, 4)
+PROMISE = Promise(
+    "tar shards with ../, links, devices, damage: nothing outside is read or written", verdicts, 17, 4, seconds=0.3
+)

@@ -81,4 +81,4 @@ def _trial(world: World, change: Change, folder: Path) -> str | None:
     return None if done.status == 2 and done.sentence and named else f"status {done.status}: {done.output}"
 
 
-PROMISE = Promise("backbones other than those of training: refused by name", verdicts, len(CHANGES), 4)
+PROMISE = Promise("backbones other than those of training: refused by name", verdicts, len(CHANGES), 4, seconds=0.3)

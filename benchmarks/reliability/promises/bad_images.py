@@ -55,4 +55,4 @@ def verdicts(world: World, count: int) -> Iterator[Verdict]:
     yield Verdict("readable ones", f"named as unreadable: {good}" if good else None)
 
 
-PROMISE = Promise("unreadable images: all are named, readable ones are not", verdicts, 40, 12)
+PROMISE = Promise("unreadable images: all are named, readable ones are not", verdicts, 40, 12, once=3.0)

@@ -50,5 +50,9 @@ def _predictions(world: World, run: Path) -> list[list[tuple[str, float]]]:
 
 
 PROMISE = Promise(
-    "one flipped bit in weights, optimizer, manifest or settings: refused or without effect", verdicts, 400, 16
+    "one flipped bit in weights, optimizer, manifest or settings: refused or without effect",
+    verdicts,
+    500,
+    16,
+    seconds=0.04,
 )

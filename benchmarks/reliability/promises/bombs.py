@@ -51,4 +51,6 @@ def _problem(text: str) -> str | None:
     return f"{'refused' if refused else 'accepted'} after {seconds:.1f} s of work, {megabytes:.0f} MB"
 
 
-PROMISE = Promise(f"image bombs: refused within a second of work and {MOST_MEGABYTES} MB", verdicts, len(HOSTILE), 6)
+PROMISE = Promise(
+    f"image bombs: refused within a second of work and {MOST_MEGABYTES} MB", verdicts, len(HOSTILE), 6, seconds=0.4
+)

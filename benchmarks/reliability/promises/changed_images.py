@@ -108,4 +108,4 @@ def _trial(world: World, change: Change, seed: int, folder: Path) -> str | None:
     return f"it changed {changed}" if changed else None
 
 
-PROMISE = Promise("changed, added, removed, moved images: refused by name", verdicts, 30, 3)
+PROMISE = Promise("changed, added, removed, moved images: refused by name", verdicts, 30, 3, seconds=0.3)

@@ -40,4 +40,6 @@ def _trial(world: World, seed: int, folder: Path) -> str | None:
     return difference(run, world.run) if done.status == 0 else done.output
 
 
-PROMISE = Promise("the clock jumps by ten years, file times by a hundred: resumed to the same bits", verdicts, 10, 1)
+PROMISE = Promise(
+    "the clock jumps by ten years, file times by a hundred: resumed to the same bits", verdicts, 10, 1, seconds=1.4
+)

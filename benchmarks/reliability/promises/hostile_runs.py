@@ -180,4 +180,6 @@ def _trial(world: World, change: Change, folder: Path) -> str | None:
     return None if done.status == 2 and done.sentence else f"status {done.status}: {done.output}"
 
 
-PROMISE = Promise("hostile run folders: refused in one sentence, no code is run", verdicts, len(CHANGES), 8)
+PROMISE = Promise(
+    "hostile run folders: refused in one sentence, no code is run", verdicts, len(CHANGES), 8, seconds=0.2
+)

@@ -44,7 +44,7 @@ def _trial(world: World, expected: Path, seed: int, folder: Path) -> str | None:
     while kills < EACH:
         name = "fit" if not (run / "report.html").exists() else draw.choice(list(after))
         work = world.fit(run) if name == "fit" else command(*after[name])
-        done = _killed(name, work, draw, folder)
+        done = killed(work, draw, folder, CHANGES[name], CPU_SECONDS[name])
         if done.status not in (0, -signal.SIGKILL):
             return f"{name} after {places}: {done.output}"
         if done.status:
@@ -57,17 +57,17 @@ def _trial(world: World, expected: Path, seed: int, folder: Path) -> str | None:
     return _different(folder, expected, difference(run, world.run), places)
 
 
-def _killed(name: str, work: Callable[[], None], draw: Random, folder: Path) -> Ended:
-    """Run and kill at a random change of files, or after a random share of the work."""
+def killed(work: Callable[[], None], draw: Random, folder: Path, changes: int, seconds: float) -> Ended:
+    """Run and kill at one of the first `changes` of files, or after a part of `seconds` of work."""
     if draw.random() < 0.5:
-        number = draw.randint(1, CHANGES[name])
+        number = draw.randint(1, changes)
 
         def until() -> None:
             at_change(number, folder, lambda: os.kill(os.getpid(), signal.SIGKILL))
             work()
 
         return ended(until, folder)
-    fork, most = Fork(work, folder / "killed.output"), draw.uniform(0, CPU_SECONDS[name])
+    fork, most = Fork(work, folder / "killed.output"), draw.uniform(0, seconds)
     deadline = time.monotonic() + LIMIT
     while fork.process.is_alive() and cpu_seconds(fork.pid) < most and time.monotonic() < deadline:
         time.sleep(0.004)
@@ -105,4 +105,11 @@ def _same(found: Path, expected: Path) -> bool:
     return named or found.read_bytes() == expected.read_bytes()
 
 
-PROMISE = Promise("kill -9 during fit, evaluation, export or prediction: repeated, the same bits", verdicts, 200, 4)
+PROMISE = Promise(
+    "kill -9 during fit, evaluation, export or prediction: repeated, the same bits",
+    verdicts,
+    200,
+    4,
+    seconds=1.3,
+    once=5.0,
+)

@@ -82,4 +82,4 @@ def _can_group() -> bool:
     return os.access(_group(), os.W_OK) and (_group() / "memory.limit_in_bytes").exists()
 
 
-PROMISE = Promise("memory runs out: killed or refused, resumed to the same bits", verdicts, 12, 2)
+PROMISE = Promise("memory runs out: killed or refused, resumed to the same bits", verdicts, 12, 2, seconds=1.3)

@@ -45,4 +45,6 @@ def _trial(world: World, kind: str, folder: Path) -> str | None:
         return difference(run, world.run) if done.status == 0 else f"writable again: {done.output}"
 
 
-PROMISE = Promise("a read-only disk: what only reads works, what must write is one sentence", verdicts, 8, 2)
+PROMISE = Promise(
+    "a read-only disk: what only reads works, what must write is one sentence", verdicts, 8, 2, seconds=0.3
+)

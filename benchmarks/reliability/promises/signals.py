@@ -41,4 +41,6 @@ def _trial(world: World, kind: str, seed: int, folder: Path) -> str | None:
     return difference(run, world.run) if done.status == 0 else done.output
 
 
-PROMISE = Promise("SIGTERM, Ctrl-C, Ctrl-C twice during fit: one sentence, resumed to the same bits", verdicts, 30, 3)
+PROMISE = Promise(
+    "SIGTERM, Ctrl-C, Ctrl-C twice during fit: one sentence, resumed to the same bits", verdicts, 30, 3, seconds=1.5
+)

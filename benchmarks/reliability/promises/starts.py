@@ -37,4 +37,6 @@ def _trial(world: World, seed: int, folder: Path) -> str | None:
     return difference(run, world.run)
 
 
-PROMISE = Promise("two fits start at once on one folder: one trains, the other is refused", verdicts, 50, 1)
+PROMISE = Promise(
+    "two fits start at once on one folder: one trains, the other is refused", verdicts, 50, 1, seconds=1.4
+)

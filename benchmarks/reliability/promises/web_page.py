@@ -179,4 +179,6 @@ def _begun(site: Site, size: int) -> socket.socket:
     return client
 
 
-PROMISE = Promise("the page under bad uploads, 50 at once, clients that send half a file", verdicts, 200, 10)
+PROMISE = Promise(
+    "the page under bad uploads, 50 at once, clients that send half a file", verdicts, 200, 10, seconds=0.4, once=30.0
+)

@@ -53,4 +53,4 @@ def _until_killed(world: World, run: Path, batch: int) -> None:
     world.fit(run, "workers=2")()
 
 
-PROMISE = Promise("a loader worker is killed: one sentence, and resumed to the same bits", verdicts, 12, 1)
+PROMISE = Promise("a loader worker is killed: one sentence, and resumed to the same bits", verdicts, 12, 1, seconds=1.5)

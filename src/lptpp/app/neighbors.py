@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.check import check_images, check_progress
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.inference.model import Model
 from lptpp.report.thumbnails import thumbnail
-from lptpp.utils.disk import atomic_write
+from lptpp.utils.arrays import read_arrays, write_arrays
 
 log = logging.getLogger("lptpp")
 FILE = "neighbors.safetensors"
@@ -61,7 +59,8 @@ class Neighbors:
 def neighbors_of(model: Model, collection: ImageDataset, folder: Path) -> Neighbors:
     """Return the neighbor search of a model, from the file in `folder` if it is up to date, else computed and saved."""
     identity = {"model": model.mixture.fingerprint(), "images": _digest(collection)}
-    table = _read(folder / FILE, identity)
+    width = sum(expert.backbone.feature_width for expert in model.mixture.experts.values())
+    table = _read(folder / FILE, identity, len(collection.train), width)
     if table is None:
         table = _compute(model, collection.train)
         _write(folder / FILE, table, identity)
@@ -90,21 +89,22 @@ def _digest(collection: ImageDataset) -> str:
     return digest.hexdigest()
 
 
-def _read(path: Path, identity: dict[str, str]) -> FeatureTable | None:
-    """Return the saved table, None if it is missing, damaged or of another model or other images."""
-    if not path.is_file():
+def _read(path: Path, identity: dict[str, str], images: int, width: int) -> FeatureTable | None:
+    """Return the saved table, None if it is missing, damaged or of another model or other images.
+
+    `images` and `width` are the number of training images and ΣF_e: a run folder may be from someone else.
+    """
+    arrays, about = read_arrays(path) or ({}, {})
+    if about != identity or arrays.keys() != {"features", "places"}:
         return None
-    try:
-        with safe_open(path, "pt") as file:
-            known = file.metadata() == identity
-            return {key: file.get_tensor(key) for key in file.keys()} if known else None  # noqa: SIM118
-    except (FileNotFoundError, SafetensorError):
-        return None
+    table = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    features, places = table["features"], table["places"]
+    fits = places.ndim == 1 and features.shape == (len(places), width) and features.dtype == torch.float32
+    return table if fits and places.dtype == torch.int64 and set(places.tolist()) <= set(range(images)) else None
 
 
 def _write(path: Path, table: FeatureTable, identity: dict[str, str]) -> None:
     try:
-        with atomic_write(path, "wb") as file:
-            file.write(save(table, identity))
+        write_arrays(path, {name: tensor.numpy() for name, tensor in table.items()}, identity)
     except OSError as error:
         log.warning("%s cannot be written (%s); the features will be computed again next time.", path, error.strerror)

@@ -67,7 +67,7 @@ def read_card(path: Path) -> dict[str, Any] | None:
         return None if found is None else json.loads(found)
     except (OSError, SafetensorError) as error:
         raise UserError(f"The weights file {path} cannot be read ({error}): copy or convert it again.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"The card in {path} is not valid JSON ({error}): copy or write the file again.") from error
 
 

@@ -14,7 +14,7 @@ from timm.models import split_model_name_tag
 from lptpp.backbones.base import BUNDLED
 from lptpp.backbones.cards import bundled_card, load_bundled
 from lptpp.backbones.convert import no_clip_prompts
-from lptpp.backbones.language import empty_model
+from lptpp.backbones.language import empty_image_tower
 from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.text import check_text_modules
 from lptpp.backbones.vision import empty_tower
@@ -40,6 +40,7 @@ class Facts:
     pixels: int | None = None
     license: str | None = None  # of the weights, if timm knows it or they are bundled
     no_prompts: str | None = None  # why it takes no prompts; None if it does
+    missing: str | None = None  # what must be installed before it can be used
 
 
 def bundled_names() -> list[Name]:
@@ -80,14 +81,14 @@ def _of_timm(architecture: str) -> tuple[int, str | None]:
 
 @cache
 def _of_clip(name: str) -> Facts:
+    tower, missing = empty_image_tower(name), None
     try:
         check_text_modules(name)
-        tower = empty_model(name, device="meta").visual
-    except UserError as error:  # a text tower of transformers
-        return Facts(no_prompts=f"cannot be examined: {error}")
-    size = tower.preprocess_cfg["size"]
+    except UserError as error:  # a text tower or a tokenizer of transformers
+        missing = str(error)
+    size = tower.image_size
     pixels = size if isinstance(size, int) else size[-1]
-    return Facts(_count(tower), pixels, no_prompts=no_clip_prompts(tower))
+    return Facts(_count(tower), pixels, no_prompts=no_clip_prompts(tower), missing=missing)
 
 
 def _license_of_clip(name: Name) -> str | None:

@@ -19,6 +19,7 @@ from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, late_
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean
 
+NO_TEXT = {"context_length": 1, "vocab_size": 1, "width": 64, "heads": 1, "layers": 1}  # a text tower that is not used
 PUBLISHED = ("mean", "std", "interpolation", "resize_mode")  # preprocessing of a pretrained tag
 
 
@@ -117,9 +118,17 @@ def from_clip(
 
 
 def empty_model(name: str, device: str = "cpu") -> Any:
-    """Return an open_clip model with random weights."""
-    with downloading(f"the configuration of {name}"):  # of some text towers, on the hub
+    """Return an open_clip model with random weights; on the device "meta", without values, which takes no time."""
+    with downloading(f"the configuration of {name}"), torch.device(device):  # of some text towers, on the hub
         return open_clip.create_model(name, load_weights=False, pretrained_text=False, device=device)
+
+
+def empty_image_tower(name: str) -> Any:
+    """Return the image tower of an open_clip model without values; needs neither the network nor a text module."""
+    settings = open_clip.get_model_config(name)
+    vision = settings["vision_cfg"] | {"timm_model_pretrained": False}
+    with torch.device("meta"):
+        return open_clip.CLIP(settings["embed_dim"], vision, NO_TEXT, settings.get("quick_gelu", False)).visual
 
 
 def check_tag(name: str, tag: str | None) -> None:
@@ -134,8 +143,11 @@ def check_tag(name: str, tag: str | None) -> None:
             f" {did_you_mean(str(tag), known)}"
         )
     wanted = get_pretrained_cfg(name, tag).get("quick_gelu", False)
-    if wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False)):
-        other = f"{name}-quickgelu" if wanted else name.removesuffix("-quickgelu")
+    other = f"{name.removesuffix('-quickgelu')}{'-quickgelu' if wanted else ''}"
+    differs = wanted != bool(open_clip.get_model_config(name).get("quick_gelu", False))
+    if (
+        differs and other != name and other in open_clip.list_models()
+    ):  # else the model has one GELU for all its weights
         raise UserError(f"The weights {tag} of {name} were trained with another GELU: set backbone.name to {other}.")
 
 

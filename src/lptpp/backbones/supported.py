@@ -28,7 +28,7 @@ def no_prompts(tower: Any) -> str | None:
     other = next((block for block in tower.blocks if (type(block), _attention(block)) not in BLOCKS), None)
     if other is None:
         return None
-    found = f"{type(other).__name__} with {_attention(other).__name__}"
+    found = type(other).__name__ + (f" with {_attention(other).__name__}" if hasattr(other, "attn") else "")
     return f"has unsupported blocks ({found}): prompts need pre-norm blocks with plain attention"
 
 

@@ -16,6 +16,7 @@ from lptpp.data.dataset import ImageDataset, ImageReference
 log = logging.getLogger("lptpp")
 FIRST = 2_000  # images that are read at once: a small data set is complete before training
 INTERVAL = 300.0  # seconds between two writes
+LONGEST_WAIT = 1.0  # seconds for the image that is being read when the run ends
 
 
 class BackgroundDigests:
@@ -47,7 +48,7 @@ class BackgroundDigests:
             return
         self._stopping.set()
         if self._thread.ident is not None:
-            self._thread.join()
+            self._thread.join(None if kind is None else LONGEST_WAIT)  # the thread ends with the process
         if kind is None:
             self._finish()
         self._write()

@@ -2,6 +2,7 @@
 
 import json
 import platform
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -12,11 +13,13 @@ from lptpp.checkpoint.record import record_digest
 from lptpp.config import Settings, flat, to_dictionary
 from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
+from lptpp.data.sources.files import read_json
 from lptpp.models.mixture import Mixture
 from lptpp.utils.digest import content_digest
 from lptpp.utils.errors import UserError
-from lptpp.utils.text import listed
+from lptpp.utils.text import duration, listed
 
+BUDGET = "time_budget.json"  # in a run folder, the epochs that `lptpp fit --time` chose
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
 # settings that may change between the start of a run and a later command
 FREE = (
@@ -101,7 +104,19 @@ def check_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -
         raise UserError(
             f"{folder} contains a run with other settings ({listed(message, between='; ')}): `lptpp fit {folder}`"
             " resumes it with its own; for a new run, set another run=FOLDER or delete it."
+            f"{_of_budget(folder, changed)}"
         )
+
+
+def _of_budget(folder: Path, changed: Iterable[tuple[str, str, str]]) -> str:
+    """Return a sentence on the time budget that chose numbers of epochs which differ, with a space in front, or ""."""
+    if not (folder / BUDGET).is_file():
+        return ""
+    found = read_json(folder / BUDGET, "the epochs of a time budget")
+    chosen = {f"{phase}.epochs": written(number) for phase, number in found["epochs"].items()}
+    if not any(chosen.get(key) == before for key, before, _ in changed):
+        return ""
+    return f" Its epochs were chosen by --time {duration(found['seconds'])}, which resumes it too."
 
 
 def check_saved_settings(manifest: dict[str, Any], settings: Settings, folder: Path) -> None:
@@ -141,8 +156,9 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
 
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that must not change, under dotted keys."""
-    # runs from before there was a choice ended with the last epoch, and cut no batch
-    every = {TRAINS: "last", "shards": 1} | flat(settings)
+    # runs from before there was a choice ended with the last epoch, cut no batch, and averaged all images
+    means = {f"experts.{name}.mean_sample": 0 for name in settings["experts"]}
+    every = {TRAINS: "last", "shards": 1} | means | flat(settings)
     return {
         key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
     }

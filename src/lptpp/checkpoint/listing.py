@@ -59,14 +59,51 @@ def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> Imag
     """Return the record without digests."""
     n = len(listing.names)
     splits, places = np.full(n, UNUSED, np.uint8), np.zeros(n, np.uint32)
-    first = {name: n - 1 - i for i, name in enumerate(reversed(listing.names))}
+    used = Rows(listing)
     for split, part in collection.splits().items():
-        for place, (name, label) in enumerate(zip(image_names(part.images, root), part.labels.tolist(), strict=True)):
-            row = first.get(name, n)
-            while row < n and listing.names[row] == name and (splits[row] != UNUSED or listing.labels[row] != label):
-                row += 1  # the image occurs more than once
-            if row == n or listing.names[row] != name:
-                raise UserError(f"{name} was added or changed while the run was starting: start again.")
-            splits[row], places[row] = SPLITS.index(split), place
+        rows = used.take(image_names(part.images, root), part.labels)
+        splits[rows], places[rows] = SPLITS.index(split), np.arange(len(part))
     digests = np.zeros((n, DIGEST), np.uint8)
     return ImageRecord(*packed(listing.names), listing.labels, listing.splits, splits, places, digests)
+
+
+class Rows:
+    """The rows of a listing by name and label; an image that occurs more than once has several, taken in order.
+
+    Names and labels are found by 64 bits that stand for both, without an object for each image.
+    """
+
+    def __init__(self, listing: Listing) -> None:
+        self.names = listing.names
+        keys = _keys(listing.names, listing.labels)
+        self.rows = np.argsort(keys, kind="stable")
+        self.keys = keys[self.rows]
+        self.taken = np.zeros(len(keys), np.uint32)  # by the first place of a key: the rows that are taken
+
+    def take(self, names: list[str], labels: np.ndarray) -> np.ndarray:
+        """Return a row for each name and label, (m,) int64, that no other call returns.
+
+        Raises:
+            UserError: there is none.
+        """
+        wanted = _keys(names, labels)
+        order = np.argsort(wanted, kind="stable")
+        keys = wanted[order]
+        first = np.searchsorted(self.keys, keys)
+        inside = np.minimum(first, len(self.keys) - 1)
+        places = first + self.taken[inside] + np.arange(len(keys)) - np.searchsorted(keys, keys)
+        known = places < len(self.keys)
+        known[known] = self.keys[places[known]] == keys[known]
+        rows = np.full(len(names), -1)
+        rows[order[known]] = self.rows[places[known]]
+        for name, row in zip(names, rows.tolist(), strict=True):
+            if row < 0 or self.names[row] != name:
+                raise UserError(f"{name} was added or changed while the run was starting: start again.")
+        np.add.at(self.taken, inside, 1)
+        return rows
+
+
+def _keys(names: list[str], labels: np.ndarray) -> np.ndarray:
+    """Return 64 bits for each name and label, (n,) uint64; those of different ones are different but for a miracle."""
+    hashes = np.fromiter(map(hash, names), np.int64, len(names)).astype(np.uint64)
+    return hashes + labels.astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)

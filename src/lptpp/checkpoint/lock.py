@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from lptpp.utils.disk import writing
+from lptpp.utils.disk import no_link, writing
 from lptpp.utils.errors import UserError
 
 log = logging.getLogger("lptpp")
@@ -26,7 +26,7 @@ def alone(folder: Path) -> Iterator[None]:
     import fcntl  # not on Windows, where training does not run
 
     with writing(folder / LOCK):
-        file = (folder / LOCK).open("a+", encoding="utf-8")
+        file = open(folder / LOCK, "a+", encoding="utf-8", opener=no_link)  # noqa: SIM115 (takes an opener)
     with file:
         _lock(file, fcntl.LOCK_EX, folder)
         _held.add(file)

@@ -6,17 +6,16 @@ time), `checkpoint/image_stamps.safetensors`, only save reading files again, and
 bytes an image, and its name.
 """
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save
 
 from lptpp.data.content import DIGEST
+from lptpp.utils.arrays import read_arrays, write_arrays
 from lptpp.utils.digest import file_digest
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
@@ -25,6 +24,10 @@ RECORD = "images.safetensors"
 DIGESTS = "image_digests.safetensors"
 STAMPS = "image_stamps.safetensors"
 SPLITS = ("train", "validation", "test")  # by number
+TYPES = {
+    "text": "uint8", "lengths": "uint32", "labels": "int32", "source_splits": "uint8", "splits": "uint8",
+    "places": "uint32",
+}  # fmt: skip
 UNUSED = len(SPLITS)  # the number of images that no split has: left out by a long tail, or unreadable
 
 
@@ -72,20 +75,15 @@ def write_record(root: Path, record: ImageRecord) -> None:
 
 def write_digests(root: Path, digests: np.ndarray) -> None:
     """Write the digests of the used images, (m, DIGEST) uint8."""
-    seal = hashlib.sha256(digests.tobytes()).hexdigest()
-    _write(root / DIGESTS, {"digests": digests}, {"sha256": seal})
+    write_arrays(root / DIGESTS, {"digests": digests})
 
 
 def read_digests(root: Path, images: int) -> np.ndarray:
     """Return the digests of the used images, (m, DIGEST); zeros if they are missing or damaged."""
     unknown = np.zeros((images, DIGEST), np.uint8)
-    try:
-        with safe_open(root / DIGESTS, "np") as file:
-            found, seal = file.get_tensor("digests"), (file.metadata() or {}).get("sha256")
-    except (OSError, SafetensorError):
-        return unknown
-    intact = found.shape == unknown.shape and hashlib.sha256(found.tobytes()).hexdigest() == seal
-    return found if intact else unknown
+    arrays, _ = read_arrays(root / DIGESTS) or ({}, {})
+    found = arrays.get("digests", unknown)
+    return found if (found.shape, found.dtype) == (unknown.shape, unknown.dtype) else unknown
 
 
 def read_record(root: Path, expected: str | None) -> ImageRecord:
@@ -100,6 +98,8 @@ def read_record(root: Path, expected: str | None) -> ImageRecord:
             " in a new run folder."
         )
     arrays = load_file(root / RECORD)
+    if not _is_record(arrays):
+        raise UserError(f"{root / RECORD} does not list images: train again in a new run folder.")
     record = ImageRecord(**arrays, digests=np.zeros((len(arrays["labels"]), DIGEST), np.uint8))
     rows = record.used()
     record.digests[rows] = read_digests(root, len(rows))
@@ -114,23 +114,31 @@ def record_digest(root: Path) -> str | None:
         return None
 
 
+def _is_record(arrays: dict[str, np.ndarray]) -> bool:
+    """Return whether arrays have the names, types and sizes of a record, which a digest alone does not show."""
+    if {name: array.dtype.name for name, array in arrays.items()} != TYPES:
+        return False
+    n, lengths = len(arrays["labels"]), arrays["lengths"]
+    if any(array.ndim != 1 or (name != "text" and len(array) != n) for name, array in arrays.items()):
+        return False
+    if int(lengths.sum(dtype=np.uint64)) != len(arrays["text"]) or (arrays["splits"] > UNUSED).any():
+        return False
+    return not (arrays["source_splits"] >= len(SPLITS)).any()
+
+
 def write_stamps(root: Path, stamps: np.ndarray, folder: str) -> None:
     """Write the stamps of the used images, (m, 2) int64, and the folder in which the images lie."""
-    _write(root / STAMPS, {"stamps": stamps}, {"folder": folder})
+    write_arrays(root / STAMPS, {"stamps": stamps}, {"folder": folder})
 
 
 def read_stamps(root: Path, images: int, folder: str) -> np.ndarray | None:
-    """Return the stamps of the used images, (m, 2); None if they are missing or of images in another folder."""
-    if not (root / STAMPS).is_file():
-        return None
-    try:
-        with safe_open(root / STAMPS, "np") as file:
-            stamps, known = file.get_tensor("stamps"), (file.metadata() or {}).get("folder")
-    except (OSError, SafetensorError):
-        return None
-    return stamps if known == folder and stamps.shape == (images, 2) else None
+    """Return the stamps of the used images, (m, 2); None if they are missing, damaged or of another folder."""
+    arrays, about = read_arrays(root / STAMPS) or ({}, {})
+    stamps = arrays.get("stamps")
+    known = stamps is not None and stamps.shape == (images, 2) and stamps.dtype == np.int64
+    return stamps if known and about.get("folder") == folder else None
 
 
-def _write(path: Path, arrays: dict[str, Any], about: dict[str, str] | None = None) -> None:
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     with atomic_write(path, "wb") as file:
-        file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, about))
+        file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}))

@@ -67,7 +67,7 @@ def _facts(folder: Path) -> dict[str, Any]:
             raise FileNotFoundError(path)
         facts = json.loads(path.read_text(encoding="utf-8"))
         written_by = facts["lptpp_version"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is missing or was not written by `lptpp export`: download or export again.") from error
     check_format_number(f"{folder} (lptpp {written_by})", {"format": facts.get(FORMAT_KEY, 1)})
     if not is_sealed(facts):

@@ -11,7 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError, did_you_mean
-from lptpp.utils.paths import KINDS, refuse_no_folder
+from lptpp.utils.paths import KINDS, refuse_no_folder, refuse_other_places
 
 FOLDER = Path(__file__).parent / "presets"
 SPACES = "sweeps"  # the subfolder of search spaces
@@ -128,6 +128,7 @@ def _inherited(source: Path) -> str:
 
 
 def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> Path:
+    refuse_other_places(name)
     if Path(name).is_file():
         _refuse_other_file(Path(name), kind)
         return Path(name)

@@ -188,6 +188,12 @@ class ExpertSettings:
         "head=class_means: training images per class, drawn at random, that are averaged; 0: all",
         within=Range(0, 10**9),
     )
+    mean_sample: int = setting(
+        0,
+        "head=class_means with more than 20,000 training images and mean_images=0: about so many are averaged, the same"
+        " number of each class and at least one; 0: all",
+        within=Range(0, 10**9),
+    )
     templates: list[str] = setting(
         ["a photo of a {}."],
         "prompts of the text tower; {} is replaced by the class name. Sets by name: " + ", ".join(TEMPLATE_NAMES),

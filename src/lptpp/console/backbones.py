@@ -38,6 +38,8 @@ def show_backbones(console: Console, pattern: str | None) -> None:
     _print_whole(console, table)
     for reason, refused in _reasons(found).items():
         console.print(Text(f"no prompts: {', '.join(refused)} {reason}"), soft_wrap=True)
+    for missing in dict.fromkeys(one.missing for one in found.values() if one.missing is not None):
+        console.print(Text(missing), soft_wrap=True)
 
 
 def _print_whole(console: Console, table: Table) -> None:

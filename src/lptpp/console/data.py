@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from lptpp.config import Settings
+from lptpp.config import DataSettings, Settings
 from lptpp.console.chart import chart
 from lptpp.data.inspect import (
     DUPLICATES,
@@ -21,7 +21,7 @@ from lptpp.data.inspect import (
 )
 from lptpp.data.prepare import missing_split
 from lptpp.data.seen import median_size, sentences, strip
-from lptpp.data.statistics import shots
+from lptpp.data.statistics import better_thresholds, shots
 from lptpp.data.warnings import FILE, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
@@ -29,8 +29,8 @@ from lptpp.report.style import style
 from lptpp.utils.disk import atomic_write, make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv, write_json
-from lptpp.utils.paths import short_path
-from lptpp.utils.text import counted
+from lptpp.utils.paths import refuse_special, short_path
+from lptpp.utils.text import counted, listed
 
 SHOWN_UNREADABLE = 10  # for each reason; images.csv contains all
 SHOWN = 5  # groups of duplicates; duplicates.csv contains all
@@ -41,7 +41,7 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
 
     `images`: also open every image.
     """
-    check_folder(folder)
+    other = check_folder(folder, described(settings.data))
     inspection = inspect_data(settings, images)
     _show_counts(console, inspection)
     for warning in inspection.warnings:
@@ -54,21 +54,42 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
         _show_unreadable(console, inspection.unreadable, settings.data.on_error == "skip")
     if problem := missing_split(inspection.dataset, settings):
         console.print(f"fit would stop: {problem}")
-    _write_and_show(console, inspection, folder)
+    _write_and_show(console, inspection, folder, described(settings.data))
+    if other is not None:
+        console.print(f"{folder} was the report of {other}, which is replaced; to keep both, set --output.")
     return not inspection.unreadable or settings.data.on_error == "skip"
 
 
-def check_folder(folder: Path) -> None:
-    """Raise `UserError` if a folder has files but no earlier inspection: it is not replaced."""
-    if folder.is_file() or (folder.is_dir() and any(folder.iterdir()) and not _is_inspection(folder / "summary.json")):
+def check_folder(folder: Path, data: str) -> str | None:
+    """Return what an earlier inspection in a folder is of, if it is not of `data`.
+
+    Raises:
+        UserError: the folder has files but no earlier inspection, and is not replaced.
+    """
+    if not (folder.is_file() or (folder.is_dir() and any(folder.iterdir()))):
+        return None
+    found = _inspected(folder / "summary.json")
+    if found is None:
         raise UserError(f"{folder} exists and is not a report of `lptpp data`: set another folder with --output.")
+    return found if found != data else None
 
 
-def _is_inspection(summary: Path) -> bool:
+def described(data: DataSettings) -> str:
+    """Return where the images of a data set are described: its tables or lists, or its folder, or its source."""
+    files = [name for name in (data.train_list, data.validation_list, data.test_list) if name is not None]
+    local = data.root is not None and Path(data.root).expanduser().is_dir()
+    root = str(Path(data.root).expanduser().resolve()) if local and data.root is not None else data.root
+    return f"{listed(files)}{f' in {root}' if root else ''}" if files else root or data.source
+
+
+def _inspected(summary: Path) -> str | None:
+    """Return what an inspection is of; None if there is none."""
+    refuse_special(summary)
     try:
-        return "imbalance_factor" in json.loads(summary.read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
-        return False
+        found = json.loads(summary.read_text(encoding="utf-8"))
+        return str(found["data"]) if "imbalance_factor" in found else None
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        return None
 
 
 def _show_counts(console: Console, inspection: Inspection) -> None:
@@ -79,6 +100,9 @@ def _show_counts(console: Console, inspection: Inspection) -> None:
     console.print(f"{found['classes']:,} classes; images: {splits}")
     imbalance = f"imbalance factor {found['imbalance_factor']:.1f}, Gini coefficient {found['gini']:.2f}"
     console.print(f"{imbalance}; {found['shot_thresholds']}")
+    if better := better_thresholds(collection.counts(), inspection.shot_thresholds):
+        shot, setting = better
+        console.print(f"All classes are {shot}-shot. To split them into three groups, set {setting}.")
 
 
 def _show_intervals(console: Console, inspection: Inspection) -> None:
@@ -156,18 +180,20 @@ def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -
         console.print(f"Unreadable images: {len(faults):,}; fix or remove them, or set data.on_error=skip.")
 
 
-def _write_and_show(console: Console, inspection: Inspection, folder: Path) -> None:
+def _write_and_show(console: Console, inspection: Inspection, folder: Path, data: str) -> None:
     before = {path.name for path in folder.glob("*")}
-    written = [*write_inspection(inspection, folder), *_write_seen(inspection, folder / "seen.png")]
+    written = [*write_inspection(inspection, folder, data), *_write_seen(inspection, folder / "seen.png")]
     for what, names in (("Wrote to", set(written) - before), ("Replaced in", before & set(written))):
         if names:
             console.print(f"{what} {folder}: {', '.join(name for name in written if name in names)}")
 
 
-def write_inspection(inspection: Inspection, folder: Path) -> list[str]:
-    """Write the figure and the tables of an inspection to a folder; return the file names."""
+def write_inspection(inspection: Inspection, folder: Path, data: str) -> list[str]:
+    """Write the figure and the tables of an inspection of `data` to a folder; return the file names."""
     make_folder(folder)
-    write_json(folder / "summary.json", inspection.summary())  # first: it marks the folder, see `check_folder`
+    write_json(
+        folder / "summary.json", {"data": data} | inspection.summary()
+    )  # first: it marks the folder, see `check_folder`
     _draw(inspection, folder / "distribution.png")
     write_csv(folder / "classes.csv", class_rows(inspection))
     written = ["distribution.png", "summary.json", "classes.csv"]

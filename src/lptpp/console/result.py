@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from lptpp.console.tables import cell, shot_table
-from lptpp.data.statistics import suggested_thresholds
+from lptpp.data.statistics import better_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import has_formulas, place, read_rows
 from lptpp.evaluation.findings import findings, precision, trained_on
@@ -40,7 +40,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
         console.print(sentence)
     _show_examples(console, folder / "predictions.csv", metrics)
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
-    _suggest_thresholds(console, folder, metrics["rows"][metrics["result"]])
+    _suggest_thresholds(console, folder, folder, metrics)
     console.print(f"Report: {folder / 'report.html'}")
 
 
@@ -56,6 +56,7 @@ def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Pa
         console.print(sentence)
     folder = run / FOLDER / metrics["split"]
     _show_examples(console, folder / "predictions.csv", metrics)
+    _suggest_thresholds(console, run, folder, metrics)
     console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
     console.print(f"Report: {folder / 'report.html'}")
 
@@ -107,13 +108,15 @@ def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> 
         console.print(f"  {Path(row['image']).name}: {row['label_1']} ({probability:.0%}), {verdict}")
 
 
-def _suggest_thresholds(console: Console, folder: Path, result: dict[str, Any]) -> None:
-    """Suggest shot thresholds that yield three groups if the present ones make all classes few-shot."""
-    counts = np.array([int(row["training_images"]) for row in read_rows(folder / "per_class.csv")])
-    thresholds = suggested_thresholds(counts)
-    if result["many"] is None and result["medium"] is None and thresholds:
-        command = f"lptpp evaluate {folder} evaluation.shot_thresholds=[{thresholds[0]},{thresholds[1]}]"
-        console.print(f"All tested classes are few-shot. To split them into groups, run: {command}")
+def _suggest_thresholds(console: Console, run: Path, folder: Path, metrics: dict[str, Any]) -> None:
+    """Suggest shot thresholds that yield three groups if the present ones put all classes into one."""
+    rows = read_rows(folder / "per_class.csv", has_formulas(metrics))
+    counts = np.array([int(row["training_images"]) for row in rows])
+    if better := better_thresholds(counts, metrics["shot_thresholds"]):
+        shot, setting = better
+        console.print(
+            f"All classes are {shot}-shot. To split them into three groups, run: lptpp evaluate {run} {setting}"
+        )
 
 
 def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int:

@@ -1,7 +1,6 @@
 """Decoded images, kept in memory up to a limit, at the size that the run needs."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
@@ -10,6 +9,8 @@ from lptpp.data.dataset import Split
 from lptpp.data.decode import UNLIMITED, Decoding, decode, decode_failure, pixels
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.stopping import waiting_for_step
+from lptpp.utils.threads import reading_threads
 
 CHUNK = 64  # images decoded at once by `fill`
 _storing = threading.Lock()  # not an attribute: loader workers may pickle the cache
@@ -50,7 +51,8 @@ class ImageCache:
     def fill(self) -> None:
         """Decode images in threads until the memory is full or all are cached."""
         missing = [i for i in range(len(self)) if i not in self._cached]
-        with ThreadPoolExecutor() as threads, progress_bar("Decoding images that fit in memory", None) as bar:
+        what = "Decoding images that fit in memory"
+        with waiting_for_step(False), reading_threads() as threads, progress_bar(what, None) as bar:
             for start in range(0, len(missing), CHUNK):
                 if not self._free:
                     break

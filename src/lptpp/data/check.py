@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from itertools import islice
@@ -16,13 +15,14 @@ from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
 from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.threads import reading_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]  # called with the number of finished items and of all items
 Unreadable = tuple[str, str]  # name of an image, reason
 CHUNK = 1024  # items queued at once: queueing all images of a large data set takes a gigabyte
-SECONDS = 5.0  # of checking before training
+SECONDS = 2.0  # of checking before training
 SHOWN = 50  # unreadable images named in an error message
 
 
@@ -42,15 +42,12 @@ def map_in_threads(
     function: Callable[[Item], Result], items: Sequence[Item], progress: Progress | None = None
 ) -> Iterator[Result]:
     """Yield `function(item)` for every item, in order; `progress` is called after each."""
-    threads = ThreadPoolExecutor()
-    try:
+    with reading_threads() as threads:
         for start in range(0, len(items), CHUNK):
             for done, result in enumerate(threads.map(function, items[start : start + CHUNK]), start + 1):
                 if progress is not None:
                     progress(done, len(items))
                 yield result
-    finally:
-        threads.shutdown(cancel_futures=True)  # Ctrl-C does not wait for the rest of the queue
 
 
 def check_images(

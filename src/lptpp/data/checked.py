@@ -11,13 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from lptpp.data.content import UNKNOWN, stamps_of
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding
-from lptpp.utils.disk import atomic_write, make_folder
+from lptpp.utils.arrays import read_arrays, write_arrays
+from lptpp.utils.disk import make_folder
 
 log = logging.getLogger("lptpp")
 READABLE, NOT_CHECKED = 0, -1  # codes of images; other codes count the reasons from 1
@@ -63,19 +62,16 @@ class Checked:
         self._write()
 
     def _read(self) -> None:
-        try:
-            with safe_open(self.path, "np") as file:
-                self.reasons = [one for one in (file.metadata() or {}).get("reasons", "").split(SEPARATOR) if one]
-                self.hashes, self.stamps, self.codes = map(file.get_tensor, ("hashes", "stamps", "codes"))
-        except (OSError, SafetensorError):
-            return
+        if (found := read_arrays(self.path)) is not None:
+            arrays, about = found
+            self.reasons = [one for one in about["reasons"].split(SEPARATOR) if one]
+            self.hashes, self.stamps, self.codes = (arrays[name] for name in ("hashes", "stamps", "codes"))
 
     def _write(self) -> None:
         arrays: dict[str, np.ndarray] = {"hashes": self.hashes, "stamps": self.stamps, "codes": self.codes}
         try:
             make_folder(self.path.parent)
-            with atomic_write(self.path, "wb") as file:
-                file.write(save(arrays, {"reasons": SEPARATOR.join(self.reasons)}))
+            write_arrays(self.path, arrays, {"reasons": SEPARATOR.join(self.reasons)})
         except OSError as error:
             reason = error.strerror
             log.warning("%s cannot be written (%s): the next command checks the images again.", self.path, reason)

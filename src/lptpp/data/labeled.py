@@ -4,6 +4,7 @@ import logging
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,8 +20,9 @@ from lptpp.data.sources.table import NO_COLUMN
 from lptpp.data.sources.walk import PASSED_OVER, has_images, loose_files, subfolders, walk
 from lptpp.data.split import split_in
 from lptpp.data.warnings import DataWarning
-from lptpp.utils.errors import UserError
+from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
+from lptpp.utils.paths import refuse_other_places
 from lptpp.utils.text import listed, printable
 
 log = logging.getLogger("lptpp")
@@ -48,10 +50,20 @@ def labeled_images(
         UserError: the path cannot be read, has no image or another class, or an image is unreadable.
     """
     renamed = _renamed(settings.data.class_names)
-    split = _of_folder(path, class_names, renamed) if path.is_dir() else _of_file(path, class_names, settings)
-    if not len(split):
-        raise UserError(f"--on: {path} has no labeled image.")
-    return check_splits({"labeled": split}, settings, report, how)["labeled"]
+    with _of_new_images():
+        split = _of_folder(path, class_names, renamed) if path.is_dir() else _of_file(path, class_names, settings)
+        if not len(split):
+            raise UserError(f"{path} has no labeled image.")
+        return check_splits({"new": split}, settings, report, how)["new"]
+
+
+@contextmanager
+def _of_new_images() -> Iterator[None]:
+    """Say in errors that they are about the new images, not about those of the run."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"--on: {error}") from error
 
 
 def same_kind(path: Path, source: str) -> bool:
@@ -99,17 +111,20 @@ def _class_name(folder: Path, known: Mapping[str, int], renamed: Mapping[str, st
 
 def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> None:
     if names:
+        unknown = sorted(set(names))
         raise UserError(
-            f"--on: {path} has {len(names):,} class(es) that the run does not have: {listed(sorted(set(names)), 5)}."
-            f" Rename or remove them; the {len(class_names):,} classes of the run are {listed(class_names, 5)}."
+            f"{path} has {len(unknown):,} class(es) that the run does not have: {listed(unknown, 20)}."
+            f"{close_names(unknown, class_names)} Rename or remove them; the {len(class_names):,} classes of the run"
+            f" are {listed(class_names, 5)}."
         )
 
 
 def _of_file(path: Path, class_names: list[str], settings: Settings) -> Split:
+    refuse_other_places(path)
     source = SOURCES.get(path.suffix.lower())
     if source is None or not path.is_file():
         problem = "is of another kind" if path.is_file() else "does not exist"
-        raise UserError(f"--on: {path} {problem}; expected a folder of class folders, or a file {', '.join(SOURCES)}.")
+        raise UserError(f"{path} {problem}; expected a folder of class folders, or a file {', '.join(SOURCES)}.")
     data = settings.data
     columns = {key: getattr(data, key) for key in COLUMNS}
     root = str(path.parent) if data.root is None else data.root

@@ -1,7 +1,8 @@
 """Images that occur more than once: listed twice, or files of equal content. No image is decoded."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,26 +26,57 @@ class Place(NamedTuple):
 Group = list[Place]  # two or more occurrences of one image
 
 
-def repeated_paths(dataset: ImageDataset) -> list[Group]:
-    """Return the files that are listed more than once, in the order of their first places.
+def repeated_paths(dataset: ImageDataset) -> Iterator[Group]:
+    """Yield the files that are listed more than once, in the order of their first places.
 
-    Memory: 8 bytes an image, since only hashes of all paths are kept.
+    Memory: about 70 bytes an image, and the places of one file: no object is kept for each image.
     """
-    hashes = _hashes(dataset)
-    values, counts = np.unique(hashes, return_counts=True)
-    if (counts == 1).all():
-        return []
-    several = np.isin(hashes, values[counts > 1]).tolist()
-    return _grouped((one for one, kept in zip(_places(dataset), several, strict=True) if kept), lambda one: one.image)
+    files = _Files(dataset)
+    order = np.argsort(files.hashes, kind="stable")
+    starts = np.flatnonzero(np.diff(files.hashes[order], prepend=~files.hashes[order[:1]]))
+    ends = np.append(starts[1:], len(order))
+    several = np.flatnonzero(ends - starts > 1)
+    for one in several[np.argsort(order[starts[several]])].tolist():
+        yield from files.groups(files.rows[order[starts[one] : ends[one]]])
 
 
-def _hashes(dataset: ImageDataset) -> np.ndarray:
-    """Return a hash of each path, (n,) int64, in the order of `_places`."""
-    parts = [split.images for split in dataset.splits().values()]
-    files = [images for images in parts if isinstance(images, Files)]
-    if len(files) == len(parts) and len({images.base for images in files}) == 1:  # no Path object is made
-        return np.fromiter((hash(name) for images in files for name in images.names()), np.int64)
-    return np.fromiter((hash(str(place.image)) for place in _places(dataset)), np.int64)
+class _Files:
+    """The image files of a data set: their rows, counted over all splits, and a hash of each path, (n,) int64 each."""
+
+    def __init__(self, dataset: ImageDataset) -> None:
+        splits = dataset.splits()
+        self.parts = [part.images for part in splits.values()]
+        self.firsts = np.cumsum([0, *map(len, self.parts)])
+        self.labels = np.concatenate([part.labels for part in splits.values()])
+        self.names = list(splits)
+        files = [images for images in self.parts if isinstance(images, Files)]
+        self.files = len(files) == len(self.parts) and len({images.base for images in files}) == 1
+        if self.files:  # no Path object is made
+            texts = (name for images in files for name in images.names())
+            self.bounds = [images.bounds() for images in files]
+            self.hashes = np.fromiter(map(hash, texts), np.int64, len(self.labels))
+            self.rows = np.arange(len(self.labels))
+        else:
+            found = [(row, hash(str(one))) for row, one in enumerate(chain(*self.parts)) if isinstance(one, Path)]
+            self.rows, self.hashes = np.array(found, np.int64).reshape(-1, 2).T
+
+    def groups(self, rows: np.ndarray) -> Iterator[Group]:
+        """Yield the files that several of some rows of equal hash name."""
+        numbers = np.searchsorted(self.firsts, rows, side="right") - 1
+        within = rows - self.firsts[numbers]
+        keys = [self._key(*pair) for pair in zip(numbers.tolist(), within.tolist(), strict=True)]
+        last = {key: i for i, key in enumerate(keys)}
+        images = {key: self.parts[numbers[i]][int(within[i])] for key, i in last.items()}
+        splits, labels = [self.names[number] for number in numbers.tolist()], self.labels[rows].tolist()
+        places = (Place(images[key], *place) for key, *place in zip(keys, splits, labels, strict=True))
+        yield from _grouped(places, lambda place: place.image)
+
+    def _key(self, number: int, place: int) -> Hashable:
+        """Return what tells the file of a row from another."""
+        if not self.files:
+            return str(self.parts[number][place])
+        starts, ends = self.bounds[number]
+        return self.parts[number].text[starts[place] : ends[place]]  # type: ignore[attr-defined]
 
 
 def equal_files(dataset: ImageDataset) -> list[Group]:

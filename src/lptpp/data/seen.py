@@ -2,20 +2,24 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding, image_size, pixels, try_decode
 from lptpp.data.transforms import resize_and_crop
+from lptpp.utils.text import listed, printable
 
 Size = tuple[int, int]  # width, height
 SAMPLED = 64  # images whose sizes are read if there are more
 SHOWN = 6  # images in the picture
-CELL, GAP = 160, 8  # pixels
+CELL, GAP, CAPTION, FONT = 160, 8, 28, 11  # pixels
+LONGEST = 26  # characters of a file name
 MUCH_LARGER = 1.4  # than the input: the next usual size fits into the image
 
 
@@ -90,15 +94,42 @@ def cropped_share(preprocessing: Preprocessing, size: Size) -> float:
 def strip(
     images: Sequence[ImageReference], preprocessings: Mapping[str, Preprocessing], how: Decoding
 ) -> Image.Image | None:
-    """Return a picture of a few images: as they are in the first row, then as each kind of input; None without any."""
-    decoded = [one for image in spread(images, SHOWN) if isinstance(one := try_decode(image, how), Image.Image)]
-    rows = [decoded, *([_seen(image, one) for image in decoded] for one in _distinct(preprocessings))]
-    return _canvas(rows) if decoded else None
+    """Return a picture of a few images: as they are in the first row, then as each kind of input; None without any.
+
+    Captions have the name and the size of each file, and the experts and the size of each kind of input.
+    """
+    pairs = [(image, one) for image in spread(images, SHOWN) if isinstance(one := try_decode(image, how), Image.Image)]
+    if not pairs:
+        return None
+    rows = [_Row([one for _, one in pairs], [_caption(image, one) for image, one in pairs])]
+    for preprocessing, names in _distinct(preprocessings):
+        height, width = preprocessing.size
+        seen = [_seen(one, preprocessing) for _, one in pairs]
+        rows.append(_Row(seen, [f"{listed(names)}\n{width} × {height} pixels"]))
+    return _canvas(rows)
 
 
-def _distinct(preprocessings: Mapping[str, Preprocessing]) -> list[Preprocessing]:
-    """Return one preprocessing for each kind of geometry."""
-    return list({(one.size, one.resize, one.crop_share): one for one in preprocessings.values()}.values())
+class _Row(NamedTuple):
+    """Images side by side, with a text of two lines below each, or below the first ones."""
+
+    images: Sequence[Image.Image]
+    captions: Sequence[str]
+
+
+def _caption(image: ImageReference, decoded: Image.Image) -> str:
+    """Return the file name, if it has one, and the size of an image."""
+    width, height = image_size(image) or decoded.size
+    name = printable(image.name) if isinstance(image, Path) else ""
+    name = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
+    return f"{name}\n{width:,} × {height:,} pixels"
+
+
+def _distinct(preprocessings: Mapping[str, Preprocessing]) -> list[tuple[Preprocessing, list[str]]]:
+    """Return one preprocessing for each kind of geometry, with the names of the experts that have it."""
+    kinds: dict[object, tuple[Preprocessing, list[str]]] = {}
+    for name, one in preprocessings.items():
+        kinds.setdefault((one.size, one.resize, one.crop_share), (one, []))[1].append(name)
+    return list(kinds.values())
 
 
 def _seen(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
@@ -106,13 +137,16 @@ def _seen(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
     return Image.fromarray(seen.permute(1, 2, 0).numpy())
 
 
-def _canvas(rows: Sequence[Sequence[Image.Image]]) -> Image.Image:
-    step = CELL + GAP
-    canvas = Image.new("RGB", (step * len(rows[0]) - GAP, step * len(rows) - GAP), "white")
-    for row, images in enumerate(rows):
+def _canvas(rows: Sequence[_Row]) -> Image.Image:
+    across, down = CELL + GAP, CELL + CAPTION + GAP
+    canvas = Image.new("RGB", (across * len(rows[0].images) - GAP, down * len(rows) - GAP), "white")
+    pen = ImageDraw.Draw(canvas)
+    for row, (images, captions) in enumerate(rows):
         for column, image in enumerate(images):
             cell = image.copy()
             cell.thumbnail((CELL, CELL))
             left, top = ((CELL - side) // 2 for side in cell.size)
-            canvas.paste(cell, (step * column + left, step * row + top))
+            canvas.paste(cell, (across * column + left, down * row + top))
+        for column, caption in enumerate(captions):
+            pen.text((across * column, down * row + CELL + 2), caption, fill="black", font_size=FONT)
     return canvas

@@ -33,6 +33,18 @@ def suggested_thresholds(counts: np.ndarray) -> tuple[int, int] | None:
     return int(low), int(high)
 
 
+def better_thresholds(counts: np.ndarray, shot_thresholds: Sequence[int]) -> tuple[str, str] | None:
+    """Return the one shot group of all classes with training images, and thresholds as a setting that split them.
+
+    None if there are several groups, or if no thresholds split the classes into three.
+    """
+    found = np.unique(shots(counts[counts > 0], shot_thresholds))
+    suggested = suggested_thresholds(counts)
+    if len(found) != 1 or suggested is None:
+        return None
+    return str(found[0]), f"evaluation.shot_thresholds=[{suggested[0]},{suggested[1]}]"
+
+
 def describe_shots(shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> str:
     """Return the rule of `shots` in words, printed with every table."""
     low, high = shot_thresholds

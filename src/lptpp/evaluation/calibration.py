@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar
 
 from lptpp.data.sources.files import read_json
 from lptpp.models.scorer import log_probabilities
+from lptpp.utils.digest import DIGEST, is_sealed, sealed
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
 
@@ -53,7 +54,7 @@ def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split:
 
 def write_fitted(folder: Path, fitted: FittedTemperature) -> None:
     """Write temperature.json to a run folder."""
-    write_json(folder / FILE, asdict(fitted))
+    write_json(folder / FILE, sealed(asdict(fitted)))
 
 
 def read_fitted(folder: Path, model: str) -> FittedTemperature:
@@ -66,10 +67,14 @@ def read_fitted(folder: Path, model: str) -> FittedTemperature:
     path, fix = folder / FILE, f"run `{command}`, which needs a run with a validation split, or specify a number."
     if not path.is_file():
         raise UserError(f"{folder} contains no fitted temperature: {fix}")
+    found = read_json(path, "the fitted temperature")
     try:
-        fitted = FittedTemperature(**read_json(path, "the fitted temperature"))
-    except TypeError as error:
+        fitted = FittedTemperature(**{key: value for key, value in found.items() if key != DIGEST})
+        intact = is_sealed(found) and RANGE[0] <= fitted.temperature <= RANGE[1]
+    except (TypeError, AttributeError, ValueError) as error:
         raise UserError(f"{path} does not contain a fitted temperature: {fix}") from error
+    if not intact:
+        raise UserError(f"{path} was changed after it was written: {fix}")
     if fitted.model != model:
         raise UserError(f"{path} was fitted to different weights than those in {folder}: {fix}")
     return fitted

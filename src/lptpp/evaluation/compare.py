@@ -13,7 +13,7 @@ from lptpp.config import run_settings, to_dictionary
 from lptpp.config.run_format import check_format
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.costs import COSTS, row_costs
-from lptpp.evaluation.files import read_metrics
+from lptpp.evaluation.files import consistent, read_metrics
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, one_decimal
 
 MEASURES = (*COLUMNS, *COSTS)
@@ -42,10 +42,16 @@ class ComparedRun:
         """
         check_format(folder)
         metrics, config = read_metrics(folder), folder / "config.yaml"
-        if not config.is_file():
-            return cls(folder, metrics, str(folder))
-        settings = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
-        return cls(folder, metrics, json.dumps(settings, sort_keys=True))
+        settings = str(folder)
+        if config.is_file():
+            kept = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
+            settings = json.dumps(kept, sort_keys=True)
+        found = cls(folder, metrics, settings)
+        with consistent(folder):
+            for row in flat_rows([found]):
+                hash(row["split"])
+                over_seeds([row])  # as it is compared later
+        return found
 
 
 @dataclass(frozen=True)

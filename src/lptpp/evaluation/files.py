@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ def read_metrics(run: Path) -> dict[str, Any]:
         raise UserError(f"{path} does not exist: finish the run with `lptpp fit`, or specify another folder.")
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{path} is not valid JSON ({error}): {fix}") from error
     try:
         for key in (metrics["result"], *metrics["rows"]):
@@ -41,6 +42,18 @@ def read_metrics(run: Path) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError) as error:
         raise UserError(f"{path} is damaged or was written by another version ({error}): {fix}") from error
     return metrics
+
+
+@contextmanager
+def consistent(folder: Path) -> Iterator[None]:
+    """Raise `UserError` if what the block reads from the files of a run folder is missing, or of another kind."""
+    try:
+        yield
+    except UserError:
+        raise
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, OverflowError) as error:
+        fix = f"run `lptpp evaluate {folder}` to write them again."
+        raise UserError(f"The files in {folder} are inconsistent ({error!r}): {fix}") from error
 
 
 def place(metrics: Mapping[str, Any]) -> str:

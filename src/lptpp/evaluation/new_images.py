@@ -1,5 +1,6 @@
 """Evaluate a run on labeled images that are not part of its data set; the files go to RUN/evaluations/NAME."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from lptpp.data.content import DIGEST, digests_of
 from lptpp.data.dataset import Split
 from lptpp.data.labeled import COLUMNS, labeled_images, same_kind
 from lptpp.data.sources.class_names import names_file
+from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.evaluate import Evaluation
@@ -28,6 +30,7 @@ from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.memory import gb_to_bytes
 
+log = logging.getLogger("lptpp")
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
@@ -45,7 +48,8 @@ class Evaluated(NamedTuple):
 def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | None = None) -> Evaluated:
     """Evaluate a finished run on the labeled images of a folder, table, list or shard, and write the files.
 
-    Classes, training images per class and shot groups are those of the run, and nothing is fitted to the new images.
+    Classes and training images per class are those of the run, shot groups those of its latest evaluation, and nothing
+    is fitted to the new images.
 
     Raises:
         UserError: the images cannot be read or have unknown classes, or another evaluation has the same name.
@@ -97,7 +101,18 @@ def _settings(run: Path, on: Path, overrides: Sequence[str]) -> Settings:
     for key in ("root", *COLUMNS):
         if key in given or key not in kept:
             setattr(settings.data, key, given.get(key))
+    if not any(one.startswith("evaluation.shot_thresholds=") for one in overrides):
+        settings.evaluation.shot_thresholds = _latest_thresholds(run, settings)
     return settings
+
+
+def _latest_thresholds(run: Path, settings: Settings) -> list[int]:
+    """Return the shot thresholds of the latest evaluation of a run; those of its settings if there is none."""
+    trained = settings.evaluation.shot_thresholds
+    if not (run / METRICS).is_file() or (latest := read_metrics(run)["shot_thresholds"]) == trained:
+        return trained
+    log.info("Shot groups of the latest evaluation of %s: %s.", run, describe_shots(latest))
+    return latest
 
 
 def _evaluated(settings: Settings, model: Model, split: Split, runner: Runner) -> Evaluation:

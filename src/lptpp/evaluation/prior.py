@@ -20,7 +20,7 @@ from lptpp.data.sources.files import read_json, read_text
 from lptpp.losses import ClassBalanced
 from lptpp.models.scorer import log_probabilities
 from lptpp.samplers import class_shares
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import listed
 
@@ -115,9 +115,11 @@ def read_prior(path: Path, class_names: list[str]) -> np.ndarray:
     _check_frequencies(path, given)
     if path.suffix.lower() != ".json":  # names as in per_class.csv
         given = {name if name in class_names else exact(name): frequency for name, frequency in given.items()}
-    for name in given:
-        if name not in class_names:
-            raise UserError(f"{path}: {name!r} is not a class of the run: {did_you_mean(name, class_names)}")
+    if unknown := [name for name in given if name not in class_names]:
+        raise UserError(
+            f"{path}: {listed(map(repr, unknown))} is not among the {len(class_names):,} classes of the run:"
+            f" {listed(class_names)}.{close_names(unknown, class_names)}"
+        )
     missing = [name for name in class_names if name not in given]
     if missing:
         raise UserError(f"{path}: no frequency for {listed(missing)}; every class needs one, 0 if it cannot occur.")

@@ -60,7 +60,8 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
     """Return the fitted probes by kind (`lptpp.evaluation.table.PROBES`); none, and a line in the log, if impossible.
 
     C is chosen on the validation split or, if there is none or it is the evaluated `split`, on a part of the training
-    images, by the accuracy that the kind of probe is made for: overall, or in the mean over the classes.
+    images, by the accuracy that the kind of probe is made for: overall, or in the mean over the classes. Of equal ones,
+    the C with the smallest negative log-likelihood is taken: the probe that is calibrated best.
     """
     parts = {key: Part(x.numpy(), y.numpy()) for key, (x, y) in features.items()}
     train = parts["train"]
@@ -140,6 +141,7 @@ def _score(kind: str, part: Part) -> Callable[[Probe], tuple[float, float]]:
         found = probe.probabilities(part.features, 1 + max(part.labels.max(), probe.model.classes_.max()))
         likelihood = np.log(np.maximum(found[images, part.labels], 1e-12))
         correct = found.argmax(1) == part.labels
-        return float(np.average(correct, weights=weights)), float(np.average(likelihood, weights=weights))
+        accuracy = round(float(np.average(correct, weights=weights)), 9)  # a tie is one in spite of rounding
+        return accuracy, float(np.average(likelihood, weights=weights))
 
     return score

@@ -12,7 +12,7 @@ from lptpp.export.onnx_files import write_onnx
 from lptpp.export.samples import sample_images, samples
 from lptpp.export.torch_program import write_torch
 from lptpp.inference.model import load
-from lptpp.utils.disk import keeping, make_folder, remove_partials, writing
+from lptpp.utils.disk import CannotWrite, keeping, make_folder, remove_partials, writing
 from lptpp.utils.errors import UserError, did_you_mean
 
 PROGRAMS = {"onnx": write_onnx, "torch": write_torch}
@@ -59,7 +59,11 @@ def appearing(output: Path) -> Iterator[Path]:
         raise UserError(f"--output: {output} is a file; expected a folder.")
     make_folder(output.parent)
     with keeping(SAFE), writing(output), _temporary(output) as temporary:
-        yield temporary
+        try:
+            yield temporary
+        except CannotWrite as error:
+            error.filename = str(output)  # users do not know the temporary folder
+            raise
         make_folder(output)
         for path in sorted(temporary.iterdir()):
             path.replace(output / path.name)

@@ -7,7 +7,7 @@ C classes, F the width of an expert's features.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from itertools import islice
 from pathlib import Path
 from stat import S_ISREG
@@ -27,6 +27,7 @@ from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.models.mixture import Mixture
 from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.threads import reading_threads
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -192,16 +193,13 @@ def read_ahead(
 ) -> Iterator[tuple[list[Item], list[Result]]]:
     """Yield each chunk with the result of `read` for each of its items; threads read the next chunk meanwhile."""
     waiting: list[tuple[list[Item], list[Future[Result]]]] = []
-    threads = ThreadPoolExecutor()
-    try:
+    with reading_threads() as threads:
         for chunk in chunks:
             waiting.append((chunk, [threads.submit(read, item) for item in chunk]))
             if len(waiting) == 2:
                 yield _finished(*waiting.pop(0))
         for chunk, futures in waiting:
             yield _finished(chunk, futures)
-    finally:
-        threads.shutdown(cancel_futures=True)
 
 
 def _finished(chunk: list[Item], futures: list[Future[Result]]) -> tuple[list[Item], list[Result]]:

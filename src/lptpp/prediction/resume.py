@@ -195,9 +195,10 @@ def _difference(found: Identity | None, identity: Identity) -> str:
 def _read(path: Path) -> dict[str, Any] | None:
     refuse_special(path)
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _clear(folder: Path) -> None:

@@ -14,6 +14,7 @@ from lptpp.config import Settings, run_settings
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.evaluation.files import (
     METRICS,
+    consistent,
     has_formulas,
     label_column,
     place,
@@ -108,13 +109,8 @@ def gather(folder: Path, collection: ImageDataset | None = None, new: NewImages 
     Raises:
         UserError: The folder is not that of an evaluated run, or a file is missing or damaged.
     """
-    try:
+    with consistent(folder):
         return _gathered(folder, collection, new)
-    except UserError:
-        raise
-    except (KeyError, ValueError, IndexError) as error:
-        fix = f"run `lptpp evaluate {folder}` to write them again."
-        raise UserError(f"The files in {folder} are inconsistent ({error!r}): {fix}") from error
 
 
 def _gathered(folder: Path, collection: ImageDataset | None, new: NewImages | None) -> EvaluatedRun:

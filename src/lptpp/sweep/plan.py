@@ -94,7 +94,7 @@ def begin(plan: Plan) -> None:
 def _read(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise UserError(
             f"{path} is damaged ({error}); delete it to resume the sweep with the present settings."
         ) from error

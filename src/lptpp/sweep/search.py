@@ -47,13 +47,19 @@ def _run_all(plan: Plan, study: Study, total: int) -> None:
         value = _run(plan, trial)
         study.finish(trial, value)
         seconds.append(time.monotonic() - started)
-        write_trials(plan, study)
-        best = study.best()
-        if best is not None:
-            write_best(plan, best)
+        _write_files(plan, study)
         outcome = "failed" if value is None else f"{plan.metric} {value:.2f}"
         left = (total - trial.number) * sum(seconds) / len(seconds) / 60
-        log.info("Trial %d: %s; best %s; about %.0f min left", trial.number, outcome, _describe(best), left)
+        log.info("Trial %d: %s; best %s; about %.0f min left", trial.number, outcome, _describe(study.best()), left)
+    if not seconds:
+        _write_files(plan, study)  # which a killed process may not have written
+
+
+def _write_files(plan: Plan, study: Study) -> None:
+    write_trials(plan, study)
+    best = study.best()
+    if best is not None:
+        write_best(plan, best)
 
 
 def _run(plan: Plan, trial: Trial) -> float | None:

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.sweep.space import Space, assignment
-from lptpp.utils.disk import writing
+from lptpp.utils.disk import CannotWrite, writing
+from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
+from lptpp.utils.paths import refuse_special
 from lptpp.utils.random import key
+
+BEGINS = b'"datetime_start"'  # in the line that begins a trial; a line for each parameter follows
 
 
 @dataclass(frozen=True)
@@ -29,15 +33,23 @@ class Study:
         self.path, self.space, self.seed = path, space, seed
         self.optuna: Any = extra("optuna", "sweep", "lptpp sweep")
         self.optuna.logging.set_verbosity(self.optuna.logging.ERROR)
-        _drop_torn_line(path)
-        journal = self.optuna.storages.journal.JournalFileBackend(str(path))
+        refuse_special(path)
         with writing(path):
-            self.study = self.optuna.create_study(
-                storage=self.optuna.storages.JournalStorage(journal),
-                study_name="sweep",
-                direction="minimize" if minimize else "maximize",
-                load_if_exists=True,
-            )
+            _drop_unfinished_lines(path, len(space))
+        try:
+            with writing(path):
+                self.study = self._opened("minimize" if minimize else "maximize")
+                self.trials()
+        except CannotWrite:
+            raise
+        except Exception as error:  # Optuna raises nearly anything for a damaged file
+            reason = " ".join(f"{type(error).__name__}: {error}".split())[:160]
+            raise UserError(f"{path} is damaged ({reason}): restore it, or choose another --output.") from error
+
+    def _opened(self, direction: str) -> Any:
+        journal = self.optuna.storages.journal.JournalFileBackend(str(self.path), _Unlocked())
+        storage = self.optuna.storages.JournalStorage(journal)
+        return self.optuna.create_study(storage=storage, study_name="sweep", direction=direction, load_if_exists=True)
 
     def trials(self) -> list[Trial]:
         """Return all trials, in order."""
@@ -72,11 +84,34 @@ class Study:
         return tuple(assignment(key, values[key]) for key in self.space if key in values)
 
 
+class _Unlocked:
+    """No lock: the sweep has locked its folder. A killed process leaves that of Optuna, which others then wait for."""
+
+    def acquire(self) -> bool:
+        """Do nothing."""
+        return True
+
+    def release(self) -> None:
+        """Do nothing."""
+
+
 def _value(trial: Any) -> float | None:
     return trial.value if trial.state.name == "COMPLETE" else None
 
 
-def _drop_torn_line(path: Path) -> None:
-    """Remove an incomplete last line, left by a killed process: Optuna would append to it."""
-    if path.is_file() and not (data := path.read_bytes()).endswith(b"\n"):
-        os.truncate(path, data.rfind(b"\n") + 1)
+def _drop_unfinished_lines(path: Path, parameters: int) -> None:
+    """Remove what a killed process left: an incomplete last line, and a last trial without all of its parameters.
+
+    Optuna would append to the line, and the trial would run with other settings. It is proposed again, the same.
+    """
+    if not path.is_file():
+        return
+    lines = path.read_bytes().splitlines(keepends=True)
+    if lines and not lines[-1].endswith(b"\n"):
+        lines.pop()
+    begun = next((i for i in range(len(lines) - 1, -1, -1) if BEGINS in lines[i]), len(lines))
+    if 0 < len(lines) - begun <= parameters:
+        del lines[begun:]
+    size = sum(map(len, lines))
+    if size < path.stat().st_size:
+        os.truncate(path, size)

@@ -148,4 +148,5 @@ class CrossFitting:
         if name not in self.frozen:
             self.frozen[name] = self.inputs.frozen(name)()
         features, labels = self.frozen[name]
-        return features[kept], labels[kept]
+        used = torch.from_numpy(np.isin(self.inputs.averaged(name), kept))
+        return features[used], labels[used]

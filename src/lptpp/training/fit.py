@@ -232,20 +232,21 @@ class Training:
     def run(self) -> None:
         """Train the stages that are not finished."""
         stages = self.mixture.stages()
-        position = self._restore() if self.checkpoint is not None else self._start(stages[0])
+        position = self._restore() if self.checkpoint is not None else Position(stages[0])
         inside = position.epoch or position.batch
         optimizer_state = self.checkpoint.tensors("optimizer") if self.checkpoint is not None and inside else None
         for stage in stages[stages.index(position.stage) :]:
             at = position if stage == position.stage else Position(stage)
+            if stage.phase == 1 and not (at.epoch or at.batch):
+                self._start(stage.owner)
             self._run_stage(stage, at, optimizer_state if stage == position.stage else None)
         self.folds.remove()
 
-    def _start(self, first: StageKey) -> Position:
-        for name, expert in self.mixture.experts.items():
-            expert.to(self.accelerator.device)
-            start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
+    def _start(self, name: str) -> None:
+        """Initialize the classifier of an expert before its phase 1; that of the next one waits, as it takes time."""
+        expert = self.mixture.experts[name].to(self.accelerator.device)
+        start_head(expert, self.settings.experts[name], self.inputs.frozen(name), self.collection.class_names)
         exchange.broadcast(self.mixture.tuned_state().values())
-        return Position(first)
 
     def _restore(self) -> Position:
         assert self.checkpoint is not None

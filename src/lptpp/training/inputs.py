@@ -33,7 +33,16 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.memory import cache_bytes
 from lptpp.utils.progress import progress_bar
 
+FEW = 20_000  # images whose features are computed in a few minutes on a CPU
 Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
+
+
+def sampled_per_class(labels: np.ndarray, sample: int) -> int:
+    """Return how many images of each class make about `sample` of the images with `labels` (n,); 0 for all.
+
+    Up to `FEW` images, all are taken.
+    """
+    return max(1, sample // len(np.unique(labels))) if sample and len(labels) > FEW else 0
 
 
 class TrainingInputs:
@@ -70,12 +79,17 @@ class TrainingInputs:
     def frozen(self, name: str) -> Features:
         """Return the computation of the features of training images by an expert's pretrained backbone alone.
 
-        They are all images, or at most `mean_images` of each class.
+        They are all images, or as many of each class as the settings say.
         """
-        expert, most = self.mixture.experts[name], self.settings.experts[name].mean_images
-        some = at_most(self.cache.split.labels, most, self.settings.seed) if most else None
-        images = self.cache if some is None or len(some) == len(self.cache) else self.cache.subset(some)
+        expert, some = self.mixture.experts[name], self.averaged(name)
+        images = self.cache if len(some) == len(self.cache) else self.cache.subset(some)
         return lambda: frozen_features(expert, images, self.runner, f"{name}: class means")
+
+    def averaged(self, name: str) -> np.ndarray:
+        """Return the indices of the training images whose features start an expert's classifier, ascending, int64."""
+        settings, labels = self.settings.experts[name], self.cache.split.labels
+        most = settings.mean_images or sampled_per_class(labels, settings.mean_sample)
+        return at_most(labels, most, self.settings.seed) if most else np.arange(len(labels))
 
     def expert_stage(self, key: StageKey, expert: Expert, kept: np.ndarray | None = None) -> Stage:
         """Return phase 1 or 2 of an expert; on the images at `kept` alone, if given."""

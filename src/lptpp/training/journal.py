@@ -56,5 +56,5 @@ def _parsed(line: str) -> Record:
     try:
         record = json.loads(line)
         return record if isinstance(record, dict) and isinstance(record["epoch"], int) else {}
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, RecursionError):
         return {}

@@ -18,6 +18,7 @@ from lptpp.training.unread import READ_EVERY, NotFinite, Unread, read
 from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Ended, UserError
 from lptpp.utils.random import key
+from lptpp.utils.stopping import waiting_for_step
 from lptpp.utils.text import listed
 
 
@@ -178,27 +179,28 @@ def train(
     prepared = accelerator.prepare_optimizer(optimizer)
     steps = stage.optimization.steps // stage.epochs
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
-    while position.epoch < stage.epochs:
-        for batch in stage.batches(position.epoch, position.batch):
-            for group in optimizer.param_groups:
-                group["lr"] = stage.optimization.rate(position.epoch * steps + position.batch)
-            compute = partial(_shard_gradients, task, accelerator.backward, stage, seed, position)
-            _step(compute, prepared, stage, batch.on(accelerator.device), position)
-            position.batch += 1
-            position.seconds, position.cpu_seconds = since(began)
-            recorder.step(position, optimizer)
-        position.read()
-        seconds, cpu_seconds = since(began)  # after the loader's workers have finished
-        summary = {
-            "loss": position.mean_loss(),
-            "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
-            "seconds": seconds,
-            "cpu_seconds": cpu_seconds,
-        }
-        position.begin_next_epoch()
-        stage.after_epoch(position.epoch)
-        recorder.epoch(position, optimizer, summary)
-        began = clocks()
+    with waiting_for_step():
+        while position.epoch < stage.epochs:
+            for batch in stage.batches(position.epoch, position.batch):
+                for group in optimizer.param_groups:
+                    group["lr"] = stage.optimization.rate(position.epoch * steps + position.batch)
+                compute = partial(_shard_gradients, task, accelerator.backward, stage, seed, position)
+                _step(compute, prepared, stage, batch.on(accelerator.device), position)
+                position.batch += 1
+                position.seconds, position.cpu_seconds = since(began)
+                recorder.step(position, optimizer)
+            position.read()
+            seconds, cpu_seconds = since(began)  # after the loader's workers have finished
+            summary = {
+                "loss": position.mean_loss(),
+                "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
+                "seconds": seconds,
+                "cpu_seconds": cpu_seconds,
+            }
+            position.begin_next_epoch()
+            stage.after_epoch(position.epoch)
+            recorder.epoch(position, optimizer, summary)
+            began = clocks()
     accelerator.free_memory()
 
 

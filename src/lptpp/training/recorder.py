@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,19 @@ from lptpp.utils import exchange, processes
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
+from lptpp.utils.stopping import waits_for_step
 
 log = logging.getLogger("lptpp")
 BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
 STOPPING = b"Stopping after this step. Press Ctrl-C again to stop immediately.\n"
 
 REPEATED = 5  # seconds in which launchers repeat a signal to processes that a terminal has signaled already
+
+
+def remark(history: Sequence[Mapping[str, Any]]) -> str:
+    """Return what explains the last loss of a history if it is the first one that is negative."""
+    below = [line["loss"] < 0 for line in history]
+    return BELOW_ZERO if below[-1] and sum(below) == 1 else ""
 
 
 class RunRecorder:
@@ -111,7 +118,7 @@ class RunRecorder:
         self._write_history()
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"], BELOW_ZERO if summary["loss"] < 0 else "",
+            summary["loss"], summary["seconds"], remark(self.history),
         )  # fmt: skip
 
     def _write_history(self) -> None:
@@ -171,22 +178,28 @@ class Validation:
 
 @contextmanager
 def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
-    """On Ctrl-C or SIGTERM, finish the step or the batch, save and stop; on a second one, stop immediately."""
+    """On Ctrl-C or SIGTERM, finish the step, save and stop; without a step, or on a second one, stop immediately.
+
+    Several processes always stop together, at a step or a batch.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
-    owner, first = os.getpid(), 0.0
+    owner, first, at_once = os.getpid(), 0.0, False
 
     def ask(number: int, frame: object) -> None:
         if os.getpid() != owner:
             return  # a loader worker: a terminal signals all processes, and this one ends with its owner
-        nonlocal first
+        nonlocal first, at_once
         if recorder.stop_asked and (processes.count() == 1 or time.monotonic() - first > REPEATED):
             raise KeyboardInterrupt
         if recorder.stop_asked:
             return
         recorder.stop_asked, first = True, time.monotonic()
+        at_once = processes.count() == 1 and not waits_for_step()
+        if at_once:
+            raise KeyboardInterrupt
         if not processes.is_main():
             return
         os.write(2, STOPPING)  # not the logger: a signal that interrupts it makes it repeat a line
@@ -194,6 +207,10 @@ def stopping_softly(recorder: RunRecorder) -> Iterator[None]:
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
+    except KeyboardInterrupt:
+        if not at_once:
+            raise
+        raise Interrupted from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

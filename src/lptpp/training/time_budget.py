@@ -13,9 +13,12 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import torch
 
+from lptpp.checkpoint.identity import BUDGET
+from lptpp.checkpoint.store import steps as steps_of
 from lptpp.config import Settings
 from lptpp.config.stages import SCORER
 from lptpp.data.dataset import ImageDataset
@@ -28,9 +31,9 @@ from lptpp.utils import exchange, processes
 from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_json
+from lptpp.utils.text import duration
 
 log = logging.getLogger("lptpp")
-FILE = "time_budget.json"
 STEPS = 4  # timed per stage, the first of which is left out
 FORWARD = 0.35  # of the time of a training step: the same images without gradients
 UNITS = {"h": 3600, "m": 60, "s": 1}
@@ -50,18 +53,18 @@ def parse_time(text: str) -> int:
 
 
 def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counter) -> Settings:
-    """Return the settings with the epochs that fit into `seconds`; those of an earlier start if there is one.
+    """Return the settings with the epochs that fit into `seconds`; those of an earlier start for the same time.
 
     Raises:
-        UserError: wrong settings or data.
+        UserError: wrong settings or data, or the run was started without or for another time.
     """
-    path = Path(settings.run) / FILE
-    recorded = read_json(path, "the epochs of a time budget") if path.is_file() else None
-    if recorded := exchange.from_main(recorded):
-        log.info("Epochs as chosen at the start for %d s: %s.", recorded["seconds"], _described(recorded["epochs"]))
+    path = Path(settings.run) / BUDGET
+    recorded = exchange.from_main(read_json(path, "the epochs of a time budget") if path.is_file() else None)
+    if recorded and recorded["seconds"] == seconds:
+        log.info("Epochs as chosen at the start for %s: %s.", duration(seconds), _described(recorded["epochs"]))
         return _with_epochs(settings, recorded["epochs"])
-    if (Path(settings.run) / "checkpoint").is_dir():
-        raise UserError(f"{settings.run} was started without --time: resume it without, or set another run=FOLDER.")
+    if exchange.from_main(steps_of(Path(settings.run) / "checkpoint")):
+        raise UserError(_started(settings.run, recorded, seconds))
     dataset = load_dataset(settings)
     make_folder(path.parent)
     steps, fixed = exchange.from_main(measure(settings, dataset, clock))
@@ -69,15 +72,26 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     epochs = fitting(seconds - fixed, steps, wanted)
     expected = fixed + sum(epochs[phase] * steps[phase] for phase in epochs)
     log.info(
-        "Time budget %d s: an epoch takes %s, the rest about %.0f s. Epochs: %s; about %.0f s in all.",
-        seconds, ", ".join(f"{took:.1f} s in {phase}" for phase, took in steps.items()), fixed,
+        "Time budget %s: an epoch takes %s, the rest about %.0f s. Epochs: %s; about %.0f s in all.",
+        duration(seconds), ", ".join(f"{took:.1f} s in {phase}" for phase, took in steps.items()), fixed,
         _described(epochs), expected,
     )  # fmt: skip
     if expected > seconds:
-        log.warning("One epoch of each phase already takes longer than the time budget of %d s.", seconds)
+        log.warning("One epoch of each phase already takes longer than the time budget of %s.", duration(seconds))
     if processes.is_main():
         write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
     return _with_epochs(settings, epochs)
+
+
+def _started(run: str, recorded: Mapping[str, Any] | None, seconds: int) -> str:
+    """Return that a run was started without a budget or for another time, what is kept, and how to train anew."""
+    before, kept = "without --time", "its epochs"
+    if recorded is not None:
+        before, kept = f"with --time {duration(recorded['seconds'])}", f"its epochs ({_described(recorded['epochs'])})"
+    return (
+        f"{run} was started {before} and keeps {kept}: `lptpp fit {run}` resumes it or shows its result. To train anew"
+        f" with --time {duration(seconds)}, set another run=FOLDER or delete {run}."
+    )
 
 
 def fitting(seconds: float, steps: Mapping[str, float], wanted: Mapping[str, int]) -> dict[str, int]:

@@ -24,6 +24,7 @@ ADVICE = {
     errno.EFBIG: "raise the limit on the size of files",
     errno.EROFS: "make it writable or choose another folder",
     errno.EACCES: "make it writable or choose another folder",
+    errno.ELOOP: "put a file in the place of the link",
     errno.EPERM: "make it writable or choose another folder",
 }
 KEPT = "Files that were complete before are unchanged."
@@ -123,7 +124,7 @@ def append(path: Path, content: bytes, sync: bool = False) -> None:
     Raises:
         CannotWrite: the disk does not take it.
     """
-    with writing(path), path.open("ab", buffering=0) as file:
+    with writing(path), open(path, "ab", buffering=0, opener=no_link) as file:
         end, rest = file.tell(), memoryview(content)
         try:
             while rest:
@@ -165,6 +166,11 @@ def copy(source: Path, path: Path) -> None:
     """
     with atomic_write(path, "wb") as file, source.open("rb") as original:
         shutil.copyfileobj(original, file)
+
+
+def no_link(name: str, flags: int) -> int:
+    """Open a file, as `opener` of `open`, but none behind a link: a folder from someone else may link to any file."""
+    return os.open(name, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def remove_partials(folder: Path, name: str | None = None) -> None:

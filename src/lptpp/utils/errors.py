@@ -3,6 +3,8 @@
 import difflib
 from collections.abc import Iterable
 
+CLOSE = 0.75  # similarity of names that are likely to be one: apart by about a letter in four
+
 
 class UserError(ValueError):
     """Invalid user input. The message says which file or key is wrong, what was expected, and what to do."""
@@ -18,6 +20,18 @@ class Ended(Exception):
 
 class StoppedAtOnce(Exception):
     """The user stopped a command without waiting; progress since the last checkpoint is lost."""
+
+
+def close_names(unknown: Iterable[str], known: Iterable[str]) -> str:
+    """Return a sentence on the unknown names that are spelled much like a known one, with a space in front, or "".
+
+    Numbers are never alike.
+    """
+    by_folded = {name.casefold(): name for name in known}
+    words = (name for name in unknown if not name.isdecimal())
+    pairs = {name: difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=CLOSE) for name in words}
+    meant = [f"{by_folded[near[0]]} (for {name!r})" for name, near in pairs.items() if near]
+    return f" Did you mean {', '.join(meant)}?" if meant else ""
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:

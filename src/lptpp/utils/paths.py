@@ -21,7 +21,6 @@ KINDS = {
     ".csv": "a table",
     ".tsv": "a table",
     ".parquet": "a table",
-    ".xlsx": "an Excel workbook",
     ".zip": "an archive",
     ".tar": "an archive",
     ".gz": "an archive",
@@ -29,6 +28,16 @@ KINDS = {
     ".jpeg": "an image",
     ".png": "an image",
 }
+SPREADSHEETS = {
+    ".xlsx": "an Excel workbook",
+    ".xlsm": "an Excel workbook",
+    ".xlsb": "an Excel workbook",
+    ".xls": "an Excel workbook",
+    ".ods": "a LibreOffice spreadsheet",
+    ".numbers": "a Numbers spreadsheet",
+    ".gsheet": "a link to a Google sheet",
+}
+URL = re.compile(r"(https?|ftp|s3|gs|file):/", re.IGNORECASE)  # one slash: a Path has no //
 PACKAGES = sysconfig.get_paths()["purelib"]  # the folder of installed packages
 LAST = "\U0010ffff"  # sorts after any text
 _numbers = re.compile(r"(\d+)").split
@@ -69,6 +78,17 @@ def refuse_special(path: Path) -> None:
         raise UserError(f"{path} is {kind}, expected a regular file: copy its content to one.")
 
 
+def refuse_other_places(name: str | Path) -> None:
+    """Raise UserError for a URL, and for a spreadsheet, whether or not there is one: both are to be exported first."""
+    kind = SPREADSHEETS.get(Path(name).suffix.lower())
+    if URL.match(str(name)):
+        kind = "a Google sheet" if "docs.google.com/spreadsheets" in str(name) else None
+        if kind is None:
+            raise UserError(f"{name} is a URL: download it, and specify the file or folder on disk.")
+    if kind is not None:
+        raise UserError(f"{name} is {kind}: export the sheet as CSV (UTF-8), and specify the .csv file.")
+
+
 def refuse_no_folder(root: str) -> Path:
     """Return `data.root` as a path.
 
@@ -78,6 +98,7 @@ def refuse_no_folder(root: str) -> Path:
     path = Path(root).expanduser()
     if path.is_dir():
         return path
+    refuse_other_places(root)
     if path.exists():
         kind = KINDS.get(path.suffix.lower(), "a file")
         raise UserError(f"data.root: {root} is {kind}, not a folder; expected the folder that contains the images.")
@@ -92,6 +113,7 @@ def refuse_no_folder(root: str) -> Path:
 def refuse_no_file(path: Path, purpose: str) -> None:
     """Raise UserError if a file does not exist or is no regular one; `purpose` says what it is for in messages."""
     refuse_special(path)
+    refuse_other_places(path)
     if not path.is_file():
         raise UserError(f"{path} does not exist (expected {purpose}): {suggest_files(path)}")
 
@@ -109,6 +131,8 @@ def refuse_no_run(run: Path) -> None:
 
 def refuse_no_input(path: Path) -> None:
     """Raise UserError if an argument of `lptpp predict` does not exist and is neither a glob nor standard input."""
+    if not path.is_dir():
+        refuse_other_places(path)
     if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
         raise UserError(f"{path} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
 
@@ -129,8 +153,9 @@ def matching_files(pattern: str, root: Path) -> list[Path]:
     """Return the files that a name or glob pattern matches, in the working folder or else in `root`, in natural order.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is a spreadsheet or a URL.
     """
+    refuse_other_places(pattern)
     if resolve_path(pattern, root).is_file():
         return [resolve_path(pattern, root)]
     path = Path(pattern).expanduser()

@@ -34,6 +34,12 @@ class VisibleFormatter(logging.Formatter):
         return visible(super().formatMessage(record))
 
 
+def duration(seconds: int) -> str:
+    """Return seconds as `--time` takes them, such as 1h30m or 90s as 1m30s."""
+    parts = (seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")
+    return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun in the singular or plural: 1 image, 1,200 images, 2 classes."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"

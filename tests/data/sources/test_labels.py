@@ -53,6 +53,17 @@ def test_numbers_written_in_several_ways_are_one_class_if_all_are_numbers() -> N
     assert infer_class_names(["3", "3.0", "cat"]) == {"3": "3", "3.0": "3.0", "cat": "cat"}
 
 
+def test_all_unknown_labels_are_listed_and_close_names_alone_are_suggested() -> None:
+    labels = ["Garlic", "Gerlic", "garlic", "Garland", "Gerlic", "1000"]
+    with pytest.raises(UserError) as error:
+        label_indices(labels, [f"line {i}" for i in range(6)], ["Garlic", "Ginger", "100"])
+    assert str(error.value) == (
+        "line 1 has the label 'Gerlic' (3 other labels unknown too: garlic, Garland, 1000), expected a number from 0 to"
+        " 2 or one of the 3 class names: Garlic, Ginger, 100. Did you mean Garlic (for 'Gerlic'), Garlic (for"
+        " 'garlic')?"
+    )
+
+
 def test_names_that_differ_in_letter_case_are_refused() -> None:
     with pytest.raises(UserError, match=r"'Oak'.*'oak'"):
         infer_class_names(["oak", "elm", "Oak"])
@@ -85,7 +96,7 @@ def test_a_label_without_a_name_is_refused_with_its_place(label: Any) -> None:
     with pytest.raises(UserError) as error:
         label_indices([0, label], ["row 0", "row 1"], ["oak", "elm", "ash"])
     assert str(error.value).startswith(f"row 1 has the label {label!r}")
-    assert ("did you mean oak?" in str(error.value)) == (label == "oaks")
+    assert ("Did you mean oak " in str(error.value)) == (label == "oaks")
 
 
 def test_label_names_of_labels_out_of_range_are_none() -> None:

@@ -249,3 +249,11 @@ def test_compressed_and_damaged_shards(tmp_path: Path) -> None:
     tar(path, samples("oak", "elm"))
     path.write_bytes(path.read_bytes()[:900])
     assert f"{path} is not an uncompressed tar file" in refused(tmp_path)
+
+
+def test_labels_that_ask_for_much(tmp_path: Path) -> None:
+    """A label of megabytes is not read, and brackets by the thousand are one sentence."""
+    tar(tmp_path / "a.tar", {"1.png": png(0), "1.txt": bytes(2_000_000)})
+    assert "has 2,000,000 bytes, too many for a label" in refused(tmp_path)
+    tar(tmp_path / "a.tar", {"1.png": png(0), "1.json": b"[" * 200_000})
+    assert "cannot be read as a label" in refused(tmp_path)

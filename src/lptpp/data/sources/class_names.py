@@ -11,7 +11,7 @@ from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.files import read_text
 from lptpp.data.sources.labels import read_names
 from lptpp.data.sources.table_reader import delimiter_of
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.paths import resolve_path
 from lptpp.utils.text import listed
 
@@ -76,7 +76,8 @@ def _mapped(labels: list[str], mapping: Mapping[str, str], file: Path) -> list[s
     keys = numbers if missing and all(number in mapping for number in numbers) else labels
     if missing and keys is labels:
         raise UserError(
-            f"{file} (data.class_names) has no name for {listed(missing, 3)}: {did_you_mean(missing[0], mapping)}"
+            f"{file} (data.class_names) has no name for {listed(missing, 3)}; it names {listed(mapping, 5)}."
+            f"{close_names(missing, mapping)}"
         )
     names = [mapping[key] for key in keys]
     first: dict[str, str] = {}

@@ -41,10 +41,13 @@ def read_text(path: Path, purpose: str) -> str:
 
 def read_json(path: Path, purpose: str) -> Any:
     """Return the content of a JSON file; raises UserError as `read_text` does, and for invalid JSON."""
+    text = read_text(path, purpose)
     try:
-        return json.loads(read_text(path, purpose))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path} line {error.lineno} is not valid JSON ({error.msg}): correct or replace it.") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise UserError(f"{path} is not usable JSON ({error}): correct or replace it.") from None
 
 
 def refuse_all_missing(images: Iterable[tuple[str, ImageReference]]) -> None:

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.sources.files import read_text
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.paths import natural_key
+from lptpp.utils.text import counted, listed
 
 WHOLE = re.compile(r"(-?\d+)(\.0*)?")
 
@@ -65,19 +66,29 @@ def label_indices(labels: Sequence[int | str], places: Sequence[str], names: lis
     from 0.
 
     Raises:
-        UserError: a label is neither; the message has the first such place.
+        UserError: a label is neither; the message has the first such place, and all such labels.
     """
     index = {name: label for label, name in enumerate(names)}
     texts = [label for label in labels if isinstance(label, str)]
     by_name = all(label in index for label in texts) or any(_number(label) is None for label in texts)
     found = [index.get(label) if by_name and isinstance(label, str) else _number(label) for label in labels]
+    unknown: dict[int | str, str] = {}  # the first place of each
     for label, number, place in zip(labels, found, places, strict=True):
         if number is None or not 0 <= number < len(names):
-            raise UserError(
-                f"{place} has the label {label!r}, expected one of the {len(names)} class names or a number from 0"
-                f" to {len(names) - 1}: {did_you_mean(str(label), names)}"
-            )
+            unknown.setdefault(label, place)
+    if unknown:
+        raise UserError(_unknown(unknown, names))
     return np.array(found, np.int64)
+
+
+def _unknown(places: Mapping[int | str, str], names: Sequence[str]) -> str:
+    """Return a message on labels that are no class, with the first place of each."""
+    (label, place), *others = places.items()
+    more = f" ({counted(len(others), 'other label')} unknown too: {listed((one for one, _ in others), 5)})"
+    return (
+        f"{place} has the label {label!r}{more if others else ''}, expected a number from 0 to {len(names) - 1} or one"
+        f" of the {len(names):,} class names: {listed(names, 5)}.{close_names(map(str, places), names)}"
+    )
 
 
 def infer_class_names(labels: Iterable[int | str]) -> dict[int | str, str]:

@@ -23,6 +23,7 @@ from lptpp.utils.progress import progress_bar
 
 IMAGES = tuple(suffix.removeprefix(".") for suffix in SUFFIXES)
 LABELS = ("cls", "txt", "json")
+LARGEST_LABEL = 1_000_000  # bytes
 PICKLES = {"pyd", "pickle", "pkl", "pth", "pt"}
 
 
@@ -183,10 +184,12 @@ def _content(member: Member, key: str) -> Any:
         raise UserError(
             f"{member} is a pickle, not read because unpickling can execute code: write labels as cls or txt."
         )
+    if member.size > LARGEST_LABEL:
+        raise UserError(f"{member} has {member.size:,} bytes, too many for a label: set data.label_column.")
     try:
         text = member.read_bytes().decode("utf-8-sig").strip()
         content = json.loads(text) if kind == "json" else text
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{member} cannot be read as a label ({error}): expected a number, a name, or JSON.") from None
     if isinstance(content, dict):
         if key not in content:
