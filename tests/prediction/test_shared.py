@@ -211,6 +211,24 @@ def test_a_list_that_has_changed_is_refused(unfinished, predict, listed):
         predict("b.csv", listed, **OPTIONS)
 
 
+def test_what_is_resumed_counts_done_parts_and_whole_batches(predict, listed, monkeypatch, caplog):
+    append, computed = Store.append, []
+
+    def stop_in_the_second_part(store, *chunk) -> None:
+        append(store, *chunk)
+        computed.append(store.done)
+        if len(computed) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "append", stop_in_the_second_part)
+    with pytest.raises(Interrupted):
+        predict("b.csv", listed, **OPTIONS)
+    with caplog.at_level(logging.INFO, "lptpp"):
+        predict("b.csv", listed, **OPTIONS)
+    assert computed == [2, 4, 2, 4, 2, 4, 2]
+    assert "Resuming: 6 of 14 images are done." in caplog.messages
+
+
 def test_who_helps_does_not_list_again(whole, unfinished, predict, listed, tmp_path, monkeypatch):
     monkeypatch.setattr(prediction, "write_listing", None)
     assert predict("b.csv", listed, **OPTIONS).rows == 14

@@ -22,11 +22,12 @@ class Work:
     def __init__(self, predictor: Predictor, parts: Parts, output: Path, bar: Bar, shown: int) -> None:
         self.predictor, self.parts, self.output = predictor, parts, output
         self.bar, self.shown = bar, shown  # images that the bar counts
-        self.waited = False
+        self.note, self.waited = "", False
 
     def until_done(self) -> None:
         """Take parts, or wait for those of other processes, until all are done or the job has ended."""
-        while len(self.parts.done()) < len(self.parts):
+        while (done := len(self.parts.done())) < len(self.parts):
+            self.note = f"{done} of {len(self.parts)} parts" if len(self.parts) > 1 else ""
             if (part := self.parts.take()) is not None:
                 self._compute(part)
             elif self.is_over():
@@ -61,9 +62,8 @@ class Work:
         return ", ".join(self.parts.holders()) or "other processes"
 
     def _show(self, images: int) -> None:
-        number = len(self.parts)
         self.shown += images
-        self.bar.advance(images, f"{len(self.parts.done())} of {number} parts" if number > 1 else "")
+        self.bar.advance(images, self.note)
 
 
 def compute_parts(predictor: Predictor, parts: Parts, output: Path, joined: bool) -> bool:
@@ -71,7 +71,10 @@ def compute_parts(predictor: Predictor, parts: Parts, output: Path, joined: bool
 
     `joined` tells that other processes compute them, too.
     """
-    shown = parts.saved_images()
+    try:
+        shown = parts.saved_images()
+    except FileNotFoundError:  # another process has just finished the job
+        shown = 0
     if joined:
         log.info("Helping %s: %d of %d images are done.", ", ".join(parts.crew.at_work()), shown, parts.job.count)
     elif shown:

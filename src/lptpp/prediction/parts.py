@@ -76,9 +76,9 @@ class Parts:
 
     def saved_images(self) -> int:
         """Return the number of images that are done, those in unfinished parts included."""
-        unfinished: dict[int, int] = {}
+        done, unfinished = self.done(), dict[int, int]()
         for place, number in self._found(STORE):
-            if place not in self._done:
+            if place not in done:
                 rows = rows_in(self._store(place, number))
                 whole = rows if rows == self.job.size(place) else rows // self.chunk * self.chunk
                 unfinished[place] = max(whole, unfinished.get(place, 0))
