@@ -11,7 +11,8 @@ from lptpp.utils.errors import UserError
 
 PLAIN = ["a.png 0\nb/c.png 17\n", "a 1", "x/#y.png 08141\n", '"q".png 1\n', "a.png 999999999999999999\n", "/x/a.png 2"]
 OTHERS = [
-    "", "\n", "a.png 0\n\nb.png 1", "# x 1\n", "a b.png 1\n", "a.png  1", "a.png\t1", "a.png 1 \n", " a.png 1", "ü.png 1",
+    "", "\n", "a.png 0\n\nb.png 1", "# x 1\n", "a b.png 1\n", "a.png  1", "a.png\t1", "a.png 1 \n", " a.png 1",
+    "ü.png 1",
     "./a.png 1", "a//b.png 1", "a/./b.png 1", "a/ 1", "a/. 1", "a.png 1\x0c", "a.png\x001", "a.png ", "a.png -1",
     "a.png 1.5", "a.png", "a.png 1\nb.png\nc d", "a.png /", "a.png :", "a.png 1" + "0" * 18,
 ]  # fmt: skip
