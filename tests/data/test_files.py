@@ -68,6 +68,7 @@ def test_a_table_has_the_texts_of_the_paths(names: list[str], monkeypatch: pytes
     files = Files.of(names)
     for some in (files, files.take(np.arange(len(names))[::-2])):
         table = some.table()
+        assert some.packed() == list(some)
         assert table is not None and table.tolist() == list(some.names())
         order, starts = runs(table)
         assert order.tolist() == sorted(range(len(some)), key=table.tolist().__getitem__)

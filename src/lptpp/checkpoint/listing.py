@@ -30,12 +30,13 @@ class Listing:
         parts = whole.splits()
         images = joined([part.images for part in parts.values()])
         own = np.concatenate([part.labels for part in parts.values()]).astype(np.int32)
-        splits = np.repeat([SPLITS.index(name) for name in parts], [len(part) for part in parts.values()])
+        numbers = np.array([SPLITS.index(name) for name in parts], np.uint8)
+        splits = np.repeat(numbers, [len(part) for part in parts.values()])
         labels = _in_classes(whole.class_names, class_names)[own]
         names = image_names(images, root)
         names, order = _in_order(names, labels, splits)
         return cls(
-            names, taken(images, order), labels[order], splits[order].astype(np.uint8),
+            names, taken(images, order), labels[order], splits[order],
             whole.class_names, own[order],
         )  # fmt: skip
 
@@ -44,9 +45,12 @@ def _in_order(names: Sequence[str], labels: np.ndarray, splits: np.ndarray) -> t
     """Return sorted names, and the order by name, then label, then split, (n,) int64."""
     if isinstance(names, Names):
         order, starts = runs(names.table)
-        ranks = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))
-        ordered = Names(names.table[order])  # in a run, all are equal
-        return ordered, order[np.lexsort((splits[order], labels[order], ranks))]
+        keys = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))  # the ranks of the names
+        for numbers in (labels, splits):
+            keys *= int(numbers.max(initial=0)) + 2
+            keys += numbers[order] + 1
+        ordered = Names(names.table[order])  # the order of equal names does not matter
+        return ordered, order[np.argsort(keys, kind="stable")]
     rows = np.lexsort((splits, labels)).tolist()
     rows.sort(key=names.__getitem__)  # stable
     return [names[i] for i in rows], np.array(rows, np.int64)
@@ -64,8 +68,8 @@ def make_record(listing: Listing, collection: ImageDataset, root: str | None) ->
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
-    images = joined([part.images for part in collection.splits().values()])
-    return _drawn(listing, collection, root), stamps_of(images)  # before the content: a later change is noticed
+    stamps = [stamps_of(part.images) for part in collection.splits().values()]
+    return _drawn(listing, collection, root), np.concatenate(stamps)  # before the content: a later change is noticed
 
 
 def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> ImageRecord:

@@ -117,7 +117,13 @@ class Files(Sequence[Path]):
         if self.rows is None:
             return self
         starts, ends = self.bounds()
-        return Files.encoded(self.base, b"".join(self.names()), ends - starts)
+        lengths, parts = ends - starts, list[bytes]()
+        letters = np.frombuffer(self.text, np.uint8)
+        for first in range(0, len(self), CHUNK):
+            sizes = lengths[first : first + CHUNK]
+            shifts = starts[first : first + CHUNK] - (np.cumsum(sizes) - sizes)
+            parts.append(letters[np.arange(sizes.sum()) + np.repeat(shifts, sizes)].tobytes())
+        return Files.encoded(self.base, b"".join(parts), lengths)
 
 
 CHUNK = 65_536
