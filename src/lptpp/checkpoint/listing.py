@@ -68,8 +68,9 @@ def make_record(listing: Listing, collection: ImageDataset, root: str | None) ->
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
+    record = _drawn(listing, collection, root)
     stamps = [stamps_of(part.images) for part in collection.splits().values()]
-    return _drawn(listing, collection, root), np.concatenate(stamps)  # before the content: a later change is noticed
+    return record, np.concatenate(stamps)  # before the content is read: a later change is noticed
 
 
 def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> ImageRecord:
@@ -106,9 +107,11 @@ class Rows:
         wanted = _keys(names, labels)
         order = np.argsort(wanted, kind="stable")
         keys = wanted[order]
-        first = np.searchsorted(self.keys, keys)
-        inside = np.minimum(first, len(self.keys) - 1)
-        places = first + self.taken[inside] + np.arange(len(keys)) - np.searchsorted(keys, keys)
+        places = np.searchsorted(self.keys, keys)
+        inside = np.minimum(places, len(self.keys) - 1)
+        places += self.taken[inside]
+        places += np.arange(len(keys))
+        places -= np.searchsorted(keys, keys)
         known = places < len(self.keys)
         known[known] = self.keys[places[known]] == keys[known]
         rows = np.full(len(names), -1)
