@@ -19,7 +19,7 @@ from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
-from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, suggest_files
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, similar, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
@@ -312,7 +312,7 @@ def evaluate(
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
         refuse_other_places(on)
-        raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
+        raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
 
@@ -601,7 +601,7 @@ def main() -> None:
     try:
         app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
-        leave(2, f"Error: {error}")
+        leave(2, *error.within("Error").args)
     except Interrupted:
         leave(STOPPED, _stopped())
     except CannotWrite as error:
@@ -618,17 +618,19 @@ def main() -> None:
         leave(STOPPED, "Stopped at once; the last checkpoint, if there is one, is kept.")
     except Ended as error:
         leave(
-            1, f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.", 5
+            1,
+            f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.",
+            wait=5,
         )
     except Exception:
         processes.first_to_report()  # by its traceback
         raise
 
 
-def leave(status: int, message: str, wait: float = 0.0) -> None:
+def leave(status: int, *lines: str, wait: float = 0.0) -> None:
     """End the command with a status; the first of several processes prints its message, after waiting some seconds."""
     if processes.first_to_report(wait):
-        print(visible(message), file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
     if status == STOPPED and still_reading(GRACE):
         _leave_threads()
     sys.exit(status)

@@ -23,7 +23,7 @@ from lptpp.data.warnings import DataWarning
 from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
 from lptpp.utils.paths import refuse_other_places
-from lptpp.utils.text import listed, printable
+from lptpp.utils.text import counted, listed, printable
 
 log = logging.getLogger("lptpp")
 SOURCES = {
@@ -63,7 +63,7 @@ def _of_new_images() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"--on: {error}") from error
+        raise error.within("--on") from error
 
 
 def same_kind(path: Path, source: str) -> bool:
@@ -113,7 +113,7 @@ def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> Non
     if names:
         unknown = sorted(set(names))
         raise UserError(
-            f"{path} has {len(unknown):,} class(es) that the run does not have: {listed(unknown, 20)}."
+            f"{path} has {counted(len(unknown), 'class')} that the run does not have: {listed(unknown, 20)}."
             f"{close_names(unknown, class_names)} Rename or remove them; the {len(class_names):,} classes of the run"
             f" are {listed(class_names, 5)}."
         )

@@ -134,7 +134,15 @@ def refuse_no_input(path: Path) -> None:
     if not path.is_dir():
         refuse_other_places(path)
     if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
-        raise UserError(f"{path} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        advice = similar(path, "pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        raise UserError(f"{path} does not exist: {advice}")
+
+
+def similar(path: Path, otherwise: str) -> str:
+    """Return a clause that suggests the file or folder with the name closest to a missing one, or another clause."""
+    names = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else otherwise
 
 
 def _similar_folder(path: Path) -> Path | None:
