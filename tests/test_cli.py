@@ -258,7 +258,10 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["predict", "nowhere", "PICTURES"], "nowhere"),
         (["predict", "RUN", "nowhere.png"], "nowhere.png"),
         (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt"),
-        (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "2"], "threshold=2.0"),
+        (
+            ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "2"],
+            "threshold=2: expected a probability between 0 and 1; for 2 %, write 0.02.",
+        ),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--views", "flips"], "views=flips: did you mean flip?"),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0"),
         (["compare", "RUN", "nowhere"], "run folder nowhere does not exist"),

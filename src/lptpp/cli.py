@@ -78,6 +78,9 @@ app = typer.Typer(
 )
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
+log = logging.getLogger("lptpp")
+
+LOADING = "Loading the model …"  # logged first: importing its libraries takes seconds
 TOGETHER = ("fit", "predict")  # commands for several processes
 DEFAULT_OUTPUT = "predictions.csv"
 STOPPED = 130  # exit status after Ctrl-C and SIGTERM
@@ -313,6 +316,7 @@ def evaluate(
     if on is not None and not on.exists():
         refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
+    log.info(LOADING)
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
 
@@ -401,6 +405,7 @@ def predict(
             f" {output or DEFAULT_OUTPUT} instead."
         )
     processes.apart()
+    log.info(LOADING)
     from lptpp.console.result import show_predictions, show_summary
     from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
@@ -459,6 +464,7 @@ def page(
     lptpp app runs/my_images --port 8080 --no-similar
     """
     refuse_no_run(run)
+    log.info(LOADING)
     from lptpp.app.serve import serve
 
     serve(run, port, similar, console.print, open_browser, largest_megapixels)
@@ -583,6 +589,7 @@ def export(
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
     refuse_no_run(run)
+    log.info(LOADING)
     from lptpp.export.write import ExportOptions, export_run
 
     for line in export_run(run, to, output, ExportOptions(image or (), license, push)):

@@ -34,6 +34,7 @@ from lptpp.prediction.resume import (
     finish,
     partial,
     read_job,
+    refuse_taken,
     request_of,
     shared,
     summary_of,
@@ -97,8 +98,9 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
 
 def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     check_suffix(output, TABLES)
-    predictor, chunk = predictor_of(run, options)
     outputs = [output] if options.embeddings is None else [output, options.embeddings]
+    refuse_taken(outputs, options.given(), options.overwrite)  # before the model is loaded
+    predictor, chunk = predictor_of(run, options)
     with ExitStack() as working:
         with alone(output) as first:
             job, resumed = _job(predictor, paths, outputs, options, chunk, first)
