@@ -512,11 +512,14 @@ def compare(
         refuse_no_run(run)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
+    from lptpp.evaluation.leader import leader
     from lptpp.utils.disk import make_folder
     from lptpp.utils.io import write_csv, write_json
 
     found = [ComparedRun.read(run) for run in runs]
     console.print(comparison_table(found))
+    for sentence in leader(found):
+        console.print(sentence)
     if output is not None:
         make_folder(output.parent)
         (write_json if output.suffix == ".json" else write_csv)(output, flat_rows(found))
