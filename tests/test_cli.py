@@ -259,8 +259,8 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["predict", "RUN", "nowhere.png"], "nowhere.png"),
         (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt"),
         (
-            ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "2"],
-            "threshold=2: expected a probability between 0 and 1; for 2 %, write 0.02.",
+            ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "70"],
+            "threshold=70: expected a probability between 0 and 1; for 70 %, write 0.7.",
         ),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--views", "flips"], "views=flips: did you mean flip?"),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0"),
@@ -409,4 +409,4 @@ def test_the_usage_names_the_program_however_it_was_started(lptpp):
 def test_a_folder_that_does_not_exist_is_no_settings_file(lptpp, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
-    assert "the folder image/ does not exist: did you mean images?" in lptpp("fit", "image/")[2]
+    assert "Error: The folder image/ does not exist: did you mean images?" in lptpp("fit", "image/")[2]

@@ -23,7 +23,7 @@ def leader(runs: Sequence[ComparedRun]) -> Iterator[str]:
     answers = [_answers(run) for run in runs]
     if any(found is None or found[0] != answers[0][0] for found in answers):  # type: ignore[index]
         return
-    names, best = short_names([run.folder for run in runs]), int(np.argmax([_overall(run) for run in runs]))
+    names, best = short_names([run.folder for run in runs]), int(np.argmax([_overall(run) or 0.0 for run in runs]))
     right = [found[1] for found in answers if found is not None]
     unclear = [
         name for place, name in enumerate(names) if place != best and paired_interval(right[best], right[place])[0] <= 0

@@ -10,6 +10,7 @@ from lptpp.data.decode import Decoding, check_megapixels
 from lptpp.evaluation.tta import OPTIONS, Adjustment
 from lptpp.prediction.writer import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import percent_hint
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,9 @@ class PredictOptions:
         if self.top_k < 1:
             raise UserError(f"top_k={self.top_k}: expected 1 or more.")
         if not 0 <= self.threshold <= 1:
-            hint = f"; for {self.threshold:g} %, write {self.threshold / 100:g}" if 1 < self.threshold <= 100 else ""
-            raise UserError(f"threshold={self.threshold:g}: expected a probability between 0 and 1{hint}.")
+            raise UserError(
+                f"threshold={self.threshold:g}: expected a probability between 0 and 1{percent_hint(self.threshold)}."
+            )
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)
         check_megapixels(self.largest_megapixels)
