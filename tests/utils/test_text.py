@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lptpp.utils.text import VisibleFormatter, listed, percent_hint, visible
+from lptpp.utils.text import VisibleFormatter, listed, percent_hint, short_number, visible
 
 
 def test_the_first_names_are_listed_and_the_others_counted() -> None:
@@ -39,3 +39,8 @@ def test_a_log_line_is_one_line_and_a_traceback_keeps_its_lines() -> None:
 )
 def test_a_percentage_instead_of_a_share_gets_a_hint(given, hint):
     assert percent_hint(given) == hint
+
+
+@pytest.mark.parametrize(("number", "text"), [(20.0, "20"), (0.9000001, "0.9000001"), (7, "7"), (float("nan"), "nan")])
+def test_numbers_are_shown_as_they_were_written(number, text):
+    assert short_number(number) == text

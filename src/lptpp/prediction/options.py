@@ -10,7 +10,7 @@ from lptpp.data.decode import Decoding, check_megapixels
 from lptpp.evaluation.tta import OPTIONS, Adjustment
 from lptpp.prediction.writer import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
-from lptpp.utils.text import percent_hint
+from lptpp.utils.text import percent_hint, short_number
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class PredictOptions:
             raise UserError(f"top_k={self.top_k}: expected 1 or more.")
         if not 0 <= self.threshold <= 1:
             raise UserError(
-                f"threshold={self.threshold:g}: expected a probability between 0 and 1{percent_hint(self.threshold)}."
+                f"threshold={short_number(self.threshold)}: expected a probability between 0 and 1{percent_hint(self.threshold)}."
             )
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)

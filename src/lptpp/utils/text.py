@@ -48,6 +48,11 @@ def percent_hint(given: float) -> str:
     return f"; for {given:g} %, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
 
 
+def short_number(number: float) -> str:
+    """Return a number as a user may have written it: 20 for 20.0."""
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
+
+
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun in the singular or plural: 1 image, 1,200 images, 2 classes."""
     plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
