@@ -89,8 +89,8 @@ def _of_folder(path: Path, class_names: list[str], renamed: Mapping[str, str]) -
     passed = [note for top in dict.fromkeys([path, *(one.parent for one in names)]) for note in loose_files(top)]
     passed += [note for one in found.values() for note in one.passed]
     if passed:
-        names = sorted((printable(Path(note.item).name) for note in passed), key=natural_key)
-        log.warning("Ignored files in %s: %s (%s)", path, printable(by_kind(passed)), listed(names, 3))
+        examples = sorted((printable(Path(note.item).name) for note in passed), key=natural_key)
+        log.warning("Ignored files in %s: %s (%s)", path, printable(by_kind(passed)), listed(examples, 3))
     return Split([image for image, _ in pairs], np.array([number for _, number in pairs], np.int64))
 
 

@@ -38,9 +38,8 @@ class PredictOptions:
         if self.top_k < 1:
             raise UserError(f"top_k={self.top_k}: expected 1 or more.")
         if not 0 <= self.threshold <= 1:
-            raise UserError(
-                f"threshold={short_number(self.threshold)}: expected a probability between 0 and 1{percent_hint(self.threshold)}."
-            )
+            given, hint = short_number(self.threshold), percent_hint(self.threshold)
+            raise UserError(f"threshold={given}: expected a probability between 0 and 1{hint}.")
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)
         check_megapixels(self.largest_megapixels)
