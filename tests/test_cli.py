@@ -169,6 +169,7 @@ def test_predict_reads_paths_from_standard_input_and_shows_uncertain_predictions
     assert (rows[0]["prediction"], rows[1]["error"]) == (None, "cannot be read: file not found")
     best = f"{rows[0]['label_1']} ({rows[0]['probability_1']:.0%})"
     assert f"{pictures}/test/apple/0.png: uncertain, possibly {best}" in out
+    assert "2 images, 1 uncertain (below the threshold, the prediction is empty), 1 unreadable." in out
     assert features.is_file()
 
 
@@ -243,13 +244,24 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["fit", "CONFIG", "data.root=nowhere", "run=TMP/run"], "data.root"),
         (["fit", "CONFIG", "evaluation.prior=nowhere.csv", "run=TMP/run"], "evaluation.prior=nowhere.csv"),
         (["fit", "RUN", "seed=1"], "seed: 0 in the folder, 1 "),
-        (["evaluate", "nowhere"], "nowhere"),
+        (["evaluate", "nowhere"], "run folder nowhere does not exist"),
+        (["evaluate", "TMP/rum"], "did you mean TMP/run?"),
+        (["predict", "TMP/rum", "PICTURES"], "did you mean TMP/run?"),
+        (["report", "TMP/rum"], "did you mean TMP/run?"),
+        (["compare", "TMP/run", "TMP/rum"], "did you mean TMP/run?"),
+        (["export", "TMP/rum", "--to", "onnx"], "did you mean TMP/run?"),
+        (["app", "TMP/rum"], "did you mean TMP/run?"),
+        (["evaluate", "TMP/run", "--on", "TMP/rum"], "did you mean TMP/run?"),
+        (["predict", "TMP/run", "TMP/rum"], "does not exist: did you mean TMP/run?"),
         (["evaluate", "RUN", "evaluation.shot_threshold=3"], "evaluation.shot_thresholds"),
         (["evaluate", "RUN", "seed=1"], "seed=1"),
         (["predict", "nowhere", "PICTURES"], "nowhere"),
         (["predict", "RUN", "nowhere.png"], "nowhere.png"),
         (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt"),
-        (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "2"], "threshold=2.0"),
+        (
+            ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "70"],
+            "threshold=70: expected a probability between 0 and 1; for 70 %, write 0.7.",
+        ),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--views", "flips"], "views=flips: did you mean flip?"),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0"),
         (["compare", "RUN", "nowhere"], "run folder nowhere does not exist"),
@@ -397,4 +409,4 @@ def test_the_usage_names_the_program_however_it_was_started(lptpp):
 def test_a_folder_that_does_not_exist_is_no_settings_file(lptpp, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "images").mkdir()
-    assert "the folder image/ does not exist: did you mean images?" in lptpp("fit", "image/")[2]
+    assert "Error: The folder image/ does not exist: did you mean images?" in lptpp("fit", "image/")[2]

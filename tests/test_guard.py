@@ -117,6 +117,7 @@ CLOCK = "seconds"  # in the name of a column of history.csv that tells the time
 LIBRARIES = ("torch", "torchvision", "timm", "open_clip_torch", "numpy", "scikit-learn")
 RECORD = Path(__file__).with_name("guard.json")
 TOLERANCE = 1e-3  # between two machines
+DERIVED = ("tested", "differences")  # metrics that follow from the data and the predictions
 PERCENT = 100 * TOLERANCE  # of the metrics
 
 Found = dict[str, Any]  # of a run: weights, a hash; all else lists of numbers
@@ -198,7 +199,7 @@ def find(name: str, inputs: Path, folder: Path) -> Found:
     tables = [path for path in folder.glob("*.csv") if path.name != "history.csv"]
     return {
         **of_weights(tuned_weights(folder)),
-        "metrics": ordered(numbers({key: value for key, value in metrics.items() if key != "tested"})),  # no results
+        "metrics": ordered(numbers({key: value for key, value in metrics.items() if key not in DERIVED})),
         "history": ordered(cells(folder / "history.csv")),
         "tables": ordered(cell for path in tables for cell in cells(path)),
         "predictions": [round(probability, 6) for image in by_class for _, probability in image],

@@ -57,6 +57,11 @@ def test_all_commands_show_names_and_files_have_them_exactly(hostile, config, tm
         assert_shown(out)
         assert_shown(err)
         assert arguments[0] == "compare" or r"\x1b[31mred" in out + err or "no\\nError: no" in err
+    (hostile / "test" / CLASSES[0] / "cut\nError: no.png").touch()
+    run_lptpp("evaluate", run, "--on", hostile / "test")
+    *_, head, image = capsys.readouterr().err.splitlines()  # the line break of the message, not that of the name
+    assert head.startswith("Error: --on: 1 unreadable image: fix or remove it")
+    assert image.endswith(r"cut\nError: no.png: cannot be read: the file is empty")
     assert_shown((run / "log.txt").read_text())
     names = {str(path) for path in images}
     assert {row["image"] for row in read_csv(found)} == names

@@ -19,7 +19,7 @@ from lptpp.utils import processes
 from lptpp.utils.disk import CannotWrite
 from lptpp.utils.errors import Ended, Interrupted, StoppedAtOnce, UserError
 from lptpp.utils.failures import failure
-from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, suggest_files
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_other_places, similar, suggest_files
 from lptpp.utils.progress import Terminal
 from lptpp.utils.progress import console as progress_console
 from lptpp.utils.text import VisibleFormatter, visible
@@ -78,6 +78,9 @@ app = typer.Typer(
 )
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 
+log = logging.getLogger("lptpp")
+
+LOADING = "Loading the model …"  # logged first: importing its libraries takes seconds
 TOGETHER = ("fit", "predict")  # commands for several processes
 DEFAULT_OUTPUT = "predictions.csv"
 STOPPED = 130  # exit status after Ctrl-C and SIGTERM
@@ -312,7 +315,8 @@ def evaluate(
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
         refuse_other_places(on)
-        raise UserError(f"--on: {on} does not exist: {suggest_files(on)}")
+        raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
+    log.info(LOADING)
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result
 
@@ -401,6 +405,7 @@ def predict(
             f" {output or DEFAULT_OUTPUT} instead."
         )
     processes.apart()
+    log.info(LOADING)
     from lptpp.console.result import show_predictions, show_summary
     from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
@@ -459,6 +464,7 @@ def page(
     lptpp app runs/my_images --port 8080 --no-similar
     """
     refuse_no_run(run)
+    log.info(LOADING)
     from lptpp.app.serve import serve
 
     serve(run, port, similar, console.print, open_browser, largest_megapixels)
@@ -506,11 +512,14 @@ def compare(
         refuse_no_run(run)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
+    from lptpp.evaluation.leader import leader
     from lptpp.utils.disk import make_folder
     from lptpp.utils.io import write_csv, write_json
 
     found = [ComparedRun.read(run) for run in runs]
     console.print(comparison_table(found))
+    for sentence in leader(found):
+        console.print(sentence)
     if output is not None:
         make_folder(output.parent)
         (write_json if output.suffix == ".json" else write_csv)(output, flat_rows(found))
@@ -583,6 +592,7 @@ def export(
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
     refuse_no_run(run)
+    log.info(LOADING)
     from lptpp.export.write import ExportOptions, export_run
 
     for line in export_run(run, to, output, ExportOptions(image or (), license, push)):
@@ -601,7 +611,7 @@ def main() -> None:
     try:
         app(prog_name="lptpp")  # Click would guess `python -m lptpp` in some installations
     except UserError as error:
-        leave(2, f"Error: {error}")
+        leave(2, *error.within("Error").args)
     except Interrupted:
         leave(STOPPED, _stopped())
     except CannotWrite as error:
@@ -618,17 +628,19 @@ def main() -> None:
         leave(STOPPED, "Stopped at once; the last checkpoint, if there is one, is kept.")
     except Ended as error:
         leave(
-            1, f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.", 5
+            1,
+            f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.",
+            wait=5,
         )
     except Exception:
         processes.first_to_report()  # by its traceback
         raise
 
 
-def leave(status: int, message: str, wait: float = 0.0) -> None:
+def leave(status: int, *lines: str, wait: float = 0.0) -> None:
     """End the command with a status; the first of several processes prints its message, after waiting some seconds."""
     if processes.first_to_report(wait):
-        print(visible(message), file=sys.stderr, flush=True)
+        print("\n".join(map(visible, lines)), file=sys.stderr, flush=True)
     if status == STOPPED and still_reading(GRACE):
         _leave_threads()
     sys.exit(status)

@@ -118,6 +118,7 @@ OUT_OF_RANGE = [
     "data.on_error=ignore",
     "data.profile=exp",
     "data.validation=1",
+    "data.test=20",
     "data.test=-0.1",
     "data.factor=0.5",
     "data.largest_megapixels=0",

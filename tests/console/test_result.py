@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lptpp.console.result import show_result, show_summary
+from lptpp.console.result import show_errors, show_result, show_summary
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_metrics
 from lptpp.prediction.predict import Summary
 from lptpp.report.group_use import CREDIT
+from lptpp.utils.io import write_csv
 from tests import golden
 from tests.report.made import make_run
 
@@ -99,6 +100,44 @@ def test_what_predict_prints() -> None:
     predicted = [{"image": "a.png", "prediction": "apple", **best}, {"image": "b.png", "prediction": None, **best}]
     failed = [{"image": "c.png", "error": "cannot be read: the file is empty"}]
     file = io.StringIO()
-    summary = Summary(rows=1234, unreadable=3, predicted=predicted, failed=failed)
-    show_summary(Console(file=file, width=200, highlight=False), summary, Path("predictions.csv"))
+    summary = Summary(rows=1234, unreadable=3, uncertain=6, predicted=predicted, failed=failed)
+    show_summary(Console(file=file, width=300, highlight=False), summary, Path("predictions.csv"))
     golden.check("predict_output", file.getvalue())
+
+
+def written(folder: Path, images: dict[tuple[str, str], int]) -> Path:
+    """Write the files of an evaluation with these numbers of images by true and predicted class."""
+    folder.mkdir()
+    classes = sorted({true for true, _ in images})
+    tested = {name: sum(n for (true, _), n in images.items() if true == name) for name in classes}
+    write_csv(folder / "confusion.csv", [{"true": t, "predicted": p, "images": n} for (t, p), n in images.items()])
+    write_csv(
+        folder / "per_class.csv",
+        [
+            {"class": name, "tested_images": tested[name], "mixture": 100 * images.get((name, name), 0) / tested[name]}
+            for name in classes
+        ],
+    )
+    return folder
+
+
+def errors(folder: Path) -> list[str]:
+    file = io.StringIO()
+    show_errors(Console(file=file, width=200), folder, {"result": "mixture", "names_in_csv": "escaped"})
+    return file.getvalue().splitlines()
+
+
+def test_the_most_confused_pairs_and_the_weakest_classes_are_printed_with_their_images(tmp_path: Path) -> None:
+    few = {("a", "a"): 8, ("a", "b"): 2, ("b", "a"): 3, ("b", "b"): 1, ("c", "c"): 5}
+    assert errors(written(tmp_path / "few", few)) == [
+        "Most confused pairs:",
+        "  b taken for a: 3 of 4 images",
+        "  a taken for b: 2 of 10 images",
+        "Weakest classes:",
+        "  b: 1 of 4 images correct (25 %)",
+        "  a: 8 of 10 images correct (80 %)",
+    ]
+    many = {(f"{i}", f"{i + 1}"): i + 1 for i in range(7)}
+    lines = errors(written(tmp_path / "many", many))
+    assert lines[0] == "Most confused pairs (5 of 7; confusion.csv lists all):" and len(lines) == 12
+    assert errors(written(tmp_path / "none", {("a", "a"): 8})) == []

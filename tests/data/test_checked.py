@@ -52,7 +52,7 @@ def test_an_image_is_decoded_once_until_it_changes(splits, decoded):
 def test_what_is_known_to_be_unreadable_is_refused_without_decoding(splits, decoded):
     check_images(splits, "skip", checked=Checked(None, LIMITED))
     decoded.clear()
-    with pytest.raises(UserError, match=r"^1 unreadable image\(s\): fix .*\n.*1\.png: cannot be read"):
+    with pytest.raises(UserError, match=r"^1 unreadable image: fix .*\n.*1\.png: cannot be read"):
         refuse_unreadable(splits, checked=Checked(None, LIMITED))
     assert decoded == []
 
@@ -75,9 +75,9 @@ def test_before_training_some_images_are_checked_the_other_splits_first(tmp_path
     refuse_unreadable(splits, seconds=0)
     assert len(decoded) == 3 and {path.parent.name for path in decoded} == {"a", "b"}
     spoil(splits["test"], 0, 1)
-    with pytest.raises(UserError, match=r"2 unreadable image\(s\) among 3 of 7; `lptpp data` checks all: .*"):
+    with pytest.raises(UserError, match=r"2 unreadable images among 3 of 7; `lptpp data` checks all: .*"):
         refuse_unreadable(splits, seconds=0)
-    refused = pytest.raises(UserError, match=r"^3 unreadable image\(s\): fix(.|\n)*a/4\.png(.|\n)*b/0\.png(.|\n)*b/1")
+    refused = pytest.raises(UserError, match=r"^3 unreadable images: fix(.|\n)*a/4\.png(.|\n)*b/0\.png(.|\n)*b/1")
     spoil(splits["train"], 4)
     with refused:
         refuse_unreadable(splits, seconds=60)

@@ -190,11 +190,21 @@ def noise() -> Image.Image:
     return Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
 
 
-@pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_truncated_file(tmp_path: Path, suffix: str) -> None:
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif", "bmp", "tiff", "ppm", "jp2", "tga", "ico"])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated_file(tmp_path: Path, suffix: str, share: float) -> None:
     path = saved(tmp_path / f"a.{suffix}", noise())
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    assert str(unreadable_reason(path)).startswith("cannot be read: ")
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    assert unreadable_reason(path) in (
+        "cannot be read: damaged or incomplete file",
+        "cannot be read: not in a supported image format",  # without a whole header
+    )
+
+
+def test_a_photo_cut_to_its_first_bytes_is_damaged(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.jpg", noise())
+    path.write_bytes(path.read_bytes()[:300])
+    assert unreadable_reason(path) == "cannot be read: damaged or incomplete file"
 
 
 def test_files_that_are_not_images(tmp_path: Path) -> None:

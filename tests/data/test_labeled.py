@@ -47,7 +47,7 @@ def test_one_class_folders_of_splits_and_loose_files(root, caplog):
     (root / "loose.png").write_bytes(png(10))
     assert caplog.text == ""
     assert sorted(read(root).labels.tolist()) == [1, 2, 2]
-    assert f"In {root}: Ignored files: 1 outside of class folders (loose.png)" in caplog.text
+    assert f"Ignored files in {root}: 1 outside of class folders (loose.png)" in caplog.text
 
 
 def test_usual_names_of_splits_and_files_that_are_passed_over(root, caplog):
@@ -77,7 +77,7 @@ def test_a_class_may_be_called_test(root):
 def test_unknown_classes_are_named(root):
     for name in ("plum", "fig"):
         shutil.copytree(root / "apple", root / name)
-    with pytest.raises(UserError, match=r"2 class\(es\) .* not have: fig, plum\. Rename .* apple, bear, sea lion"):
+    with pytest.raises(UserError, match=r"2 classes .* not have: fig, plum\. Rename .* apple, bear, sea lion"):
         read(root)
     (root / "fig").rename(root / "Bears")
     with pytest.raises(

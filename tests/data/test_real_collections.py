@@ -462,7 +462,7 @@ def test_leading_zeros_lost_in_one_table(images: Path) -> None:
     (images / "test.csv").write_text("path,label\n" + "".join(f"img/{i}.jpg,{i % 3}\n" for i in range(6, 9)))
     lines = [f"img/{i}.jpg,{i % 3:03}" for i in range(6)]
     message = refused(lambda: csv(images / "train.csv", "path,label", *lines, test_list=str(images / "test.csv")))
-    assert message.startswith("3 class(es)") and "'0' and '000'" in message
+    assert message.startswith("3 classes without a training image differ ") and "'0' and '000'" in message
 
 
 def test_json_lines_are_named(images: Path) -> None:

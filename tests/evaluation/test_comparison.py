@@ -9,7 +9,9 @@ from rich.table import Table
 from lptpp.config import Settings, to_yaml
 from lptpp.console.tables import comparison_table
 from lptpp.evaluation.compare import ComparedRun, Spread, flat_rows, spread
+from lptpp.evaluation.leader import leader
 from lptpp.utils.errors import UserError
+from lptpp.utils.io import write_csv
 from tests import golden
 
 PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
@@ -188,3 +190,46 @@ def test_damaged_files_of_a_run_are_one_sentence(name: str, change, tmp_path: Pa
     path.write_text(change(path.read_text() if path.is_file() else ""))
     with pytest.raises(UserError, match=f"{tmp_path}.*evaluate"):
         comparison_table([ComparedRun.read(tmp_path)])
+
+
+def test_rows_that_are_equal_in_all_runs_are_shown_once_and_the_results_in_every_run() -> None:
+    rows = {"class_means": metrics(40), "visual.zero_shot": metrics(30), "mixture": metrics(60)}
+    rows["visual.class_means"] = rows.pop("class_means")
+    runs = [run(f"runs/{name}", dict(rows), tuned_parts=PARTS) for name in "ab"]
+    runs.append(run("runs/c", rows | {"visual.zero_shot": metrics(31)}))
+    assert column(comparison_table(runs), 0) == [
+        "equal in all runs", "class means, visual",
+        "a", "zero-shot, visual", "▸ LPT++",
+        "b", "zero-shot, visual", "▸ LPT++",
+        "c", "zero-shot, visual", "▸ LPT++",
+    ]  # fmt: skip
+    assert column(comparison_table(runs[:1]), 0)[0] == "runs/a"
+    assert "ECE: expected calibration error in %, lower is better; Trainable: trainable parameters." in str(
+        comparison_table(runs).caption
+    )
+
+
+def with_predictions(folder: Path, right: list[bool], **changes) -> ComparedRun:
+    folder.mkdir(parents=True, exist_ok=True)
+    answers = [{"image": str(i), "true": "a", "label_1": "a" if found else "b"} for i, found in enumerate(right)]
+    write_csv(folder / "predictions.csv", answers)
+    accuracy = 100 * sum(right) / len(right)
+    return run(str(folder), {"mixture": metrics(accuracy)}, names_in_csv="escaped", **changes)
+
+
+def test_a_sentence_says_whether_the_best_run_is_clearly_best(tmp_path: Path) -> None:
+    bad = with_predictions(tmp_path / "bad", [True] * 20 + [False] * 40)
+    good = with_predictions(tmp_path / "good", [True] * 59 + [False])
+    near = with_predictions(tmp_path / "near", [True] * 58 + [False] * 2)
+    assert list(leader([bad, good, near])) == [
+        "good has the highest overall accuracy (98.3 %), but on the same 60 images it does not differ clearly"
+        " (95 % interval) from near."
+    ]
+    assert list(leader([bad, good])) == [
+        "good has the highest overall accuracy (98.3 %); on the same 60 images, the difference to every other run is"
+        " clear (95 % interval)."
+    ]
+    fewer = with_predictions(tmp_path / "fewer", [True] * 30)
+    validation = with_predictions(tmp_path / "validation", [True] * 60, split="validation")
+    for runs in ([good], [good, fewer], [good, validation], [good, run("gone", {"mixture": metrics(1)})]):
+        assert list(leader(runs)) == []

@@ -108,8 +108,8 @@ def test_zero_shot_at_chance_is_named(accuracy, named):
 def test_on_few_images_zero_shot_is_not_said_to_be_at_chance(accuracy):
     found = metrics(mixture=(50.0, 50.0, 50.0), language__zero_shot=(accuracy, accuracy, None)) | {"images": 5}
     (sentence,) = zero_shot_at_chance(found)
-    assert f"On 5 images, zero-shot, language ({accuracy:.1f} %" in sentence
-    assert "cannot be told from guessing (10.0 %)" in sentence
+    assert f"5 images are too few to tell whether zero-shot, language ({accuracy:.1f} %" in sentence
+    assert "is better than guessing (10.0 %)" in sentence
 
 
 @pytest.mark.parametrize(
@@ -124,3 +124,20 @@ def test_an_option_that_is_worse_in_all_is_named(accuracy, mean_class, error, na
     assert bool(list(harmful_options(found))) == named
     found["rows"]["visual.phase1.prior=uniform"] = {"overall": 1, "mean_class": 1, "calibration_error": 50}
     assert len(list(harmful_options(found))) == named
+
+
+def test_a_difference_that_may_be_chance_is_no_finding():
+    found = metrics(mixture=(80.0, 80.0, 50.0), visual__phase1=(90.0, 90.0, 100.0)) | {"images": 10}
+    clear, unclear = [-40.0, -10.0], [-40.0, 20.0]
+    texts = []
+    for overall, few in ((unclear, unclear), (clear, unclear), (clear, clear)):
+        found["differences"] = {"visual.phase1": {"overall": overall, "few": few}}
+        texts += comparison(found)
+    parts = [f"{where} points below visual, phase 1 ({value} %)" for where, value in (
+        ("overall 10.0", "90.0"), ("in the mean over the classes 10.0", "90.0"), ("on few-shot classes 50.0", "100.0")
+    )]  # fmt: skip
+    assert texts == [
+        f"On 10 images, LPT++ does not differ clearly from the best other row: {'; '.join(parts)}.",
+        f"Compared with the best other row, LPT++ is {'; '.join(parts)}, which may be chance.",
+        f"Compared with the best other row, LPT++ is {'; '.join(parts)}.",
+    ]

@@ -11,7 +11,9 @@ from PIL import Image
 
 import lptpp
 from lptpp.evaluation.calibration import FittedTemperature, write_fitted
+from lptpp.prediction.predict import EXAMPLES, Summary
 from lptpp.utils.errors import UserError
+from lptpp.utils.progress import progress_bar
 
 MESSY = ("a.png", "b.jpg", "c.png")
 
@@ -44,7 +46,8 @@ def test_every_image_gets_a_row_and_an_unreadable_one_its_reason(predict, messy,
         "cannot be read: not in a supported image format",
         "has 60.0 megapixels, more than 50 (raise data.largest_megapixels; predict and app: --largest-megapixels)",
     ]
-    assert [row["image"] for row in summary.predicted + summary.failed] == [row["image"] for row in found]
+    assert sorted(row["image"] for row in summary.predicted + summary.failed) == sorted(row["image"] for row in found)
+    assert summary.predicted == sorted(summary.predicted, key=lambda row: row["probability_1"])
     assert {path.name for path in (tmp_path / "new").iterdir()} == {"out.csv", "out.csv.json"}
 
 
@@ -182,3 +185,16 @@ def test_other_inputs_are_refused_the_same_ones_are_not_computed_again_and_overw
     with pytest.raises(UserError, match=r"out\.csv .*top_k was 5, now 2.*--overwrite"):
         predict("out.csv", listed, top_k=2)
     assert predict("out.csv", pictures / "test", overwrite=True).rows == 12
+
+
+def test_the_summary_keeps_the_least_certain_rows_and_counts_those_without_a_class():
+    chances = [0.9, 0.2, 0.7, 0.2, *[0.95] * 20, 0.1]
+    rows = [
+        {"image": str(i), "prediction": None if p < 0.5 else "a", "probability_1": p, "error": None}
+        for i, p in enumerate(chances)
+    ]
+    summary = Summary()
+    with progress_bar("", len(rows)) as bar:
+        assert list(summary.counting(iter(rows), bar)) == rows
+    assert [row["image"] for row in summary.predicted[:5]] == ["24", "1", "3", "2", "0"]
+    assert (summary.rows, summary.uncertain, summary.unreadable, len(summary.predicted)) == (25, 3, 0, EXAMPLES)

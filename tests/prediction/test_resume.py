@@ -7,8 +7,10 @@ import pytest
 
 from lptpp.prediction import parts, resume
 from lptpp.prediction import predict as prediction
+from lptpp.prediction.options import PredictOptions
+from lptpp.prediction.resume import finish, refuse_taken
 from lptpp.prediction.store import Store
-from lptpp.utils.errors import Interrupted
+from lptpp.utils.errors import Interrupted, UserError
 
 
 def test_a_stop_asked_for_keeps_what_is_computed(predict, listed, tmp_path, monkeypatch):
@@ -84,3 +86,27 @@ def test_killed_at_different_places_it_ends_with_the_bytes_of_an_unbroken_run(su
     for name in (suffix, ".npy"):
         assert (tmp_path / f"killed{name}").read_bytes() == (tmp_path / f"whole{name}").read_bytes()
     assert not (tmp_path / f"killed{suffix}.partial").exists()
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"top_k": 2}, r"other options \(top_k was 5, now 2\): use another --output"),
+        ({"threshold": 0.5}, r"threshold was 0\.0, now 0\.5"),
+        ({"views": "flip"}, "views was one, now flip"),
+        ({"largest_megapixels": 9}, "largest_megapixels was None, now 9"),
+        ({"escape_formulas": False}, "escape_formulas was True, now False"),
+    ],
+)
+def test_an_output_with_other_options_is_refused_before_the_model_is_loaded(given, words, tmp_path):
+    output, options = tmp_path / "a.csv", PredictOptions()
+    refuse_taken([output], options.given(), overwrite=False)
+    output.touch()
+    with pytest.raises(UserError, match=r"a\.csv already exists: use another --output"):
+        refuse_taken([output], options.given(), overwrite=False)
+    finish(output, {"model": "m", "inputs": {}, "options": options.given() | {"batch_size": 4}}, {})
+    refuse_taken([output], options.given(), overwrite=False)
+    changed = PredictOptions(**given).given()
+    refuse_taken([output], changed, overwrite=True)
+    with pytest.raises(UserError, match=words):
+        refuse_taken([output], changed, overwrite=False)

@@ -1,7 +1,9 @@
 import logging
 from pathlib import Path
 
-from lptpp.utils.text import VisibleFormatter, listed, visible
+import pytest
+
+from lptpp.utils.text import VisibleFormatter, listed, percent_hint, short_number, visible
 
 
 def test_the_first_names_are_listed_and_the_others_counted() -> None:
@@ -29,3 +31,16 @@ def test_a_log_line_is_one_line_and_a_traceback_keeps_its_lines() -> None:
     first, *others = VisibleFormatter("%(message)s").format(record).splitlines()
     assert first == r"seen a\nb\x1b"
     assert others[-1] == "ValueError: a"
+
+
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [(70, "; for 70 %, write 0.7"), (20.0, "; for 20 %, write 0.2"), (2, ""), (0.5, ""), (-5, ""), (101, "")],
+)
+def test_a_percentage_instead_of_a_share_gets_a_hint(given, hint):
+    assert percent_hint(given) == hint
+
+
+@pytest.mark.parametrize(("number", "text"), [(20.0, "20"), (0.9000001, "0.9000001"), (7, "7"), (float("nan"), "nan")])
+def test_numbers_are_shown_as_they_were_written(number, text):
+    assert short_number(number) == text

@@ -8,6 +8,7 @@ from lptpp.checkpoint.sharing import shared_folder, shared_run
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint
 from lptpp.config import Settings, run_settings
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import refuse_no_run
 
 
 def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
@@ -23,6 +24,7 @@ def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
 
 
 def _trained_run(folder: Path) -> tuple[Settings, Checkpoint]:
+    refuse_no_run(folder)
     checkpoint = latest_checkpoint(folder / "checkpoint")
     if checkpoint is None:
         raise UserError(

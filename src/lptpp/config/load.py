@@ -19,6 +19,7 @@ from lptpp.config.run_format import check_format
 from lptpp.config.schema import Settings, default_experts
 from lptpp.config.validate import check_environment, check_keys, check_used, expected, is_setting, written
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.paths import refuse_no_run
 from lptpp.utils.text import listed
 
 COMMAND_LINE = "command line"
@@ -73,6 +74,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
 
 def _config_of(folder: Path) -> Path:
     path = folder / SETTINGS
+    refuse_no_run(folder)
     if not path.is_file():
         raise UserError(f"{folder} contains no {SETTINGS}: it is not a run folder written by `lptpp fit`.")
     check_format(folder)

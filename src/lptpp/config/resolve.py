@@ -135,7 +135,7 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
     if (preset := _preset(name, folder)).is_file():
         return preset
     if kind == SETTINGS_FILE and str(name).endswith("/"):
-        refuse_no_folder(str(name))
+        refuse_no_folder(str(name), key="")
     if kind == SETTINGS_FILE and not Path(name).suffix:
         _refuse_folder(Path(name), known)
     near = did_you_mean(Path(name).stem, known)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, TEMPLATE_NAMES, check_loss
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import percent_hint, short_number
 
 if TYPE_CHECKING:
     from lptpp.config import BackboneSettings, DataSettings, ExpertSettings, Settings
@@ -115,7 +116,8 @@ def _check_value(key: str, value: Any, choices: Any, within: Any) -> None:
         if choices and each not in choices:
             raise UserError(f"{key}={each}: {did_you_mean(str(each), choices)}")
         if within is not None and each not in within:
-            raise UserError(f"{key}={each}: expected {within}.")
+            hint = percent_hint(each) if within.least >= 0 and within.most <= 1 else ""
+            raise UserError(f"{key}={short_number(each)}: expected {within}{hint}.")
 
 
 def _check_name(name: str) -> None:

@@ -22,6 +22,7 @@ from lptpp.report.group_use import credits, unused
 from lptpp.utils.text import counted
 
 EXAMPLES = 3
+WORST = 5  # pairs and classes shown
 
 
 def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None:
@@ -39,6 +40,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     for sentence in (*precision(metrics), *findings(metrics)):
         console.print(sentence)
     _show_examples(console, folder / "predictions.csv", metrics)
+    show_errors(console, folder, metrics)
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, folder, metrics)
     console.print(f"Report: {folder / 'report.html'}")
@@ -56,6 +58,7 @@ def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Pa
         console.print(sentence)
     folder = run / FOLDER / metrics["split"]
     _show_examples(console, folder / "predictions.csv", metrics)
+    show_errors(console, folder, metrics)
     _suggest_thresholds(console, run, folder, metrics)
     console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
     console.print(f"Report: {folder / 'report.html'}")
@@ -98,14 +101,48 @@ def _show_groups(console: Console, groups: dict[str, Any]) -> None:
 
 
 def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> None:
-    """Print three predictions spread over the file."""
+    """Print three predictions: two wrong ones and a correct one if there are such, spread over the file."""
     rows, result = read_rows(path, has_formulas(metrics)), ResultRow.parse(metrics["result"])
-    step = max(len(rows) // EXAMPLES, 1)
-    console.print(f"Example predictions of {result.title}:")
-    for row in rows[step // 2 :: step][:EXAMPLES]:
+    wrong = [row for row in rows if row["true"] != row["label_1"]]
+    right = [row for row in rows if row["true"] == row["label_1"]]
+    errors = _spread(wrong, max(EXAMPLES - 1, EXAMPLES - len(right)))
+    console.print(f"Example predictions of {result.title} ({len(wrong):,} of {counted(len(rows), 'image')} wrong):")
+    for row in [*errors, *_spread(right, EXAMPLES - len(errors))]:
         verdict = "correct" if row["true"] == row["label_1"] else f"wrong, true class: {row['true']}"
         probability = float(row["probability_1"])
         console.print(f"  {Path(row['image']).name}: {row['label_1']} ({probability:.0%}), {verdict}")
+
+
+def _spread(rows: Sequence[dict[str, str]], number: int) -> Sequence[dict[str, str]]:
+    """Return up to `number` rows, evenly spread."""
+    step = max(len(rows) // number, 1)
+    return rows[step // 2 :: step][:number]
+
+
+def show_errors(console: Console, folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Print the most confused pairs of classes and the classes with the lowest accuracy, with their images."""
+    formulas = has_formulas(metrics)
+    pairs = [row for row in read_rows(folder / "confusion.csv", formulas) if row["true"] != row["predicted"]]
+    if not pairs:
+        return
+    classes = read_rows(folder / "per_class.csv", formulas)
+    tested = {row["class"]: int(row["tested_images"]) for row in classes}
+    console.print(f"Most confused pairs{_of(pairs, 'confusion.csv')}:")
+    for row in sorted(pairs, key=lambda row: -int(row["images"]))[:WORST]:
+        console.print(
+            f"  {row['true']} taken for {row['predicted']}: {row['images']} of {counted(tested[row['true']], 'image')}"
+        )
+    accuracy = {row["class"]: float(row[metrics["result"]]) for row in classes if tested[row["class"]]}
+    weak = sorted((name for name in accuracy if accuracy[name] < 100), key=lambda name: (accuracy[name], -tested[name]))
+    console.print(f"Weakest classes{_of(weak, 'per_class.csv')}:")
+    for name in weak[:WORST]:
+        correct = round(accuracy[name] / 100 * tested[name])
+        console.print(f"  {name}: {correct:,} of {counted(tested[name], 'image')} correct ({accuracy[name]:.0f} %)")
+
+
+def _of(found: Sequence[object], file: str) -> str:
+    """Return the number of all in parentheses, and their file, if only some of them are printed."""
+    return f" ({WORST} of {len(found):,}; {file} lists all)" if len(found) > WORST else ""
 
 
 def _suggest_thresholds(console: Console, run: Path, folder: Path, metrics: dict[str, Any]) -> None:
@@ -133,11 +170,16 @@ def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int
         shown = best if row["prediction"] is not None else f"uncertain, possibly {best}"
         table.add_row(cell(row["image"]), cell(shown), probability, cell(", ".join(map(" ".join, rest))))
     console.print(table)
-    return sum(row["error"] is not None for row in rows)
+    unreadable = sum(row["error"] is not None for row in rows)
+    if uncertain := _uncertain(sum(row["error"] is None and row["prediction"] is None for row in rows)):
+        console.print(f"{counted(len(rows), 'image')}, {uncertain}{unreadable:,} unreadable.")
+    return unreadable
 
 
 def show_summary(console: Console, summary: Summary, output: Path) -> None:
-    """Print the first predictions and the first unreadable images of `predict`, and the number of each."""
+    """Print the least certain predictions and the first unreadable images of `predict`, and the number of each."""
+    if summary.predicted:
+        console.print("Least certain first:")
     for row in summary.predicted:
         best = f"{row['label_1']} ({row['probability_1']:.0%})"
         console.print(f"{row['image']}: {best if row['prediction'] is not None else f'uncertain, possibly {best}'}")
@@ -146,9 +188,15 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
         console.print(f"{row['image']}: {row['error']}")
     _show_more(console, summary.unreadable - len(summary.failed))
     console.print(
-        f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}"
+        f"{counted(summary.rows, 'image')}, {_uncertain(summary.uncertain)}{summary.unreadable:,} unreadable."
+        f" Predictions: {output}"
         f" ({note(output).name} records model, inputs and options: the same command does not compute them again)"
     )
+
+
+def _uncertain(number: int) -> str:
+    """Return how many images have no prediction; nothing for none."""
+    return f"{number:,} uncertain (below the threshold, the prediction is empty), " if number else ""
 
 
 def _show_more(console: Console, number: int) -> None:

@@ -15,12 +15,14 @@ from lptpp.evaluation.compare import (
     describe_runs,
     differences,
     seed_groups,
+    without_equal,
 )
-from lptpp.evaluation.costs import COSTS
+from lptpp.evaluation.costs import COSTS, LEGEND
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best_cells, notes, one_decimal
 from lptpp.utils.text import visible
 
 RESULT_MARK = "▸"
+CALIBRATION = "expected calibration error in %, lower is better"
 LONGEST_NAME, MIN_WIDTH, WIDEST = 48, 60, 1000  # characters
 
 
@@ -71,16 +73,23 @@ def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     other shot thresholds concern many, medium and few only. The table is as wide as its names need.
     """
     reasons, groups = list(differences(runs)), list(seed_groups(runs))
-    caption = f"{RESULT_MARK} result of the run. {' '.join(reasons) or describe_runs(runs)}"
-    table = Table(title="Comparison of runs", caption=cell(caption))
+    common, groups = without_equal(groups)
+    table = Table(title="Comparison of runs")
     table.add_column("Row", max_width=LONGEST_NAME, overflow="fold")
     add_metric_columns(table)
-    measures = [row.measures for group in groups for row in group.rows]
+    measures = [row.measures for row in (*common, *(row for group in groups for row in group.rows))]
     costs = [key for key in COSTS if any(row[key] for row in measures)]  # no empty columns
     for key in costs:
         table.add_column(COSTS[key], justify="right")
     means = [{key: found and found.mean for key, found in row.items()} for row in measures]
     best = {key: cell for key, cell in best_cells(means).items() if key in comparable_measures(runs)}
+    legend = [f"ECE: {CALIBRATION}", *(f"{COSTS[key]}: {LEGEND[key]}" for key in costs)]
+    caption = f"{RESULT_MARK} result of the run. {' '.join(reasons) or describe_runs(runs)}. {'; '.join(legend)}."
+    table.caption = cell(caption.replace("..", "."))
+    if common:
+        table.add_row(cell("equal in all runs", style="italic"))
+    for row in common:
+        table.add_row(cell(row.row.title), *measure_cells({key: row.measures[key] for key in (*COLUMNS, *costs)}, best))
     for group in groups:
         table.add_section()
         table.add_row(cell(", ".join(group.names) + _seeds(len(group.names), 1), style="italic"))

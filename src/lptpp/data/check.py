@@ -15,6 +15,7 @@ from lptpp.data.decode import LIMITED, Decoding, unreadable_reason
 from lptpp.utils import exchange, processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.text import counted
 from lptpp.utils.threads import reading_threads
 
 Item = TypeVar("Item")
@@ -73,7 +74,7 @@ def check_images(
         checked.add(images, reasons)
     unreadable = [(name, reason) for name, reason in zip(names, reasons, strict=True) if reason is not None]
     if unreadable and on_error == "stop":
-        raise UserError(_message(unreadable))
+        raise UserError(*_message(unreadable))
     return _readable(splits, np.array([reason is None for reason in reasons])), unreadable
 
 
@@ -112,7 +113,7 @@ def refuse_unreadable(
         unreadable = [
             (split.name(i), found[name, i]) for name, split in splits.items() for i in sorted(_of(name, found))
         ]
-        raise UserError(_message(unreadable, done, total))
+        raise UserError(*_message(unreadable, done, total))
 
 
 def _of(split: str, places: Iterable[tuple[str, int]]) -> list[int]:
@@ -139,12 +140,15 @@ def _reasons(
     return found
 
 
-def _message(unreadable: list[Unreadable], checked: int = 0, total: int = 0) -> str:
+def _message(unreadable: list[Unreadable], checked: int = 0, total: int = 0) -> list[str]:
+    """Return the lines of an error."""
     lines = [f"{name}: {reason}" for name, reason in unreadable[:SHOWN]]
     more = [f"and {len(unreadable) - SHOWN} more"] if len(unreadable) > SHOWN else []
     some = f" among {checked:,} of {total:,}; `lptpp data` checks all" if checked < total else ""
-    head = f"{len(unreadable)} unreadable image(s){some}: fix or remove them, or set data.on_error=skip to skip them."
-    return "\n".join([head, *lines, *more])
+    them = "it" if len(unreadable) == 1 else "them"
+    number = counted(len(unreadable), "unreadable image")
+    head = f"{number}{some}: fix or remove {them}, or set data.on_error=skip to skip {them}."
+    return [head, *lines, *more]
 
 
 def _training_last(splits: Iterable[str]) -> list[str]:

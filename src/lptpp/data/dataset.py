@@ -53,9 +53,9 @@ ImageReference = Path | np.ndarray | StoredImage  # a file, pixels as uint8 (H, 
 
 
 def image_bytes(image: Path | StoredImage) -> bytes:
-    """Return the bytes of an image file; raises OSError for a FIFO or a device, whose reading may never end."""
+    """Return the bytes of an image file; raises ValueError for a FIFO or a device, whose reading may never end."""
     if isinstance(image, Path) and (kind := special_kind(image)):
-        raise OSError(f"{kind}, not a regular file")
+        raise ValueError(f"{kind}, not a regular file")
     return image.read_bytes()
 
 

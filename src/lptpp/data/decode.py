@@ -11,6 +11,8 @@
 
 import contextlib
 import math
+import struct
+import zlib
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,6 +27,7 @@ from lptpp.utils.errors import UserError
 
 LARGEST_MEGAPIXELS = 50
 LARGEST_RATIO = 100  # of the sides: resizing a longer image until it covers the input takes gigabytes
+DAMAGED = (OSError, EOFError, SyntaxError, struct.error, zlib.error)  # what Pillow raises for bytes it cannot decode
 REDUCING_GAP = 2  # a JPEG is decoded at twice the wanted size or more, so that its blocks leave no trace
 
 
@@ -108,6 +111,8 @@ def decode_failure(reference: ImageReference, error: Exception) -> str:
         return "file not found"
     if isinstance(error, UnidentifiedImageError) and not isinstance(reference, np.ndarray):
         return "not in a supported image format" if reference.read_bytes() else "the file is empty"
+    if isinstance(error, DAMAGED) and getattr(error, "errno", None) is None:
+        return "damaged or incomplete file"
     return str(error) or type(error).__name__
 
 

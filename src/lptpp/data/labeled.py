@@ -17,13 +17,12 @@ from lptpp.data.prepare import check_splits
 from lptpp.data.sources import read_source
 from lptpp.data.sources.class_names import read_mapping
 from lptpp.data.sources.table import NO_COLUMN
-from lptpp.data.sources.walk import PASSED_OVER, has_images, loose_files, subfolders, walk
+from lptpp.data.sources.walk import by_kind, has_images, loose_files, subfolders, walk
 from lptpp.data.split import split_in
-from lptpp.data.warnings import DataWarning
 from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
-from lptpp.utils.paths import refuse_other_places
-from lptpp.utils.text import listed, printable
+from lptpp.utils.paths import natural_key, refuse_other_places
+from lptpp.utils.text import counted, listed, printable
 
 log = logging.getLogger("lptpp")
 SOURCES = {
@@ -63,7 +62,7 @@ def _of_new_images() -> Iterator[None]:
     try:
         yield
     except UserError as error:
-        raise UserError(f"--on: {error}") from error
+        raise error.within("--on") from error
 
 
 def same_kind(path: Path, source: str) -> bool:
@@ -90,8 +89,8 @@ def _of_folder(path: Path, class_names: list[str], renamed: Mapping[str, str]) -
     passed = [note for top in dict.fromkeys([path, *(one.parent for one in names)]) for note in loose_files(top)]
     passed += [note for one in found.values() for note in one.passed]
     if passed:
-        examples = listed((printable(Path(note.item).name) for note in passed), 3)
-        log.warning("In %s: %s (%s)", path, DataWarning(PASSED_OVER, passed), examples)
+        examples = sorted((printable(Path(note.item).name) for note in passed), key=natural_key)
+        log.warning("Ignored files in %s: %s (%s)", path, printable(by_kind(passed)), listed(examples, 3))
     return Split([image for image, _ in pairs], np.array([number for _, number in pairs], np.int64))
 
 
@@ -113,7 +112,7 @@ def _refuse_unknown(names: list[str], path: Path, class_names: list[str]) -> Non
     if names:
         unknown = sorted(set(names))
         raise UserError(
-            f"{path} has {len(unknown):,} class(es) that the run does not have: {listed(unknown, 20)}."
+            f"{path} has {counted(len(unknown), 'class')} that the run does not have: {listed(unknown, 20)}."
             f"{close_names(unknown, class_names)} Rename or remove them; the {len(class_names):,} classes of the run"
             f" are {listed(class_names, 5)}."
         )

@@ -20,6 +20,7 @@ from lptpp.utils import processes
 from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
+from lptpp.utils.text import counted
 
 log = logging.getLogger("lptpp")
 
@@ -118,7 +119,7 @@ def check_splits(
             return splits
         readable, unreadable = check_images(splits, settings.data.on_error, how, advance, checked)
     if unreadable and processes.is_main():
-        log.warning("Skipped %d unreadable image(s), listed in %s.", len(unreadable), report)
+        log.warning("Skipped %s, listed in %s.", counted(len(unreadable), "unreadable image"), report)
         make_folder(report.parent)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])
     return readable

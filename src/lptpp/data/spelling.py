@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from lptpp.data.dataset import ImageDataset
 from lptpp.utils.errors import UserError
-from lptpp.utils.text import listed
+from lptpp.utils.text import counted, listed
 
 INVISIBLE = ("Cc", "Cf")  # Unicode categories: controls, zero-width characters
 CODE = re.compile(r"\s*(class[ _]?)?#?\d+([._:-].*)?\s*$|\s*n\d{8}\s*$", re.IGNORECASE)
@@ -40,7 +40,8 @@ def refuse_two_spellings(dataset: ImageDataset) -> None:
     ]
     if pairs:
         raise UserError(
-            f"{len(pairs)} class(es) without a training image differ from one with training images only in letter case,"
+            f"{counted(len(pairs), 'class')} without a training image {'differs' if len(pairs) == 1 else 'differ'} from"
+            " one with training images only in letter case,"
             f" spaces, leading zeros or invisible characters: {listed(f'{b!r} and {a!r}' for a, b in pairs)}. Use one"
             " spelling in all splits."
         )

@@ -8,7 +8,7 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.repeats import Group, equal_files, images_of, is_across_classes, is_across_splits, repeated_paths
-from lptpp.data.sources.walk import counted
+from lptpp.data.sources.walk import by_kind
 from lptpp.data.spelling import is_code, is_no_label, similar_names
 from lptpp.data.statistics import without_images
 from lptpp.utils.disk import make_folder
@@ -48,7 +48,7 @@ class DataWarning:
 
     def __str__(self) -> str:
         if self.kind == "passed_over":
-            return printable(f"{KINDS[self.kind]}: {counted(self.notes)}")
+            return printable(f"{KINDS[self.kind]}: {by_kind(self.notes)}")
         of_images = self.kind.startswith(("listed", "equal"))
         top = common_folder(path for one in self.notes for path in one.item.split(EQUAL)) if of_images else ""
         items = [one.item.replace(f"{top}{os.sep}", "") if top else one.item for one in self.notes]

@@ -5,7 +5,7 @@ import os
 import statistics
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def seed_groups(runs: Sequence[ComparedRun]) -> Iterator[SeedGroup]:
     """Group runs that differ only in their seed, in order of appearance; a repeated seed starts another group."""
     groups: dict[tuple, dict[str, ComparedRun]] = {}
     times: Counter[tuple] = Counter()
-    for name, run in zip(_short([run.folder for run in runs]), runs, strict=True):
+    for name, run in zip(short_names([run.folder for run in runs]), runs, strict=True):
         seed = (*run.kind, run.metrics.get("seed"))
         groups.setdefault((*run.kind, times[seed]), {})[name] = run
         times[seed] += 1
@@ -134,7 +134,34 @@ def seed_groups(runs: Sequence[ComparedRun]) -> Iterator[SeedGroup]:
         yield SeedGroup(list(members), compared, results)
 
 
-def _short(folders: Sequence[Path]) -> list[str]:
+def without_equal(groups: Sequence[SeedGroup]) -> tuple[list[ComparedRow], list[SeedGroup]]:
+    """Return the rows with equal accuracies and calibration in all of several groups, and the groups without them.
+
+    The results of the runs stay in their groups. Costs that differ are None.
+    """
+    if len(groups) < 2:
+        return [], list(groups)
+    found = [{row.row: row for row in group.rows if row.row not in group.results} for group in groups]
+    equal = [_in_common([of.get(row) for of in found]) for row in found[0]]
+    common = [row for row in equal if row is not None]
+    rows = {row.row for row in common}
+    return common, [replace(group, rows=[row for row in group.rows if row.row not in rows]) for group in groups]
+
+
+def _in_common(rows: Sequence[ComparedRow | None]) -> ComparedRow | None:
+    first, *others = rows
+    assert first is not None
+    if any(other is None or any(other.measures[key] != first.measures[key] for key in COLUMNS) for other in others):
+        return None
+    costs = {
+        key: first.measures[key] for key in COSTS if all(o and o.measures[key] == first.measures[key] for o in others)
+    }
+    return replace(
+        first, measures={**dict.fromkeys(MEASURES), **{key: first.measures[key] for key in COLUMNS}, **costs}
+    )
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
     """Return the folders' names without what all of them begin with."""
     if len(folders) < 2:
         return [str(folder) for folder in folders]

@@ -11,6 +11,11 @@ from lptpp.utils.io import read_csv
 SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
 PHASE2 = ("phase2", *CONTROLS)
 COSTS = {"tuned_parameters": "Trainable", "training_cpu_seconds": "CPU seconds", "images_a_second": "Images/s"}
+LEGEND = {
+    "tuned_parameters": "trainable parameters",
+    "training_cpu_seconds": "CPU time of training",
+    "images_a_second": "images predicted per second",
+}
 
 
 def row_costs(folder: Path, metrics: Mapping[str, Any], row: ResultRow) -> dict[str, float | None]:

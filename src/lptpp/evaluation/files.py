@@ -156,8 +156,9 @@ def ranked(classes: Sequence[int], probabilities: Sequence[float], class_names: 
 
 
 def confusion_rows(evaluation: Evaluation, class_names: Sequence[str]) -> Iterator[CsvRow]:
-    """Yield one dictionary per pair of true and predicted class that occurs, most frequent first."""
-    for true, predicted, count in confusion(evaluation.rankings[evaluation.result].classes[:, 0], evaluation.labels):
+    """Yield one dictionary per pair of true and predicted class that occurs: errors first, then the most frequent."""
+    pairs = confusion(evaluation.rankings[evaluation.result].classes[:, 0], evaluation.labels)
+    for true, predicted, count in sorted(pairs, key=lambda pair: pair[0] == pair[1]):
         yield {"true": class_names[true], "predicted": class_names[predicted], "images": count}
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lptpp.evaluation.differences import is_undecided
 from lptpp.evaluation.intervals import interval
 from lptpp.evaluation.table import MIXTURE, UPPER_BOUNDS, ResultRow, known, one_decimal
 from lptpp.utils.text import counted
@@ -24,18 +25,23 @@ def findings(metrics: Metrics) -> list[str]:
 
 
 def comparison(metrics: Metrics) -> Iterator[str]:
-    """Yield how the result differs from the best of all other rows, for each of `MEASURES`."""
+    """Yield how the result differs from the best of all other rows, for each of `MEASURES`, and whether by chance."""
     rows = {ResultRow.parse(key): row for key, row in metrics["rows"].items()}
     result = ResultRow.parse(metrics["result"])
     others = [row for row in rows if row.plain == row != result and row.kind not in UPPER_BOUNDS]
-    parts = []
+    parts, undecided = [], []
     for key, where in MEASURES.items():
         found = {row: rows[row][key] for row in others if known(rows[row].get(key))}
         if found and known(rows[result].get(key)):
             best = max(found, key=lambda row: found[row])
             relation = _relation(rows[result][key], found[best])
             parts.append(f"{where}{_images(metrics, key)} {relation} {best.title} ({found[best]:.1f} %)")
-    if parts:
+            undecided.append(is_undecided(metrics, str(best), key))
+    if parts and all(undecided):
+        images = counted(metrics["images"], "image")
+        yield f"On {images}, {result.title} does not differ clearly from the best other row: {'; '.join(parts)}."
+    elif parts:
+        parts = [part + ", which may be chance" * unclear for part, unclear in zip(parts, undecided, strict=True)]
         yield f"Compared with the best other row, {result.title} is {'; '.join(parts)}."
 
 
@@ -117,8 +123,9 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
         low, high = interval(accuracy, metrics["images"])
         if low <= chance and high - chance > UNDECIDED:
             yield (
-                f"On {counted(metrics['images'], 'image')}, {row.title} ({accuracy:.1f} % in the mean over the classes)"
-                f" cannot be told from guessing ({chance:.1f} %): that takes more images."
+                f"{counted(metrics['images'], 'image')} {'is' if metrics['images'] == 1 else 'are'} too few to tell"
+                f" whether {row.title} ({accuracy:.1f} % in the mean over the classes) is better than guessing"
+                f" ({chance:.1f} %)."
             )
         elif low <= chance or accuracy - chance < CHANCE * (100 - chance):
             yield (
@@ -134,6 +141,8 @@ def harmful_options(metrics: Metrics) -> Iterator[str]:
     for key, row in metrics["rows"].items():
         found = ResultRow.parse(key)
         if found.plain != result or found == result or not all(_worse(name, row, plain) for name in HARMED):
+            continue
+        if is_undecided(metrics, key, "overall"):
             continue
         already = " The scores were probably balanced already." if found.prior == "uniform" else ""
         yield f"{found.title} is less accurate and less well calibrated than {result.title}: leave it out.{already}"

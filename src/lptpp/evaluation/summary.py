@@ -6,6 +6,7 @@ import numpy as np
 
 from lptpp.config import Settings
 from lptpp.evaluation.balanced import balanced_metrics
+from lptpp.evaluation.differences import intervals_by_row
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import NAMES, mean_weights, names_in
 from lptpp.evaluation.findings import weight_ranges
@@ -24,6 +25,7 @@ def summary(
         "rows": evaluation.metrics(counts, asked.shot_thresholds),
         "balanced": _balanced(settings, evaluation, counts),
         "result": str(evaluation.result),
+        "differences": intervals_by_row(evaluation, counts, asked.shot_thresholds),
         "tested": tested_by_shot(evaluation.labels, counts, asked.shot_thresholds),
         "split": asked.split,
         "images": len(evaluation.labels),

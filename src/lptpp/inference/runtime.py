@@ -16,6 +16,7 @@ from lptpp.models.held import hold_in_bf16
 from lptpp.models.mixture import Mixture
 from lptpp.utils import processes
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import counted
 
 
 def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerator:
@@ -35,8 +36,8 @@ def make_accelerator(device: str = "auto", precision: str = "auto") -> Accelerat
         raise UserError(f"device={device} is not available on this machine; use device=auto or device=cpu.")
     if device != "cpu" and available["cuda"] and processes.local_count() > torch.cuda.device_count():
         raise UserError(
-            f"{processes.local_count()} processes on this machine, but {torch.cuda.device_count()} GPU(s): start one"
-            " process per GPU, or use device=cpu."
+            f"{processes.local_count()} processes on this machine, but"
+            f" {counted(torch.cuda.device_count(), 'GPU')}: start one process per GPU, or use device=cpu."
         )
     # accelerate keeps one state per process, but two runs in one process may differ in precision
     AcceleratorState._reset_state(reset_partial_state=True)

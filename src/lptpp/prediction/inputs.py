@@ -88,7 +88,7 @@ def _in_folder(folder: Path, scratch: Path | None) -> Iterator[str]:
     found = sorted_stream(names(), folder=scratch)
     first = next(found, None)
     if passed:
-        log.info("Files passed over in %s: %s", folder, printable(in_words(passed)))
+        log.info("Ignored files in %s: %s", folder, printable(in_words(passed)))
     if first is None:
         raise UserError(f"{folder} contains no image: expected files ending in {', '.join(sorted(SUFFIXES)[:8])}, ….")
     yield from (start + name for name in chain([first], found))

@@ -10,6 +10,7 @@ from lptpp.data.decode import Decoding, check_megapixels
 from lptpp.evaluation.tta import OPTIONS, Adjustment
 from lptpp.prediction.writer import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import percent_hint, short_number
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,8 @@ class PredictOptions:
         if self.top_k < 1:
             raise UserError(f"top_k={self.top_k}: expected 1 or more.")
         if not 0 <= self.threshold <= 1:
-            raise UserError(f"threshold={self.threshold}: expected a probability between 0 and 1.")
+            given, hint = short_number(self.threshold), percent_hint(self.threshold)
+            raise UserError(f"threshold={given}: expected a probability between 0 and 1{hint}.")
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)
         check_megapixels(self.largest_megapixels)
@@ -56,14 +58,20 @@ class PredictOptions:
         """Return what determines the output besides model and inputs, as JSON; `chunk` is the batch size in images."""
         priors = b"" if adjust.priors is None else b"".join(prior.tobytes() for prior in adjust.priors)
         return {
-            "top_k": self.top_k,
-            "threshold": self.threshold,
-            "views": adjust.views,
-            "prior": self.prior,
+            **self.given(),
             "frequencies": hashlib.sha256(priors).hexdigest()[:12],
             "temperature": adjust.temperature,
-            "embeddings": None if self.embeddings is None else str(self.embeddings),
             "batch_size": chunk,
+        }
+
+    def given(self) -> dict[str, Any]:
+        """Return the part of `deciding` that is known before the model is loaded."""
+        return {
+            "top_k": self.top_k,
+            "threshold": self.threshold,
+            "views": self.views,
+            "prior": self.prior,
+            "embeddings": None if self.embeddings is None else str(self.embeddings),
             "largest_megapixels": self.largest_megapixels,
             "escape_formulas": self.escape_formulas,
         }

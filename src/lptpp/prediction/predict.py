@@ -2,6 +2,7 @@
 
 import json
 import logging
+from bisect import insort
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -33,6 +34,7 @@ from lptpp.prediction.resume import (
     finish,
     partial,
     read_job,
+    refuse_taken,
     request_of,
     shared,
     summary_of,
@@ -49,23 +51,34 @@ EXAMPLES = 10  # rows of each kind that a summary keeps
 
 @dataclass
 class Summary:
-    """The numbers of rows and of unreadable images, and the first rows of each kind."""
+    """The numbers of rows, of unreadable images, and of images without a prediction (uncertain); some rows.
+
+    `predicted` are the rows with the lowest probabilities, `failed` the first of unreadable images.
+    """
 
     rows: int = 0
     unreadable: int = 0
+    uncertain: int = 0
     predicted: list[PredictionRow] = field(default_factory=list)
     failed: list[PredictionRow] = field(default_factory=list)
 
     def counting(self, rows: Iterator[PredictionRow], bar: Bar) -> Iterator[PredictionRow]:
         """Yield the rows and count them."""
         for row in rows:
-            of_its_kind = self.predicted if row["error"] is None else self.failed
-            if len(of_its_kind) < EXAMPLES:
-                of_its_kind.append(row)
             self.rows += 1
-            self.unreadable += row["error"] is not None
+            if row["error"] is None:
+                self.uncertain += row["prediction"] is None
+                insort(self.predicted, row, key=_probability)
+                del self.predicted[EXAMPLES:]
+            else:
+                self.unreadable += 1
+                self.failed += [row] if len(self.failed) < EXAMPLES else []
             bar.advance()
             yield row
+
+
+def _probability(row: PredictionRow) -> float:
+    return row["probability_1"]
 
 
 def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
@@ -85,8 +98,9 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
 
 def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     check_suffix(output, TABLES)
-    predictor, chunk = predictor_of(run, options)
     outputs = [output] if options.embeddings is None else [output, options.embeddings]
+    refuse_taken(outputs, options.given(), options.overwrite)  # before the model is loaded
+    predictor, chunk = predictor_of(run, options)
     with ExitStack() as working:
         with alone(output) as first:
             job, resumed = _job(predictor, paths, outputs, options, chunk, first)

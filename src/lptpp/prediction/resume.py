@@ -155,6 +155,17 @@ def begin(outputs: list[Path], job: Job, overwrite: bool) -> bool:
     return True
 
 
+def refuse_taken(outputs: list[Path], given: Mapping[str, Any], overwrite: bool) -> None:
+    """Raise `UserError` if an output is not of a job with these options; `begin` checks the rest of the identity."""
+    there = [output for output in outputs if output.exists()]
+    if overwrite or not there or read_job(outputs[0]) is not None:
+        return
+    job = (_read(note(outputs[0])) or {}).get("job") or {}
+    options = job.get("options") or {}
+    if any(options.get(key) != value for key, value in given.items()):
+        raise _taken(there[0], job or None, {**job, "options": {**options, **given}})
+
+
 def read_job(output: Path) -> Job | None:
     """Return the unfinished job of an output; None without a valid one."""
     found = _read(partial(output) / JOB) or {}

@@ -7,7 +7,18 @@ CLOSE = 0.75  # similarity of names that are likely to be one: apart by about a 
 
 
 class UserError(ValueError):
-    """Invalid user input. The message says which file or key is wrong, what was expected, and what to do."""
+    """Invalid user input. The message says which file or key is wrong, what was expected, and what to do.
+
+    Each argument is a line of the message; a line break within one comes from a name, and is shown as such.
+    """
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self.args))
+
+    def within(self, place: str) -> "UserError":
+        """Return the same error with a place in front, such as an option."""
+        first, *others = self.args
+        return UserError(f"{place}: {first}", *others)
 
 
 class Interrupted(Exception):

@@ -89,8 +89,8 @@ def refuse_other_places(name: str | Path) -> None:
         raise UserError(f"{name} is {kind}: export the sheet as CSV (UTF-8), and specify the .csv file.")
 
 
-def refuse_no_folder(root: str) -> Path:
-    """Return `data.root` as a path.
+def refuse_no_folder(root: str, key: str = "data.root: ") -> Path:
+    """Return the folder of the images as a path; messages begin with `key`.
 
     Raises:
         UserError: it is no folder.
@@ -101,10 +101,10 @@ def refuse_no_folder(root: str) -> Path:
     refuse_other_places(root)
     if path.exists():
         kind = KINDS.get(path.suffix.lower(), "a file")
-        raise UserError(f"data.root: {root} is {kind}, not a folder; expected the folder that contains the images.")
+        raise UserError(f"{key}{root} is {kind}, not a folder; expected the folder that contains the images.")
     near = _similar_folder(path)
     raise UserError(
-        f"data.root: the folder {root} does not exist"
+        f"{key}{'the' if key else 'The'} folder {root} does not exist"
         + (f": did you mean {near}?" if near else "; expected the folder that contains the images.")
         + ("" if path.is_absolute() else " A relative path counts from the current folder.")
     )
@@ -134,7 +134,15 @@ def refuse_no_input(path: Path) -> None:
     if not path.is_dir():
         refuse_other_places(path)
     if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
-        raise UserError(f"{path} does not exist: pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        advice = similar(path, "pass images, folders, globs, .txt lists, .csv or .parquet tables.")
+        raise UserError(f"{path} does not exist: {advice}")
+
+
+def similar(path: Path, otherwise: str) -> str:
+    """Return a clause that suggests the file or folder with the name closest to a missing one, or another clause."""
+    names = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, names, n=1)
+    return f"did you mean {path.parent / near[0]}?" if near else otherwise
 
 
 def _similar_folder(path: Path) -> Path | None:

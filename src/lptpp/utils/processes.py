@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import counted
 
 Item = TypeVar("Item")
 PATIENCE = timedelta(days=30)  # of a process that waits: a lost connection is an error at once, however long this is
@@ -76,7 +77,7 @@ def _take_place(place: int) -> None:
 
     gpus = torch.cuda.device_count()
     if 0 < gpus <= place:
-        raise UserError(f"This machine has {gpus} GPU(s), and more processes: start one process per GPU.")
+        raise UserError(f"This machine has {counted(gpus, 'GPU')}, and more processes: start one process per GPU.")
     if gpus:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES") or ",".join(map(str, range(gpus)))
         os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[place]

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 # C0 and C1 controls, line ends, marks that turn the direction of text, and bytes that are not UTF-8
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+PERCENT_FROM = 5  # a smaller number above 1 is probably no percentage
+
 
 def listed(names: Iterable[object], most: int = 8, between: str = ", ", of: int | None = None) -> str:
     """Return the first `most` names and the number of the others; `of` is that of all, if only some are given."""
@@ -39,6 +41,16 @@ def duration(seconds: int) -> str:
     """Return seconds as `--time` takes them, such as 1h30m or 90s as 1m30s."""
     parts = (seconds // 3600, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")
     return "".join(f"{number}{unit}" for number, unit in parts if number)
+
+
+def percent_hint(given: float) -> str:
+    """Return a clause for a number that should be a share from 0 to 1 but looks like a percentage; else nothing."""
+    return f"; for {given:g} %, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
+
+
+def short_number(number: float) -> str:
+    """Return a number as a user may have written it: 20 for 20.0."""
+    return str(int(number) if isinstance(number, float) and number.is_integer() else number)
 
 
 def counted(number: int, noun: str) -> str:

@@ -84,7 +84,7 @@ def test_refuses_a_missing_root(tmp_path: Path) -> None:
 def test_refuses_empty_class_folders_by_name(tmp_path: Path) -> None:
     root = create(tmp_path, "a/1.png", "b/2.png", "c/notes.txt", "d/.hidden.png")
     message = refused(root)
-    assert message.startswith("2 class folder(s)")
+    assert message.startswith("There is no image in the class folders ")
     assert f"{tmp_path / 'c'} (1 .txt), {tmp_path / 'd'} (1 hidden)" in message
 
 

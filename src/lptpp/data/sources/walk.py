@@ -125,13 +125,13 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def counted(passed: Iterable[Note], most: int = 8) -> str:
+def by_kind(passed: Iterable[Note], most: int = 8) -> str:
     """Return the number of files of each kind in words, the most frequent first: 20 .cr2, 3 broken links."""
     return in_words(Counter(note.detail for note in passed), most)
 
 
 def in_words(numbers: Counter[str], most: int = 8) -> str:
-    """Return the number of files of each kind in words, as `counted`."""
+    """Return the number of files of each kind in words, as `by_kind`."""
     kinds = numbers.most_common()
     texts = [f"{count:,} {kind}s" if count > 1 and kind in NOUNS else f"{count:,} {kind}" for kind, count in kinds]
     more = sum(count for _, count in kinds[most:])
