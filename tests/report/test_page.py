@@ -19,8 +19,8 @@ from tests.report.made import make_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 SENTENCES = ("h1", "h2", "h3", "p", "th", "dt", "span", "footer")
-TITLES = ["Results", "Classes", "Mixture", "Group prompts", "Calibration", "Confusions"]
-TITLES += ["Example images", "Model input", "Training", "Settings and versions"]
+TITLES = ["Results", "Classes", "Confusions", "Example images", "Calibration", "Mixture", "Group prompts"]
+TITLES += ["Model input", "Training", "Settings and versions"]
 
 
 class Reader(HTMLParser):

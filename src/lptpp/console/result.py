@@ -147,7 +147,7 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     _show_more(console, summary.unreadable - len(summary.failed))
     console.print(
         f"{counted(summary.rows, 'image')}, {summary.unreadable:,} unreadable. Predictions: {output}"
-        f" ({note(output).name} records model, inputs and options: the same command does not compute them again)"
+        f" ({note(output).name} records model, inputs and options, so that a repeated command reuses them)"
     )
 
 
