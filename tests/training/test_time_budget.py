@@ -110,7 +110,7 @@ def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_
         raise AssertionError("measured again")
 
     assert fit_epochs(settings, seconds, never) == found
-    more = seconds + int(steps["phase1"] / (1 - RESERVE))
+    more = seconds + int(steps["phase1"] / (1 - RESERVE)) + 1
     assert fit_epochs(settings, more, ticking()).phase1.epochs == 8  # nothing is trained yet
 
 

@@ -62,7 +62,7 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     Raises:
         UserError: wrong settings or data, or the run was started without or for another time.
     """
-    began, path = clock(), Path(settings.run) / BUDGET
+    path = Path(settings.run) / BUDGET
     recorded = exchange.from_main(read_json(path, "the epochs of a time budget") if path.is_file() else None)
     if recorded and recorded["seconds"] == seconds:
         log.info("Epochs as chosen at the start for %s: %s.", duration(seconds), _described(recorded["epochs"]))
@@ -70,7 +70,7 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     if exchange.from_main(steps_of(Path(settings.run) / "checkpoint")):
         raise UserError(_started(settings.run, recorded, seconds))
     log.info("Measuring how many epochs fit into %s: a few steps and passes of each expert.", duration(seconds))
-    dataset = load_dataset(settings)
+    began, dataset = clock(), load_dataset(settings)
     make_folder(path.parent)
     steps, fixed = exchange.from_main(measure(settings, dataset, clock))
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
