@@ -35,5 +35,5 @@ def test_a_table_that_rests_on_few_images_says_so(tmp_path: Path, tested: int, f
     run = gather(make_run(tmp_path / "run", [50, 5], tested=tested))
     wrong = (run.predictions.predicted[run.result] != run.predictions.labels).sum()
     caption = rejection(run).caption
-    assert f"rests on {2 * tested} images of the test split, {wrong} of them errors" in caption
+    assert f"rests on {2 * tested} images of the test split with {wrong} errors" in caption
     assert ("too few to promise an accuracy" in caption) == few

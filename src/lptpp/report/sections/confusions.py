@@ -12,7 +12,7 @@ from lptpp.utils.text import counted
 
 SHOWN = 15
 LARGEST_MATRIX = 50  # classes
-LONGEST = 32  # characters of a class name in the matrix
+LONGEST = 40  # characters of a class name in the matrix
 
 
 def section(run: EvaluatedRun) -> Section | None:
