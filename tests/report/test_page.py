@@ -86,6 +86,11 @@ def test_fit_leaves_the_report_and_the_same_run_has_the_same_bytes(trained, tmp_
     assert again.read_bytes() == (trained.folder / "report.html").read_bytes()
 
 
+def test_a_shot_without_classes_has_a_sentence_instead_of_a_figure(tmp_path: Path) -> None:
+    text = " ".join(report(make_run(tmp_path / "run", [50, 30], method="lpt")).text.split())
+    assert "No class with images in the test split is many-shot or few-shot." in text
+
+
 def test_a_made_run_has_every_section(folder: Path) -> None:
     assert report(folder).titles == TITLES
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from matplotlib import get_data_path
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.transforms import v2
 
@@ -127,6 +126,8 @@ def _caption(image: ImageReference, decoded: Image.Image) -> str:
 @cache
 def _font() -> ImageFont.FreeTypeFont:
     """Return a font with the signs of captions and of most names, which Pillow's own has not."""
+    from matplotlib import get_data_path
+
     return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 10)
 
 
