@@ -5,7 +5,13 @@ import random
 import numpy as np
 import pytest
 
-from lptpp.checkpoint.listing import Listing, Rows
+from lptpp.checkpoint.images import match
+from lptpp.checkpoint.listing import Listing, Rows, make_record
+from lptpp.checkpoint.record import ImageRecord, packed
+from lptpp.data.dataset import ImageDataset, Split
+from lptpp.data.files import Files
+from lptpp.data.names import Names
+from lptpp.data.split import draw_split
 from lptpp.utils.errors import UserError
 
 Item = tuple[str, int]  # name and label
@@ -27,6 +33,51 @@ def literal(listing: list[Item], parts: list[list[Item]]) -> list[list[int]] | N
 def listing_of(items: list[Item]) -> Listing:
     names, labels = [name for name, _ in items], np.array([label for _, label in items], np.int32)
     return Listing(names, [], labels, np.zeros(len(items), np.uint8), [], labels)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_list_of_files_is_listed_and_recorded_as_a_list_of_paths(seed):
+    draw = np.random.default_rng(seed)
+    paths = Files.of([f"/photos/{name}.png" for name in draw.choice(["a", "b", "b/2", "b-2", "B"], 40)], "/photos/")
+    labels, cut = draw.integers(0, 3, 40), int(draw.integers(1, 40))
+    found = []
+    for images in (paths, list(paths)):
+        parts = [Split(images[:cut], labels[:cut]), Split(images[cut:], labels[cut:])]
+        whole = ImageDataset(list("xyz"), parts[0], None, parts[1])
+        listing = Listing.of(whole, list("xyz"), "/photos")
+        drawn = draw_split(whole, "validation", 0.3, seed)
+        record, stamps = make_record(listing, drawn, "/photos") if seed % 2 else make_record(listing, whole, "/photos")
+        matched = match(record, listing)
+        found.append((listing, record, stamps, matched))
+        assert isinstance(listing.names, Names) == (images is paths)
+    (fast, *results), (slow, *expected) = found
+    assert list(fast.names) == slow.names and list(fast.images) == slow.images
+    for one, other in zip([fast, *results], [slow, *expected], strict=True):
+        for key in ("labels", "splits", "own_labels", "text", "lengths", "places", "record", "listing", "missing"):
+            assert np.array_equal(getattr(one, key, 0), getattr(other, key, 0))
+
+
+def test_names_that_a_listing_of_files_lacks_are_refused():
+    names = Names(np.array(["a", "b"], np.bytes_))
+    listing = Listing(names, [], np.array([0, 1], np.int32), np.zeros(2, np.uint8), [], np.array([0, 1]))
+    for given, labels in ((["a"], [1]), (["bb"], [1]), (["b", "b"], [1, 1])):
+        for wanted in (given, Names(np.array(given, np.bytes_))):
+            with pytest.raises(UserError, match=f"{given[-1]} was added or changed"):
+                Rows(listing).take(wanted, np.array(labels))
+    assert Rows(listing).take(["b", "a"], np.array([1, 0])).tolist() == [1, 0]
+
+
+def test_rows_of_a_listing_and_of_a_record_are_paired_by_name():
+    for known, there in ((["a", "b", "c"], ["b", "c", "c", "d"]), (["b"], []), (["a", "a"], ["a"])):
+        n = len(known)
+        record = ImageRecord(*packed(known), *np.zeros((4, n), int), np.zeros((n, 16)))  # type: ignore[call-arg]
+        found = [match(record, listing_of([(name, 0) for name in there]))]
+        names = Names(np.array(there, np.bytes_)) if there else there
+        found.append(match(record, Listing(names, [], np.zeros(len(there)), np.zeros(len(there)), [], np.zeros(1))))
+        for one in found:
+            assert [known[i] for i in one.record] == [there[j] for j in one.listing]
+            assert sorted([*one.missing, *(known[i] for i in one.record)]) == known
+            assert sorted([*one.added, *(there[j] for j in one.listing)]) == there
 
 
 @pytest.mark.parametrize("seed", range(100))

@@ -4,9 +4,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lptpp.data import content
 from lptpp.data.content import MISSING, stamp, stamps_of
 from lptpp.data.dataset import Split
-from lptpp.data.files import Files, concatenated
+from lptpp.data.files import Files, concatenated, runs
 
 NAMES = ["a/1.png", "a/ü.png", "b/x y.jpg", "b/\udcff.png"]  # the last is no UTF-8
 
@@ -50,3 +51,31 @@ def test_stamps_of_files_are_those_of_their_paths(tmp_path: Path) -> None:
     for some in (files, files.take(np.array([3, 1, 0]))):
         assert stamps_of(some).tolist() == [list(stamp(path)) for path in some]
     assert stamps_of(files)[1].tolist() == list(MISSING)
+
+
+def test_a_file_of_many_rows_is_looked_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "1.png").write_bytes(b"1")
+    looked_up, stamps = list[Path](), content._stamps
+    monkeypatch.setattr(content, "_stamps", lambda some: looked_up.extend(some) or stamps(some))
+    files = Files.of([f"{tmp_path}/{name}.png" for name in (1, 2, 2, 1)] * 30, f"{tmp_path}/")
+    assert stamps_of(files).tolist() == [list(stamp(path)) for path in files]
+    assert sorted(looked_up) == [tmp_path / "1.png", tmp_path / "2.png"]
+
+
+@pytest.mark.parametrize("names", [[], ["a"], NAMES, ["a", "b/c", "a", "", "bb"], [f"{i}/{i:05}" for i in range(300)]])
+def test_a_table_has_the_texts_of_the_paths(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lptpp.data.files.CHUNK", 7)
+    files = Files.of(names)
+    for some in (files, files.take(np.arange(len(names))[::-2])):
+        table = some.table()
+        assert some.packed() == list(some)
+        assert table is not None and table.tolist() == list(some.names())
+        order, starts = runs(table)
+        assert order.tolist() == sorted(range(len(some)), key=table.tolist().__getitem__)
+        ordered = table[order].tolist()
+        assert starts.tolist() == [i for i in range(len(some)) if not i or ordered[i] != ordered[i - 1]]
+
+
+def test_texts_of_very_different_lengths_have_no_table() -> None:
+    assert Files.of(["a"] * 9 + ["b" * 100]).table() is None
+    assert Files.of(["a\0", "a"]).table() is None

@@ -5,11 +5,11 @@ import pytest
 
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.files import Files
-from lptpp.data.repeats import Group, Place, repeated_paths
+from lptpp.data.repeats import Place, images_of, is_across_classes, is_across_splits, repeated_paths
 
 
-def literal(dataset: ImageDataset) -> list[Group]:
-    found: dict[Path, Group] = {}
+def literal(dataset: ImageDataset) -> list[list[Place]]:
+    found: dict[Path, list[Place]] = {}
     for name, split in dataset.splits().items():
         for image, label in zip(split.images, split.labels.tolist(), strict=True):
             if isinstance(image, Path):
@@ -27,15 +27,19 @@ def dataset(images: Files | list) -> ImageDataset:
 @pytest.mark.parametrize("names", [[], ["x"], ["x", "y", "é"], [f"{i}" for i in range(40)]])
 def test_repeated_files_are_those_of_a_literal_search(names):
     given = [f"a/{name}.png" for name in ["1", "2", *names, *names[:5], *names[:2], "2"]]
-    for images in (Files.of(given), Files.of(given, "a/"), [Path(one) for one in given]):
-        found = list(repeated_paths(dataset(images)))
-        assert found == literal(dataset(images))
+    longer = [*given, "a/" + 200 * "l"]  # of which no table is made
+    for images in (Files.of(given), Files.of(given, "a/"), [Path(one) for one in given], Files.of(longer)):
+        found, expected = list(repeated_paths(dataset(images))), literal(dataset(images))
+        assert list(map(list, found)) == expected
         assert found
+        for function in (images_of, is_across_classes, is_across_splits):
+            assert list(map(function, found)) == list(map(function, expected))
+        assert [list(one[1:]) for one in found] == [one[1:] for one in expected]
 
 
 def test_pixels_and_files_of_equal_hash_are_not_repeats(monkeypatch):
     pixels = np.zeros((2, 2, 3), np.uint8)
     assert list(repeated_paths(dataset([pixels, Path("a"), pixels, Path("b")]))) == []
     monkeypatch.setattr("lptpp.data.repeats.hash", lambda text: 0, raising=False)
-    images = Files.of(["c", "a", "b", "a", "d", "b"])
-    assert list(repeated_paths(dataset(images))) == literal(dataset(images))
+    images = [Path(name) for name in "cabadb"]
+    assert list(map(list, repeated_paths(dataset(images)))) == literal(dataset(images))

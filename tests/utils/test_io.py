@@ -106,7 +106,7 @@ def test_every_file_is_written_by_the_helpers():
         "checkpoint/lock.py",  # the lock
         "checkpoint/store.py",  # into a folder that is renamed once complete
         "export/hugging_face.py",  # into a folder that is renamed once complete
-        "prediction/resume.py",  # empty files that are appended to
+        "prediction/store.py",  # empty files that are appended to
     }
 
 

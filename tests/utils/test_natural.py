@@ -28,6 +28,8 @@ SHAPES = {
     "leading zeros": lambda draw: f"cat_{draw.randrange(10**2):0{draw.randrange(1, 4)}}.jpg",
     "one shape": lambda draw: f"{draw.choice('aBc')}{draw.randrange(100):02}_{draw.randrange(10**4):04}.jpg",
     "two suffixes": lambda draw: f"cat_{draw.randrange(10**4)}.{draw.choice(['jpg', 'png'])}",
+    "some without a suffix": lambda draw: f"{draw.randrange(10**4)}{draw.choice(['.jpg', ''])}",
+    "line ends": lambda draw: f"{draw.randrange(10**4)}{draw.choice(['', chr(10)])}.jpg",
     "hexadecimal": lambda draw: f"{draw.getrandbits(32):x}.jpg",
     "letter case": lambda draw: f"{draw.choice('aA')}{draw.randrange(30):02}.jpg",
     "mixed": lambda draw: draw.choice(["again.png", "1.png", "a1.png"]) + draw.choice("xyz0"),

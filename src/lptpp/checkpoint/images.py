@@ -29,6 +29,7 @@ from lptpp.utils.text import listed
 
 log = logging.getLogger("lptpp")
 SHOWN = 3  # images named in an error message
+END: tuple[int, None] = -1, None
 
 
 class Differences(NamedTuple):
@@ -98,18 +99,19 @@ def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> Ima
 def match(record: ImageRecord, listing: Listing) -> Matched:
     """Pair the rows of equal names, which are sorted in both, in one pass."""
     rows, others, missing, added = array("q"), array("q"), list[str](), list[str]()
-    j = 0
+    here = enumerate(listing.names)
+    j, there = next(here, END)
     for i, name in enumerate(record.names()):
-        while j < len(listing.names) and listing.names[j] < name:
-            added.append(listing.names[j])
-            j += 1
-        if j < len(listing.names) and listing.names[j] == name:
+        while there is not None and there < name:
+            added.append(there)
+            j, there = next(here, END)
+        if there == name:
             rows.append(i)
             others.append(j)
-            j += 1
+            j, there = next(here, END)
         else:
             missing.append(name)
-    added += listing.names[j:]
+    added += [] if there is None else [there, *(name for _, name in here)]
     return Matched(np.array(rows, dtype=np.int64), np.array(others, dtype=np.int64), missing, added)
 
 

@@ -1,6 +1,6 @@
 """Every image of a source under its name, before splits are drawn: what a record is made from and compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,8 @@ import numpy as np
 from lptpp.checkpoint.record import SPLITS, UNUSED, ImageRecord, packed
 from lptpp.data.content import DIGEST, image_names, stamps_of
 from lptpp.data.dataset import ImageDataset, ImageReference, joined, taken
+from lptpp.data.files import runs
+from lptpp.data.names import Names, hashes
 from lptpp.utils.errors import UserError
 
 
@@ -15,7 +17,7 @@ from lptpp.utils.errors import UserError
 class Listing:
     """The n images of a source, sorted by name, then label, then split."""
 
-    names: list[str]
+    names: Sequence[str]
     images: Sequence[ImageReference]
     labels: np.ndarray  # (n,) index in the classes of the run, -1 for another class
     splits: np.ndarray  # (n,) index in SPLITS
@@ -28,15 +30,30 @@ class Listing:
         parts = whole.splits()
         images = joined([part.images for part in parts.values()])
         own = np.concatenate([part.labels for part in parts.values()]).astype(np.int32)
-        splits = np.repeat([SPLITS.index(name) for name in parts], [len(part) for part in parts.values()])
+        numbers = np.array([SPLITS.index(name) for name in parts], np.uint8)
+        splits = np.repeat(numbers, [len(part) for part in parts.values()])
         labels = _in_classes(whole.class_names, class_names)[own]
         names = image_names(images, root)
-        order = np.lexsort((splits, labels)).tolist()
-        order.sort(key=names.__getitem__)  # stable
+        names, order = _in_order(names, labels, splits)
         return cls(
-            [names[i] for i in order], taken(images, order), labels[order], splits[order].astype(np.uint8),
+            names, taken(images, order), labels[order], splits[order],
             whole.class_names, own[order],
         )  # fmt: skip
+
+
+def _in_order(names: Sequence[str], labels: np.ndarray, splits: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
+    """Return sorted names, and the order by name, then label, then split, (n,) int64."""
+    if isinstance(names, Names):
+        order, starts = runs(names.table)
+        keys = np.repeat(np.arange(len(starts)), np.diff(starts, append=len(order)))  # the ranks of the names
+        for numbers in (labels, splits):
+            keys *= int(numbers.max(initial=0)) + 2
+            keys += numbers[order] + 1
+        ordered = Names(names.table[order])  # the order of equal names does not matter
+        return ordered, order[np.argsort(keys, kind="stable")]
+    rows = np.lexsort((splits, labels)).tolist()
+    rows.sort(key=names.__getitem__)  # stable
+    return [names[i] for i in rows], np.array(rows, np.int64)
 
 
 def _in_classes(names: list[str], class_names: list[str]) -> np.ndarray:
@@ -51,8 +68,9 @@ def make_record(listing: Listing, collection: ImageDataset, root: str | None) ->
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
-    images = joined([part.images for part in collection.splits().values()])
-    return _drawn(listing, collection, root), stamps_of(images)  # before the content: a later change is noticed
+    record = _drawn(listing, collection, root)
+    stamps = [stamps_of(part.images) for part in collection.splits().values()]
+    return record, np.concatenate(stamps)  # before the content is read: a later change is noticed
 
 
 def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> ImageRecord:
@@ -80,7 +98,7 @@ class Rows:
         self.keys = keys[self.rows]
         self.taken = np.zeros(len(keys), np.uint32)  # by the first place of a key: the rows that are taken
 
-    def take(self, names: list[str], labels: np.ndarray) -> np.ndarray:
+    def take(self, names: Sequence[str], labels: np.ndarray) -> np.ndarray:
         """Return a row for each name and label, (m,) int64, that no other call returns.
 
         Raises:
@@ -89,21 +107,30 @@ class Rows:
         wanted = _keys(names, labels)
         order = np.argsort(wanted, kind="stable")
         keys = wanted[order]
-        first = np.searchsorted(self.keys, keys)
-        inside = np.minimum(first, len(self.keys) - 1)
-        places = first + self.taken[inside] + np.arange(len(keys)) - np.searchsorted(keys, keys)
+        places = np.searchsorted(self.keys, keys)
+        inside = np.minimum(places, len(self.keys) - 1)
+        places += self.taken[inside]
+        places += np.arange(len(keys))
+        places -= np.searchsorted(keys, keys)
         known = places < len(self.keys)
         known[known] = self.keys[places[known]] == keys[known]
         rows = np.full(len(names), -1)
         rows[order[known]] = self.rows[places[known]]
-        for name, row in zip(names, rows.tolist(), strict=True):
-            if row < 0 or self.names[row] != name:
-                raise UserError(f"{name} was added or changed while the run was starting: start again.")
+        for name in _others(names, self.names, rows):
+            raise UserError(f"{name} was added or changed while the run was starting: start again.")
         np.add.at(self.taken, inside, 1)
         return rows
 
 
-def _keys(names: list[str], labels: np.ndarray) -> np.ndarray:
+def _others(names: Sequence[str], known: Sequence[str], rows: np.ndarray) -> Iterator[str]:
+    """Yield the names that differ from those in their rows; row -1 has none."""
+    if isinstance(names, Names) and isinstance(known, Names) and len(known):
+        yield from Names(names.table[(rows < 0) | (known.table[rows] != names.table)])
+    else:
+        pairs = zip(names, rows.tolist(), strict=True)
+        yield from (name for name, row in pairs if row < 0 or known[row] != name)
+
+
+def _keys(names: Sequence[str], labels: np.ndarray) -> np.ndarray:
     """Return 64 bits for each name and label, (n,) uint64; those of different ones are different but for a miracle."""
-    hashes = np.fromiter(map(hash, names), np.int64, len(names)).astype(np.uint64)
-    return hashes + labels.astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    return hashes(names) + labels.astype(np.int64).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)

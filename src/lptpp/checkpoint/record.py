@@ -6,7 +6,7 @@ time), `checkpoint/image_stamps.safetensors`, only save reading files again, and
 bytes an image, and its name.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 from safetensors.numpy import load_file, save
 
 from lptpp.data.content import DIGEST
+from lptpp.data.names import Names
 from lptpp.utils.arrays import read_arrays, write_arrays
 from lptpp.utils.digest import file_digest
 from lptpp.utils.disk import atomic_write, make_folder
@@ -60,8 +61,10 @@ class ImageRecord:
         return self.digests[self.splits == SPLITS.index(split)]
 
 
-def packed(names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+def packed(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Return names as the fields `text` and `lengths` of a record."""
+    if isinstance(names, Names):
+        return names.packed()
     encoded = [name.encode("utf-8", "surrogateescape") for name in names]
     lengths = np.fromiter(map(len, encoded), np.uint32, len(encoded))
     return np.frombuffer(b"".join(encoded), np.uint8), lengths

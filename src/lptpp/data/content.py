@@ -10,8 +10,9 @@ from typing import TypeVar
 import numpy as np
 
 from lptpp.data.check import map_in_threads
-from lptpp.data.dataset import ImageReference, image_bytes
-from lptpp.data.files import Files
+from lptpp.data.dataset import ImageReference, image_bytes, taken
+from lptpp.data.files import Files, runs
+from lptpp.data.names import Names
 from lptpp.utils.paths import PACKAGES
 from lptpp.utils.progress import progress_bar
 
@@ -39,13 +40,15 @@ def image_name(image: ImageReference, root: str | None) -> str:
     return name
 
 
-def image_names(images: Sequence[ImageReference], root: str | None) -> list[str]:
+def image_names(images: Sequence[ImageReference], root: str | None) -> Sequence[str]:
     """Return the `image_name` of each image."""
     base = "" if root is None else str(Path(root_folder(root)) / "_").removesuffix("_")
-    if isinstance(images, Files) and root is not None and images.base == base and (base + "a").isascii():
-        return [os.fsdecode(name) if name.isascii() else image_name(Path(base + os.fsdecode(name)), root)
-                for name in images.names()]  # fmt: skip
-    return [image_name(image, root) for image in images]
+    if not isinstance(images, Files) or root is None or images.base != base or not base.isascii():
+        return [image_name(image, root) for image in images]
+    if images.text.isascii() and (table := images.table()) is not None:
+        return Names(table)
+    return [os.fsdecode(name) if name.isascii() else image_name(Path(base + os.fsdecode(name)), root)
+            for name in images.names()]  # fmt: skip
 
 
 def root_folder(root: str) -> str:
@@ -85,7 +88,19 @@ def digest(image: ImageReference) -> bytes:
 
 
 def stamps_of(images: Sequence[ImageReference]) -> np.ndarray:
-    """Return the stamp of each image, (n, 2) int64."""
+    """Return the stamp of each image, (n, 2) int64; a file that several rows name is looked up once."""
+    table = images.table() if isinstance(images, Files) and len(images) > CHUNK else None
+    if table is None:
+        return _each_stamp(images)
+    order, starts = runs(table)
+    first = order[starts]
+    found = _each_stamp(taken(images, first))
+    stamps = np.empty((len(images), 2), np.int64)
+    stamps[order] = np.repeat(found, np.diff(starts, append=len(order)), 0)
+    return stamps
+
+
+def _each_stamp(images: Sequence[ImageReference]) -> np.ndarray:
     numbers = (number for pair in _of_all(_stamps, images, "Looking for changed images") for number in pair)
     return np.fromiter(numbers, np.int64, 2 * len(images)).reshape(-1, 2)
 

@@ -95,15 +95,39 @@ class Files(Sequence[Path]):
             for start, end in zip(starts[some].tolist(), ends[some].tolist(), strict=True):
                 yield self.text[start:end]
 
+    def table(self) -> np.ndarray | None:
+        """Return the texts of the paths as an array of strings, (N,) S; None if it would take much more memory.
+
+        Their order is that of bytes.
+        """
+        starts, ends = self.bounds()
+        lengths = ends - starts
+        width = int(lengths.max(initial=1))
+        if width * len(self) > WIDEST * lengths.sum() or b"\0" in self.text:  # which ends a string of NumPy
+            return None
+        letters, found = np.frombuffer(self.text, np.uint8), np.zeros((len(self), width), np.uint8)
+        for first in range(0, len(self), CHUNK):
+            some = slice(first, first + CHUNK)
+            inside = np.arange(width) < lengths[some, None]
+            found[some][inside] = letters[(starts[some, None] + np.arange(width))[inside]]
+        return found.view(f"S{width}")[:, 0]
+
     def packed(self) -> "Files":
         """Return the same paths with a text that has no other."""
         if self.rows is None:
             return self
         starts, ends = self.bounds()
-        return Files.encoded(self.base, b"".join(self.names()), ends - starts)
+        lengths, parts = ends - starts, list[bytes]()
+        letters = np.frombuffer(self.text, np.uint8)
+        for first in range(0, len(self), CHUNK):
+            sizes = lengths[first : first + CHUNK]
+            shifts = starts[first : first + CHUNK] - (np.cumsum(sizes) - sizes)
+            parts.append(letters[np.arange(sizes.sum()) + np.repeat(shifts, sizes)].tobytes())
+        return Files.encoded(self.base, b"".join(parts), lengths)
 
 
 CHUNK = 65_536
+WIDEST = 4  # times the memory of the texts that a table may take
 
 
 def concatenated(several: Sequence[Files]) -> Files:
@@ -112,3 +136,12 @@ def concatenated(several: Sequence[Files]) -> Files:
     assert len({one.base for one in whole}) == 1
     lengths = np.concatenate([np.diff(one.ends.astype(np.int64), prepend=0) for one in whole])
     return Files.encoded(whole[0].base, b"".join(one.text for one in whole), lengths)
+
+
+def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the stable order of strings (n,), and where in it each run of equal ones starts, int64 each."""
+    order = np.argsort(table, kind="stable")
+    ordered = table[order]
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = ordered[1:] != ordered[:-1]
+    return order, np.flatnonzero(is_first)

@@ -1,16 +1,16 @@
 """Images that occur more than once: listed twice, or files of equal content. No image is decoded."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
 from lptpp.data.check import map_in_threads
-from lptpp.data.dataset import ImageDataset
-from lptpp.data.files import Files
+from lptpp.data.dataset import ImageDataset, ImageReference, Split
+from lptpp.data.files import Files, runs
 
 MOST_COMPARED = 20_000  # images of a data set whose files are compared; reading more takes longer than ten seconds
 
@@ -23,14 +23,69 @@ class Place(NamedTuple):
     label: int
 
 
-Group = list[Place]  # two or more occurrences of one image
+Group = Sequence[Place]  # two or more occurrences of one image
+
+
+class Repeats(Sequence[Place]):
+    """The n places of one file, without an object for each."""
+
+    def __init__(self, image: Path, splits: Sequence[str], numbers: np.ndarray, labels: np.ndarray) -> None:
+        self.image = image
+        self.splits = splits  # of the data set
+        self.numbers = numbers  # (n,) index in them
+        self.labels = labels  # (n,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, place: int) -> Place: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Repeats": ...
+    def __getitem__(self, place: Any) -> Any:
+        """Return a place, or those in a slice."""
+        if isinstance(place, slice):
+            return Repeats(self.image, self.splits, self.numbers[place], self.labels[place])
+        return Place(self.image, self.splits[self.numbers[place]], int(self.labels[place]))
 
 
 def repeated_paths(dataset: ImageDataset) -> Iterator[Group]:
     """Yield the files that are listed more than once, in the order of their first places.
 
-    Memory: about 70 bytes an image, and the places of one file: no object is kept for each image.
+    No object is kept for each image.
     """
+    splits = dataset.splits()
+    table = _table([part.images for part in splits.values()])
+    return _of_hashes(dataset) if table is None else _of_table(table, splits)
+
+
+def _table(parts: Sequence[Sequence[ImageReference]]) -> np.ndarray | None:
+    """Return the texts of all paths in one array of strings, (n,) S; None if they have no common table."""
+    files = [images for images in parts if isinstance(images, Files)]
+    if len(files) < len(parts) or len({images.base for images in files}) > 1:
+        return None
+    tables = [table for images in files if (table := images.table()) is not None]
+    return np.concatenate(tables) if len(tables) == len(files) else None
+
+
+def _of_table(table: np.ndarray, splits: Mapping[str, Split]) -> Iterator[Group]:
+    """Yield the repeats among paths (n,) S, which are those of all splits."""
+    parts, names = list(splits.values()), list(splits)
+    firsts = np.cumsum([0, *map(len, parts)])
+    labels = np.concatenate([part.labels for part in parts])
+    order, starts = runs(table)
+    ends = np.append(starts[1:], len(order))
+    several = np.flatnonzero(ends - starts > 1)
+    for one in several[np.argsort(order[starts[several]])].tolist():
+        rows = order[starts[one] : ends[one]]
+        numbers = np.searchsorted(firsts, rows, side="right") - 1
+        image = parts[numbers[0]].images[int(rows[0] - firsts[numbers[0]])]
+        assert isinstance(image, Path)
+        yield Repeats(image, names, numbers, labels[rows])
+
+
+def _of_hashes(dataset: ImageDataset) -> Iterator[Group]:
+    """Yield the repeats in any data set, one image after the other."""
     files = _Files(dataset)
     order = np.argsort(files.hashes, kind="stable")
     starts = np.flatnonzero(np.diff(files.hashes[order], prepend=~files.hashes[order[:1]]))
@@ -94,12 +149,21 @@ def equal_files(dataset: ImageDataset) -> list[Group]:
 
 def is_across_splits(group: Group) -> bool:
     """Return whether the occurrences are in more than one split."""
+    if isinstance(group, Repeats):
+        return bool((group.numbers != group.numbers[0]).any())
     return len({place.split for place in group}) > 1
 
 
 def is_across_classes(group: Group) -> bool:
     """Return whether the occurrences are in more than one class."""
+    if isinstance(group, Repeats):
+        return bool((group.labels != group.labels[0]).any())
     return len({place.label for place in group}) > 1
+
+
+def images_of(group: Group) -> Sequence[Path]:
+    """Return the different files of a group, in order."""
+    return [group.image] if isinstance(group, Repeats) else list(dict.fromkeys(place.image for place in group))
 
 
 def _places(dataset: ImageDataset) -> Iterable[Place]:
@@ -110,7 +174,7 @@ def _places(dataset: ImageDataset) -> Iterable[Place]:
 
 
 def _grouped(places: Iterable[Place], key: Callable[[Place], Hashable]) -> list[Group]:
-    groups: dict[Hashable, Group] = {}
+    groups: dict[Hashable, list[Place]] = {}
     for place in places:
         groups.setdefault(key(place), []).append(place)
     return [group for found, group in groups.items() if len(group) > 1 and found is not None]

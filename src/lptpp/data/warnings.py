@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lptpp.data.dataset import ImageDataset, Note
-from lptpp.data.repeats import Group, equal_files, is_across_classes, is_across_splits, repeated_paths
+from lptpp.data.repeats import Group, equal_files, images_of, is_across_classes, is_across_splits, repeated_paths
 from lptpp.data.sources.walk import counted
 from lptpp.data.spelling import is_code, is_no_label, similar_names
 from lptpp.data.statistics import without_images
@@ -108,9 +108,10 @@ def _of_names(names: Sequence[str]) -> Iterator[Note]:
 def _of_groups(prefix: str, groups: Iterable[Group], names: Sequence[str]) -> Iterator[Note]:
     """Yield a note on each group of repeats: across classes, across splits, or else within one split and class."""
     for group in groups:
-        where = listed([f"{one.split}: {names[one.label]}" for one in group], SHOWN_IMAGES)
+        first = [f"{one.split}: {names[one.label]}" for one in group[:SHOWN_IMAGES]]
+        where = listed(first, SHOWN_IMAGES, of=len(group))
         within = "listed_twice" if prefix == "listed" else "equal_files"
         kinds = [f"{prefix}_across_splits"] * is_across_splits(group)
         kinds += [f"{prefix}_across_classes"] * is_across_classes(group)
-        images = listed(dict.fromkeys(str(one.image) for one in group), SHOWN_IMAGES, EQUAL)
+        images = listed(images_of(group), SHOWN_IMAGES, EQUAL)
         yield from (Note(kind, images, where) for kind in kinds or [within])

@@ -81,11 +81,17 @@ def _numbered(names: list[str]) -> list[str] | None:
     """Return the names in order if they differ only in one number: cat_1.jpg, cat_12.jpg; None for other names."""
     prefix = len(os.path.commonprefix([min(names), max(names)]).rstrip("0123456789"))  # noqa: RUF071 (names, no paths)
     end = names[0][names[0].rfind(".") :] if "." in names[0] else ""
-    cut = slice(prefix, -len(end) or None)
-    numbers = [name[cut] for name in names if name.endswith(end)]
-    text = "".join(numbers)
-    if len(numbers) < len(names) or not all(numbers) or not (text.isascii() and text.isdigit()):
+    text = "\n".join(names)
+    separator = f"{end}\n{names[0][:prefix]}"
+    between = text[prefix : len(text) - len(end)].replace(separator, "\n")
+    numbers = between.split("\n")
+    digits = "".join(numbers)
+    if not text.endswith(end) or text.count(separator) != len(names) - 1 or len(numbers) != len(names):
         return None
+    if not all(numbers) or not (digits.isascii() and digits.isdigit()):
+        return None
+    if not f"\n{between}".count("\n0"):
+        return sorted(sorted(names), key=len)  # numbers of more digits are larger
     found = dict(zip(map(int, numbers), names, strict=True))
     return [found[number] for number in sorted(found)] if len(found) == len(names) else None  # 1 and 01
 

@@ -9,10 +9,11 @@ from collections.abc import Iterable
 CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def listed(names: Iterable[object], most: int = 8, between: str = ", ") -> str:
-    """Return the first `most` names and the number of the others."""
+def listed(names: Iterable[object], most: int = 8, between: str = ", ", of: int | None = None) -> str:
+    """Return the first `most` names and the number of the others; `of` is that of all, if only some are given."""
     texts = [str(name) for name in names]
-    more = f" and {len(texts) - most:,} more" if len(texts) > most else ""
+    total = len(texts) if of is None else of
+    more = f" and {total - most:,} more" if total > most else ""
     return between.join(texts[:most]) + more
 
 

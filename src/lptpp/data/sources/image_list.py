@@ -11,6 +11,7 @@ from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.files import Files, concatenated
 from lptpp.data.sources.files import read_text, refuse_all_missing
 from lptpp.data.sources.labels import read_names
+from lptpp.data.sources.plain_lines import plain_lines
 from lptpp.data.sources.walk import is_image
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
@@ -74,14 +75,12 @@ def _read_at(file: Path, root: Path, stamp: tuple[int, int] | None) -> Lines:
     numbers, paths, labels = [], [], []
     first = 1
     for block in _blocks(text):
-        rows = [row.strip() for row in block.split("\n")]
-        given = [place for place, row in enumerate(rows) if row and row[0] != "#"]
-        if given:
-            numbers.append(np.array(given) + first)
-            found = _of_rows([rows[place] for place in given], numbers[-1], file)
-            paths.append(Files.in_folder("", found[0], ""))
-            labels.append(found[1])
-        first += len(rows)
+        found = _of_plain_lines(block, first) or _of_lines(block, first, file)
+        if found is not None:
+            numbers.append(found.numbers)
+            paths.append(found.images)
+            labels.append(found.labels)
+        first += block.count("\n") + 1
     if not paths:
         raise UserError(f"{file} lists no image: expected lines `path label`.")
     return Lines(np.concatenate(numbers), _below(root, concatenated(paths)), np.concatenate(labels))
@@ -97,6 +96,25 @@ def _blocks(text: str) -> Iterator[str]:
             yield text[start:end]
             bar.advance(end - start)
             start = end + 1
+
+
+def _of_plain_lines(block: str, first: int) -> Lines | None:
+    """Return the images of lines that are all plain, as `_of_lines`; None for others."""
+    found = plain_lines(block)
+    if found is None:
+        return None
+    return Lines(np.arange(first, first + len(found.labels)), Files.encoded("", *found[:2]), found.labels)
+
+
+def _of_lines(block: str, first: int, file: Path) -> Lines | None:
+    """Return the images of lines, of which the first has the number `first`; None without any."""
+    rows = [row.strip() for row in block.split("\n")]
+    given = [place for place, row in enumerate(rows) if row and row[0] != "#"]
+    if not given:
+        return None
+    numbers = np.array(given) + first
+    paths, labels = _of_rows([rows[place] for place in given], numbers, file)
+    return Lines(numbers, Files.in_folder("", paths, ""), labels)
 
 
 def _of_rows(rows: list[str], numbers: np.ndarray, file: Path) -> tuple[list[str], np.ndarray]:
@@ -117,9 +135,14 @@ def _of_rows(rows: list[str], numbers: np.ndarray, file: Path) -> tuple[list[str
 
 def _below(root: Path, paths: Files) -> Files:
     """Return the files of paths relative to `root`, unless they are absolute."""
-    if any(path.startswith(b"/") for path in paths.names()):
+    if _any_absolute(paths):
         return Files.of(root / path for path in paths)
     return Files(str(root / "_").removesuffix("_"), paths.text, paths.ends)
+
+
+def _any_absolute(paths: Files) -> bool:
+    starts, _ = paths.bounds()  # no path is empty
+    return bool((np.frombuffer(paths.text, np.uint8)[starts] == ord("/")).any())
 
 
 def _hint(row: str) -> str:

@@ -72,12 +72,20 @@ def listing(entries: list[os.DirEntry[str]]) -> tuple[list[str], list[tuple[str,
     No regular file is looked up: what the folder says of its entries is enough.
     """
     images = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    usual = {name[name.rfind(".") :] for name in images} <= USUAL and min(images, default="a") > "/"  # none is hidden
-    if usual and len(images) == len(entries):
+    if len(images) == len(entries) and _are_usual(images) and min(images, default="a") > "/":  # none is hidden
         return images, []
     kinds = [(_kind(entry), entry) for entry in entries if entry.name.lower() not in CLUTTER]
     others = [(kind, entry.path) for kind, entry in kinds if kind != IMAGE]
     return [entry.name for kind, entry in kinds if kind == IMAGE], others
+
+
+def _are_usual(names: list[str]) -> bool:
+    """Return whether the suffix of every name is in `USUAL`; fastest if all have one suffix."""
+    end = names[0][names[0].rfind(".") :] if names else ""
+    text = "\n".join([*names, ""])
+    if end in USUAL and text.count(f"{end}\n") == text.count("\n") == len(names):
+        return True
+    return {name[name.rfind(".") :] for name in names} <= USUAL
 
 
 def _in_order(images: dict[str, list[str]], folder: str, base: str) -> Files:
