@@ -78,7 +78,8 @@ def _kept(threshold: float, correct: np.ndarray, images: int) -> list[Cell]:
 
 def basis(run: EvaluatedRun, correct: np.ndarray) -> str:
     """Return on how many images the thresholds rest, with a warning if they are few."""
-    text = f"The table rests on {counted(len(correct), 'image')} of {run.place} with {counted((~correct).sum(), 'error')}"
+    errors = counted((~correct).sum(), "error")
+    text = f"The table rests on {counted(len(correct), 'image')} of {run.place} with {errors}"
     if few_tested(run.classes.tested):
         text += ": too few to promise an accuracy"
     return f"{text}. Images from another source are often recognized less well: check a threshold on labeled ones."
