@@ -74,8 +74,8 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
             _on_validation(train, parts["validation"], kinds, bar) if use_validation else _held_out(train, kinds, bar)
         )
     where = "the validation split" if use_validation else f"{HELD_OUT:.0%} of the training images"
-    values = " and ".join(f"{probe.model.C:g} for the {BASELINES[kind]}" for kind, probe in chosen.items())
-    log.info("Baselines on the frozen backbone, %s: regularization C = %s, chosen on %s.", name, values, where)
+    values = ", ".join(f"{probe.model.C:g} ({BASELINES[kind]})" for kind, probe in chosen.items())
+    log.info("Probes on frozen features, %s: regularization C = %s, chosen on %s.", name, values, where)
     return chosen
 
 

@@ -53,7 +53,8 @@ def write_onnx(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
 def plan(programs: Sequence[Program]) -> str:
     """Return what is written, and that it takes time."""
     names = listed(f"{program.name}.onnx" for program in programs)
-    return f"Exporting {names}: conversion takes minutes on a CPU; the time left is known after the first file."
+    more = "; the time left is known after the first file" if len(programs) > 1 else ""
+    return f"Exporting {names}: the conversion takes minutes on a CPU{more}."
 
 
 def time_left(programs: Sequence[Program], done: int, seconds: float) -> str:
