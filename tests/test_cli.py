@@ -352,6 +352,14 @@ def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
     )
 
 
+def test_a_stopped_export_speaks_of_the_export(ending, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["lptpp", "export", "runs/a", "--to", "onnx"])
+    assert ending(lambda **_: signal.raise_signal(signal.SIGTERM)) == (
+        130,
+        "Stopped at once; the run is unchanged, and no part of the export is left.\n",
+    )
+
+
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")]
 )

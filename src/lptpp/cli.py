@@ -9,6 +9,7 @@ import sys
 import threading
 from importlib.metadata import version
 from pathlib import Path
+from time import monotonic
 from typing import Annotated, Any
 
 import typer
@@ -150,6 +151,7 @@ def fit(
     from lptpp.config import load_settings
     from lptpp.config.paths import check_data_paths
 
+    began = monotonic()
     processes.join()  # before anything that may fail, so that one process says so
     settings = load_settings(config, overrides or [])
     processes.start(settings.shards)
@@ -162,6 +164,8 @@ def fit(
     metrics = api.fit(settings)
     if processes.is_main():
         show_result(console, Path(settings.run), metrics)
+    if time is not None:
+        api.tell_overrun(time, monotonic() - began)
     processes.stop()
 
 
@@ -625,7 +629,7 @@ def main() -> None:
             raise
         leave(1, f"Error: {sentence}")
     except (StoppedAtOnce, KeyboardInterrupt):
-        leave(STOPPED, "Stopped at once; the last checkpoint, if there is one, is kept.")
+        leave(STOPPED, f"Stopped at once; {_kept(sys.argv[1:2])}.")
     except Ended as error:
         leave(
             1,
@@ -652,6 +656,13 @@ def _leave_threads() -> None:
         worker.kill()
     sys.stdout.flush()
     os._exit(STOPPED)
+
+
+def _kept(command: list[str]) -> str:
+    """Return what a command that is stopped at once leaves."""
+    if command == ["export"]:
+        return "the run is unchanged, and no part of the export is left"
+    return "the last checkpoint, if there is one, is kept"
 
 
 def _stopped() -> str:

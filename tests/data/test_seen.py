@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ from lptpp.data.seen import (
     CELL,
     GAP,
     _caption,
+    _font,
+    _shortened,
     cropped_share,
     median_size,
     sampled_size,
@@ -89,7 +92,22 @@ def test_a_caption_is_the_name_and_the_size_of_the_file(tmp_path: Path) -> None:
     assert _caption(path, Image.new("L", (40, 1))) == "red oak.png\n1,200 × 30 pixels"
     assert _caption(np.zeros((3, 4, 3), np.uint8), Image.new("L", (4, 3))) == "\n4 × 3 pixels"
     long = path.rename(tmp_path / f"{'a' * 40}.png")
-    assert _caption(long, Image.new("L", (40, 1))) == f"{'a' * 13}…{'a' * 9}.png\n1,200 × 30 pixels"
+    name, size = _caption(long, Image.new("L", (40, 1))).split("\n")
+    assert re.fullmatch(r"a{8,}…a{4,}\.png", name) and size == "1,200 × 30 pixels"
+
+
+@pytest.mark.parametrize("letter", "W×i_")
+def test_a_caption_is_drawn_within_its_image_in_a_font_that_has_the_sign(letter: str) -> None:
+    width, height = _font().getbbox(_shortened(80 * letter))[2:]
+    assert width <= CELL and 2 * height + 2 + 2 <= CAPTION
+    absent = "\U000f0000"  # of the private use area: drawn as an empty box
+    assert bytes(_font().getmask(letter)) != bytes(_font().getmask(absent))
+
+
+def test_both_lines_of_a_caption_are_inside_the_picture() -> None:
+    picture = strip([np.zeros((9, 9, 3), np.uint8)], {"gyqpj": PLAIN}, Decoding())
+    assert picture is not None
+    assert (np.asarray(picture)[-3:] == 255).all()  # nothing is cut off at the edge
 
 
 def test_the_picture_has_the_images_and_below_them_each_kind_of_input() -> None:
@@ -98,7 +116,7 @@ def test_the_picture_has_the_images_and_below_them_each_kind_of_input() -> None:
     picture = strip(images, {"a": squashed, "b": padded, "c": padded}, Decoding())
     assert picture is not None
     down = CELL + CAPTION + GAP
-    assert picture.size == (2 * CELL + GAP, 3 * down - GAP)
+    assert picture.size == (2 * CELL + GAP, 3 * down)
     columns = np.asarray(picture)[:, CELL // 2, 0]
     assert (columns[:40] == 255).all() and columns[CELL // 2] == 0  # as it is: 120 × 60 on white
     assert (columns[down : down + CELL] == 0).all()  # squashed

@@ -6,9 +6,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 
 import lptpp
-from lptpp.export.onnx_files import write_onnx
+from lptpp.export.onnx_files import time_left, write_onnx
+from lptpp.export.programs import Program
 from lptpp.export.samples import samples
 from lptpp.utils.errors import UserError
 from tests.export.made import CLASSES, expected_prediction, make_images, make_model, prepared
@@ -25,6 +27,7 @@ def folder(model, tmp_path_factory) -> Path:
     lines = list(write_onnx(model, samples(model.mixture, make_images(3)), folder))
     names = ["model.onnx", "expert-middle.onnx", "expert-wide.onnx"]
     assert [line.split(":")[0] for line in lines] == names
+    assert [" s left" in line for line in lines] == [True, True, False]
     assert {path.name for path in folder.iterdir()} == {*names, "model.json"}
     return folder
 
@@ -32,6 +35,12 @@ def folder(model, tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def about(folder) -> dict:
     return json.loads((folder / "model.json").read_text(encoding="utf-8"))
+
+
+def test_the_time_left_is_in_proportion_to_the_experts_of_the_files():
+    programs = [Program(name, torch.nn.Identity(), tuple(name), {}) for name in ("abc", "a", "b", "c")]
+    left = [time_left(programs, done, 30.0 * done) for done in range(5)]
+    assert left == ["", ", about 30 s left", ", about 30 s left", ", about 18 s left", ""]
 
 
 @pytest.mark.parametrize("count", [1, 3, 8])

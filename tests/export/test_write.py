@@ -4,6 +4,7 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
+from lptpp.export.card import plain_text
 from lptpp.export.write import ExportOptions, appearing, export_run
 from lptpp.utils.errors import UserError
 
@@ -91,3 +92,11 @@ def test_a_push_requires_a_token_first_and_uploads_last(trained, tmp_path, monke
     assert "https://hub/me/x" in lines[-1]
     assert Hub.uploaded == {path.name for path in (tmp_path / "out").iterdir()}
     assert "license: mit" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_the_card_is_named_after_the_run_and_not_after_its_folder(trained, tmp_path):
+    list(export_run(trained.folder, "huggingface", tmp_path / "huggingface"))
+    card = (tmp_path / "huggingface" / "README.md").read_text(encoding="utf-8")
+    assert f"\n# {plain_text(trained.folder.name)}\n" in card
+    assert f"- name: {trained.folder.name}\n" in card
+    assert 'lptpp.load("path/to/this/folder")' in card

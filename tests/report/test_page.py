@@ -19,8 +19,8 @@ from tests.report.made import make_run
 
 VOID = {"meta", "img", "br", "link", "input"}
 SENTENCES = ("h1", "h2", "h3", "p", "th", "dt", "span", "footer")
-TITLES = ["Results", "Classes", "Mixture", "Group prompts", "Calibration", "Confusions"]
-TITLES += ["Example images", "Model input", "Training", "Settings and versions"]
+TITLES = ["Results", "Classes", "Confusions", "Example images", "Calibration", "Mixture", "Group prompts"]
+TITLES += ["Model input", "Training", "Settings and versions"]
 
 
 class Reader(HTMLParser):
@@ -84,6 +84,11 @@ def test_a_trained_run_has_its_sections_and_its_images(trained, tmp_path: Path) 
 def test_fit_leaves_the_report_and_the_same_run_has_the_same_bytes(trained, tmp_path: Path) -> None:
     again = write_report(trained.folder, output=tmp_path / "new" / "again.html")
     assert again.read_bytes() == (trained.folder / "report.html").read_bytes()
+
+
+def test_a_shot_without_classes_has_a_sentence_instead_of_a_figure(tmp_path: Path) -> None:
+    text = " ".join(report(make_run(tmp_path / "run", [50, 30], method="lpt")).text.split())
+    assert "No class with images in the test split is many-shot or few-shot." in text
 
 
 def test_a_made_run_has_every_section(folder: Path) -> None:

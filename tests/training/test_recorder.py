@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lptpp.training.recorder import BELOW_ZERO, remark, stopping_softly
+from lptpp.training.recorder import BELOW_ZERO, left, remark, stopping_softly
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.stopping import waiting_for_step
 
@@ -67,3 +67,10 @@ def test_off_the_main_thread_signals_stay_as_they_are():
     thread.start()
     thread.join()
     assert found == [before]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "epochs", "told"), [(22.6, 11, "4m9s"), (59.4, 1, ""), (0.0, 0, ""), (3600.0, 2, "2h")]
+)
+def test_an_epoch_tells_how_long_the_others_take(seconds, epochs, told):
+    assert left(seconds, epochs) == (f", about {told} left in this phase" if told else "")

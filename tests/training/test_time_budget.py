@@ -12,8 +12,9 @@ from lptpp import api
 from lptpp.checkpoint.identity import BUDGET
 from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training.time_budget import FORWARD, fit_epochs, fitting, measure, parse_time
+from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, tell_overrun
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import duration
 
 pytestmark = pytest.mark.usefixtures("no_figures")
 METHOD = ["method=vpt_deep", "phase1.batch_size=4", "evaluation.baselines=[]"]
@@ -57,20 +58,51 @@ def test_the_time_of_an_epoch_is_that_of_its_steps_on_a_fake_clock(settings_of, 
     settings = settings_of(tmp_path, *METHOD)
     dataset = load_dataset(settings)
     steps, fixed = measure(settings, dataset, ticking())
-    images, tested = len(dataset.train), len(dataset.test)
-    assert steps == {"phase1": -(-images // 4)}  # a second a step
-    views = max(1, min(settings.phase3.views, settings.phase3.epochs))
-    assert fixed == pytest.approx(1 + FORWARD / 4 * (images + images * views + tested))
+    assert steps == {"phase1": -(-len(dataset.train) // 4)}  # a second a step
+    assert fixed == 2 + 2  # loading and the views; a second for each pass: first classifier, evaluation
+
+
+class Slow:
+    """A clock that a model moves on: by a second for each image and by five for each pass."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def features_of(self, compute, expert, images, runner, name) -> None:
+        self.now += 5 + len(images)
+
+
+def test_what_is_not_training_takes_the_time_of_its_passes(settings_of, tmp_path, monkeypatch):
+    settings = settings_of(tmp_path, "method=vpt_deep", "evaluation.baselines=[linear_probe]")
+    dataset, clock = load_dataset(settings), Slow()
+    monkeypatch.setattr("lptpp.training.time_budget.features_of", clock.features_of)
+    monkeypatch.setattr("lptpp.training.time_budget.seconds_per_step", lambda *_: 1.0)
+    _, fixed = measure(settings, dataset, clock)
+    splits = [len(images) for images in dataset.splits().values()]
+    passes = [len(dataset.train), len(dataset.test), *splits]  # first classifier, evaluation, features of the probe
+    assert fixed == pytest.approx(5 * len(passes) + sum(passes))
+
+
+@pytest.mark.parametrize(("taken", "told"), [(301.0, "This took 5m1s, longer than the time budget of 5m."), (299, "")])
+def test_a_budget_that_was_not_kept_is_told(taken, told, caplog):
+    tell_overrun(300, taken)
+    assert "".join(caplog.messages) == told
 
 
 def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_path, caplog):
     caplog.set_level("INFO", "lptpp")
     settings = settings_of(tmp_path / "new", *METHOD)
     dataset = load_dataset(settings)
-    steps, fixed = measure(settings_of(tmp_path, *METHOD), dataset, ticking())
-    seconds = int(fixed + 7 * steps["phase1"]) + 1
+    ticks = count()
+    steps, fixed = measure(settings_of(tmp_path, *METHOD), dataset, lambda: float(next(ticks)))
+    measuring = next(ticks) + 1  # looks at the clock
+    seconds = int((measuring + fixed + 7 * steps["phase1"]) / (1 - RESERVE)) + 1
     found = fit_epochs(settings, seconds, ticking())
     assert found == replace(settings, phase1=replace(settings.phase1, epochs=7))
+    assert caplog.messages[0].startswith(f"Measuring how many epochs fit into {duration(seconds)}")
     assert "Epochs: 7 in phase1" in caplog.text
     assert json.loads((tmp_path / "new" / BUDGET).read_text())["epochs"] == {"phase1": 7}
 
@@ -78,7 +110,8 @@ def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_
         raise AssertionError("measured again")
 
     assert fit_epochs(settings, seconds, never) == found
-    assert fit_epochs(settings, seconds + int(steps["phase1"]), ticking()).phase1.epochs == 8  # nothing is trained yet
+    more = seconds + int(steps["phase1"] / (1 - RESERVE)) + 1
+    assert fit_epochs(settings, more, ticking()).phase1.epochs == 8  # nothing is trained yet
 
 
 def test_measuring_leaves_the_run_as_it_would_be_without(settings_of, tmp_path):

@@ -190,7 +190,7 @@ def show_summary(console: Console, summary: Summary, output: Path) -> None:
     console.print(
         f"{counted(summary.rows, 'image')}, {_uncertain(summary.uncertain)}{summary.unreadable:,} unreadable."
         f" Predictions: {output}"
-        f" ({note(output).name} records model, inputs and options: the same command does not compute them again)"
+        f" ({note(output).name} records model, inputs and options, so that a repeated command reuses them)"
     )
 
 

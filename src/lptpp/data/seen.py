@@ -2,11 +2,12 @@
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from torchvision.transforms import v2
 
 from lptpp.backbones.base import Preprocessing
@@ -18,8 +19,7 @@ from lptpp.utils.text import listed, printable
 Size = tuple[int, int]  # width, height
 SAMPLED = 64  # images whose sizes are read if there are more
 SHOWN = 6  # images in the picture
-CELL, GAP, CAPTION, FONT = 160, 8, 28, 11  # pixels
-LONGEST = 26  # characters of a file name
+CELL, GAP, CAPTION = 160, 8, 30  # pixels
 MUCH_LARGER = 1.4  # than the input: the next usual size fits into the image
 
 
@@ -120,8 +120,25 @@ def _caption(image: ImageReference, decoded: Image.Image) -> str:
     """Return the file name, if it has one, and the size of an image."""
     width, height = image_size(image) or decoded.size
     name = printable(image.name) if isinstance(image, Path) else ""
-    name = name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 :]}"
-    return f"{name}\n{width:,} × {height:,} pixels"
+    return f"{_shortened(name)}\n{width:,} × {height:,} pixels"
+
+
+@cache
+def _font() -> ImageFont.FreeTypeFont:
+    """Return a font with the signs of captions and of most names, which Pillow's own has not."""
+    from matplotlib import get_data_path
+
+    return ImageFont.truetype(str(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")), 10)
+
+
+def _shortened(name: str) -> str:
+    """Return a name that is at most as wide as an image, without its middle if necessary."""
+    longest = len(name)
+    shown = name
+    while _font().getlength(shown) > CELL - 2:  # a letter may reach beyond its length
+        longest -= 1
+        shown = f"{name[: longest // 2]}…{name[-(longest // 2) :]}"
+    return shown
 
 
 def _distinct(preprocessings: Mapping[str, Preprocessing]) -> list[tuple[Preprocessing, list[str]]]:
@@ -139,7 +156,7 @@ def _seen(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 
 def _canvas(rows: Sequence[_Row]) -> Image.Image:
     across, down = CELL + GAP, CELL + CAPTION + GAP
-    canvas = Image.new("RGB", (across * len(rows[0].images) - GAP, down * len(rows) - GAP), "white")
+    canvas = Image.new("RGB", (across * len(rows[0].images) - GAP, down * len(rows)), "white")
     pen = ImageDraw.Draw(canvas)
     for row, (images, captions) in enumerate(rows):
         for column, image in enumerate(images):
@@ -148,5 +165,5 @@ def _canvas(rows: Sequence[_Row]) -> Image.Image:
             left, top = ((CELL - side) // 2 for side in cell.size)
             canvas.paste(cell, (across * column + left, down * row + top))
         for column, caption in enumerate(captions):
-            pen.text((across * column, down * row + CELL + 2), caption, fill="black", font_size=FONT)
+            pen.text((across * column, down * row + CELL + 2), caption, fill="black", font=_font(), spacing=2)
     return canvas

@@ -40,7 +40,9 @@ def baseline_rankings(
     widths = {name: expert.heads[0].weight.shape[1] for name, expert in frozen.items()}
     for name, expert in frozen.items() if wanted else ():
         used = images if _reads_training(wanted, images, widths, name, len(class_names)) else {split: images[split]}
-        features = {s: frozen_features(expert, one, runner, f"{name}: {s} features") for s, one in used.items()}
+        features = {
+            s: frozen_features(expert, one, runner, f"{name}, baselines: {s} images") for s, one in used.items()
+        }
         if not processes.is_main():
             continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:

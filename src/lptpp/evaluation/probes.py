@@ -75,7 +75,7 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
         )
     where = "the validation split" if use_validation else f"{HELD_OUT:.0%} of the training images"
     values = ", ".join(f"{probe.model.C:g} ({BASELINES[kind]})" for kind, probe in chosen.items())
-    log.info("%s: C = %s, chosen on %s.", name, values, where)
+    log.info("Probes on frozen features, %s: regularization C = %s, chosen on %s.", name, values, where)
     return chosen
 
 

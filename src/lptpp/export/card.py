@@ -76,7 +76,7 @@ def model_card(name: str, settings: Settings, facts: Facts, metrics: Facts, lice
         title=plain_text(name),
         classes=len(facts["class_names"]),
         method=settings.method,
-        location=json.dumps(f"hf://{name}" if "/" in name else name, ensure_ascii=False),
+        location=json.dumps(f"hf://{name}" if "/" in name else "path/to/this/folder", ensure_ascii=False),
         results="\n".join(_results(metrics)),
         data="\n".join(_data(settings, facts, metrics)),
         experts="\n".join(_experts(settings, metrics)),

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -16,6 +17,9 @@ from lptpp.inference.model import Model
 from lptpp.utils.extras import extra
 from lptpp.utils.io import write_json
 from lptpp.utils.progress import progress_bar
+from lptpp.utils.text import listed
+
+log = logging.getLogger("lptpp")
 
 
 def write_onnx(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
@@ -27,19 +31,38 @@ def write_onnx(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
     _, _, runtime = (extra(name, "onnx", "lptpp export --to onnx") for name in ("onnx", "onnxscript", "onnxruntime"))
     programs = [result_program(model.mixture), *expert_programs(model.mixture)]
     about = description(model, programs, ".onnx")
+    log.info("%s", plan(programs))
     with progress_bar("Exporting", 3 * len(programs)) as bar:
-        for program in programs:
+        began = time.monotonic()
+        for place, program in enumerate(programs):
             path = folder / f"{program.name}.onnx"
-            bar.advance(0, f"{path.name}: tracing")
+            left = time_left(programs, place, time.monotonic() - began)
+            bar.advance(0, f"{path.name}: tracing{left}")
             graph = traced(program, expected.images)
-            bar.advance(1, f"{path.name}: converting")
+            bar.advance(1, f"{path.name}: converting{left}")
             _save(graph, program, about, path)
-            bar.advance(1, f"{path.name}: checking")
+            bar.advance(1, f"{path.name}: checking{left}")
             difference = largest_difference(program, _session(runtime, path, program), expected)
             bar.advance(1)
             about["files"][path.name]["largest_difference_from_pytorch"] = difference
-            yield summary_line(path, difference)
+            took, left = time.monotonic() - began, time_left(programs, place + 1, time.monotonic() - began)
+            yield f"{summary_line(path, difference)}; {took:.0f} s so far{left}"
     write_json(folder / "model.json", about)
+
+
+def plan(programs: Sequence[Program]) -> str:
+    """Return what is written, and that it takes time."""
+    names = listed(f"{program.name}.onnx" for program in programs)
+    more = "; the time left is known after the first file" if len(programs) > 1 else ""
+    return f"Exporting {names}: the conversion takes minutes on a CPU{more}."
+
+
+def time_left(programs: Sequence[Program], done: int, seconds: float) -> str:
+    """Return about how long the files after the first `done`, which took `seconds`, take: by their experts."""
+    experts = [len(program.experts) for program in programs]
+    if not 0 < done < len(programs):
+        return ""
+    return f", about {seconds * sum(experts[done:]) / sum(experts[:done]):.0f} s left"
 
 
 def _save(graph: torch.export.ExportedProgram, program: Program, about: dict[str, Any], path: Path) -> None:

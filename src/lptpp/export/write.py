@@ -41,7 +41,7 @@ def export_run(
     output = output or _default_output(run, form)
     with appearing(output) as folder:
         if form == "huggingface":
-            name = options.push or output.resolve().name
+            name = options.push or run.resolve().name
             yield from write_hugging_face(run, folder, name, options.license or "unknown")
         else:
             model = load(run, device="cpu")

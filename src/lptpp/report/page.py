@@ -8,8 +8,8 @@ from typing import Any
 from markupsafe import Markup
 
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.statistics import describe_shots
-from lptpp.evaluation.table import COLUMNS, one_decimal
+from lptpp.data.statistics import SHOTS, describe_shots
+from lptpp.evaluation.table import COLUMNS, known, one_decimal
 from lptpp.report.gather import EvaluatedRun, NewImages, gather
 from lptpp.report.section import Plot, Section
 from lptpp.report.sections import (
@@ -35,11 +35,11 @@ REPORT = "report.html"
 SECTIONS: tuple[Callable[[EvaluatedRun], Section | None], ...] = (
     result.section,
     classes.section,
-    mixture.section,
-    groups.section,
-    calibration.section,
     confusions.section,
     examples.section,
+    calibration.section,
+    mixture.section,
+    groups.section,
     model_input.section,
     learning.section,
     provenance.section,
@@ -91,7 +91,8 @@ def page(run: EvaluatedRun, sections: list[Drawn]) -> str:
             run=run,
             name=run.folder.resolve().name,
             sections=sections,
-            tiles=[(name, key, one_decimal(metrics.get(key))) for key, name in COLUMNS.items()],
+            tiles=[(name, key, one_decimal(metrics[key])) for key, name in COLUMNS.items() if known(metrics.get(key))],
+            untested=[shot for shot in SHOTS if not known(metrics.get(shot))],
             shot_thresholds=describe_shots(run.metrics["shot_thresholds"]),
             colors=COLORS,
             version=version("lptpp"),

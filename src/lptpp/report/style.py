@@ -95,7 +95,8 @@ def round_numbers(largest: int) -> list[float]:
 
 def vertical_thresholds(ax: Axes, shot_thresholds: Sequence[int]) -> None:
     """Mark the shot thresholds on a horizontal axis of training images."""
-    for threshold, place in _places(shot_thresholds):
+    for threshold in shot_thresholds:
+        place = max(threshold, FLOOR)
         ax.axvline(place, **THRESHOLD)
         place_of: Any = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
         ax.text(place, 1, f"{threshold:,}", **place_of, **THRESHOLD_TEXT)
@@ -103,13 +104,8 @@ def vertical_thresholds(ax: Axes, shot_thresholds: Sequence[int]) -> None:
 
 def horizontal_thresholds(ax: Axes, shot_thresholds: Sequence[int]) -> None:
     """Mark the shot thresholds on a vertical axis of training images."""
-    for threshold, place in _places(shot_thresholds):
+    for threshold in shot_thresholds:
+        place = max(threshold, FLOOR)
         ax.axhline(place, **THRESHOLD)
         place_of: Any = {"transform": ax.get_yaxis_transform(), "ha": "left", "va": "center"}
         ax.text(1, place, f" {threshold:,}", **place_of, **THRESHOLD_TEXT)
-
-
-def _places(shot_thresholds: Sequence[int]) -> list[tuple[int, float]]:
-    """Return both thresholds, each with the position of the line that separates the classes."""
-    low, high = shot_thresholds
-    return [(low, max(low - 0.5, FLOOR)), (high, high + 0.5)]

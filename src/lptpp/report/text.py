@@ -3,7 +3,9 @@
 import math
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup, escape
 
+from lptpp.evaluation.intervals import interval
 from lptpp.evaluation.table import MISSING
 from lptpp.utils.text import counted
 
@@ -22,10 +24,21 @@ def percent(value: float | None, decimals: int = 0) -> str:
     return f"{text}\u00a0%"
 
 
+def interval_text(accuracy: float, images: int) -> str:
+    """Return the 95 % interval of an accuracy (percent) measured on `images` > 0 images, such as 93.2 to 100.0 %."""
+    low, high = interval(accuracy, images)
+    return f"{low:.1f} to {percent(high, 1)}"
+
+
 def shortened(name: str, longest: int) -> str:
     """Return a name of at most `longest` characters, with unprintable ones replaced."""
     name = "".join(letter if letter.isprintable() else "�" for letter in " ".join(name.split()))
     return name if len(name) <= longest else f"{name[: longest - 1].rstrip()}…"
+
+
+def breakable(name: str) -> Markup:
+    """Return a name as HTML that a browser may break after underscores, rather than within a word."""
+    return escape(name).replace("_", Markup("_<wbr>"))
 
 
 def templates(package: str) -> Environment:
@@ -37,5 +50,5 @@ def templates(package: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": percent, "counted": counted, "shortened": shortened}
+    environment.filters |= {"percent": percent, "counted": counted, "shortened": shortened, "breakable": breakable}
     return environment

@@ -83,7 +83,7 @@ class TrainingInputs:
         """
         expert, some = self.mixture.experts[name], self.averaged(name)
         images = self.cache if len(some) == len(self.cache) else self.cache.subset(some)
-        return lambda: frozen_features(expert, images, self.runner, f"{name}: class means")
+        return lambda: frozen_features(expert, images, self.runner, f"{name}, first classifier: class means")
 
     def averaged(self, name: str) -> np.ndarray:
         """Return the indices of the training images whose features start an expert's classifier, ascending, int64."""

@@ -32,6 +32,7 @@ from lptpp.utils.errors import Interrupted
 from lptpp.utils.io import write_csv
 from lptpp.utils.progress import Bar, progress_bar
 from lptpp.utils.stopping import waits_for_step
+from lptpp.utils.text import duration
 
 log = logging.getLogger("lptpp")
 BELOW_ZERO = " (below 0: the loss of phase 2 includes minus the similarity of images and keys)"
@@ -44,6 +45,12 @@ def remark(history: Sequence[Mapping[str, Any]]) -> str:
     """Return what explains the last loss of a history if it is the first one that is negative."""
     below = [line["loss"] < 0 for line in history]
     return BELOW_ZERO if below[-1] and sum(below) == 1 else ""
+
+
+def left(seconds: float, epochs: int) -> str:
+    """Return how long further epochs of a phase take, at this many seconds each; empty for less than a minute."""
+    total = round(seconds * epochs)
+    return f", about {duration(total)} left in this phase" if total >= 60 else ""
 
 
 class RunRecorder:
@@ -117,8 +124,9 @@ class RunRecorder:
         self._save(position, optimizer)
         self._write_history()
         log.info(
-            "%s epoch %d of %d: loss %.4f, %.1f s%s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"], remark(self.history),
+            "%s epoch %d of %d: loss %.4f, %.1f s%s%s", position.stage, position.epoch, self.epochs,
+            summary["loss"], summary["seconds"], left(summary["seconds"], self.epochs - position.epoch),
+            remark(self.history),
         )  # fmt: skip
 
     def _write_history(self) -> None:

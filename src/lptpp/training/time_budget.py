@@ -1,7 +1,8 @@
 """A time budget for training: the number of epochs that fits, from the time of the first steps.
 
-The first steps of phases 1 and 2 of every expert are trained on a copy of the model and timed, with their data. The
-chosen epochs are written to time_budget.json in the run folder, so that a resumed run has the same.
+The first steps of phases 1 and 2 of every expert are trained on a copy of the model and timed, with their data, and so
+are two passes without gradients, from which the time of the scorer, the evaluation and the probes follows. The chosen
+epochs are written to time_budget.json in the run folder, so that a resumed run has the same.
 """
 
 import logging
@@ -15,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from lptpp.checkpoint.identity import BUDGET
@@ -24,6 +26,7 @@ from lptpp.config.stages import SCORER
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.prepare import load_dataset
 from lptpp.data.sources.files import read_json
+from lptpp.inference.pipeline import features_of
 from lptpp.models.build import build_mixture
 from lptpp.training.fit import Training
 from lptpp.training.loop import Position, Stage, train
@@ -35,7 +38,8 @@ from lptpp.utils.text import duration
 
 log = logging.getLogger("lptpp")
 STEPS = 4  # timed per stage, the first of which is left out
-FORWARD = 0.35  # of the time of a training step: the same images without gradients
+PASSES = 8, 64  # images of the two timed passes without gradients
+RESERVE = 0.1  # of the budget, for what is not timed: fitting the probes, writing the report, other work of the machine
 UNITS = {"h": 3600, "m": 60, "s": 1}
 Clock = Callable[[], float]  # seconds
 
@@ -65,22 +69,31 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
         return _with_epochs(settings, recorded["epochs"])
     if exchange.from_main(steps_of(Path(settings.run) / "checkpoint")):
         raise UserError(_started(settings.run, recorded, seconds))
-    dataset = load_dataset(settings)
+    log.info("Measuring how many epochs fit into %s: a few steps and passes of each expert.", duration(seconds))
+    began, dataset = clock(), load_dataset(settings)
     make_folder(path.parent)
     steps, fixed = exchange.from_main(measure(settings, dataset, clock))
     wanted = {phase: getattr(settings, phase).epochs for phase in steps}
-    epochs = fitting(seconds - fixed, steps, wanted)
-    expected = fixed + sum(epochs[phase] * steps[phase] for phase in epochs)
+    measuring, reserve = exchange.from_main(clock() - began), RESERVE * seconds
+    epochs = fitting(seconds - measuring - fixed - reserve, steps, wanted)
+    expected = measuring + fixed + reserve + sum(epochs[phase] * steps[phase] for phase in epochs)
     log.info(
-        "Time budget %s: an epoch takes %s, the rest about %.0f s. Epochs: %s; about %.0f s in all.",
-        duration(seconds), ", ".join(f"{took:.1f} s in {phase}" for phase, took in steps.items()), fixed,
-        _described(epochs), expected,
+        "Time budget %s: an epoch of all experts takes %s; measuring took %.0f s; the scorer, the evaluation and the"
+        " probes take about %.0f s; %.0f s are kept in reserve. Epochs: %s; about %.0f s in all.",
+        duration(seconds), ", ".join(f"{took:.1f} s in {phase}" for phase, took in steps.items()), measuring, fixed,
+        reserve, _described(epochs), expected,
     )  # fmt: skip
     if expected > seconds:
         log.warning("One epoch of each phase already takes longer than the time budget of %s.", duration(seconds))
     if processes.is_main():
         write_json(path, {"seconds": seconds, "epochs": epochs, "seconds_per_epoch": steps, "fixed_seconds": fixed})
     return _with_epochs(settings, epochs)
+
+
+def tell_overrun(seconds: int, taken: float) -> None:
+    """Log a warning if a command took longer than its time budget."""
+    if taken > seconds:
+        log.warning("This took %s, longer than the time budget of %s.", duration(round(taken)), duration(seconds))
 
 
 def _started(run: str, recorded: Mapping[str, Any] | None, seconds: int) -> str:
@@ -112,10 +125,11 @@ def fitting(seconds: float, steps: Mapping[str, float], wanted: Mapping[str, int
 
 def measure(settings: Settings, dataset: ImageDataset, clock: Clock) -> tuple[dict[str, float], float]:
     """Return the seconds per epoch of phases 1 and 2, over all experts, and about those of everything else."""
+    loading = clock()
     mixture = build_mixture(settings, len(dataset.class_names))
     training = Training(settings, dataset, mixture, None)
     steps: dict[str, float] = {}
-    fixed = 0.0
+    fixed = clock() - loading  # the run does this again
     for key in mixture.stages():
         if key == SCORER:
             continue
@@ -124,14 +138,15 @@ def measure(settings: Settings, dataset: ImageDataset, clock: Clock) -> tuple[di
         stage = training.stage(key)
         prepared = clock() - began  # the views that are computed once
         step = seconds_per_step(stage, training, clock)
-        per_image = FORWARD * step / stage.optimization.batch_size
+        start, per_image = seconds_without_gradients(key.owner, training, clock)
         measured = settings.evaluation.each_epoch or settings.evaluation.keep == "best"
-        validated = len(dataset.validation or ()) if measured else 0
-        per_epoch = step * (stage.optimization.steps // stage.epochs) + per_image * validated
+        validation = start + per_image * len(dataset.validation or ()) if measured else 0
+        per_epoch = step * (stage.optimization.steps // stage.epochs) + validation
         trained = max(1, settings.phase3.folds)  # k folds, k − 1 of k parts each, and the run itself: k times
         steps[key.settings_key] = steps.get(key.settings_key, 0.0) + trained * per_epoch
         if key.phase == 1:
-            fixed += prepared + per_image * _images_without_gradients(settings, dataset)
+            passes = _passes(settings, dataset)
+            fixed += prepared + start * len(passes) + per_image * sum(passes)
     return steps, fixed
 
 
@@ -165,12 +180,25 @@ class _Timer:
         """Go on: a small data set needs several epochs."""
 
 
-def _images_without_gradients(settings: Settings, dataset: ImageDataset) -> int:
-    """Return how many images an expert sees outside of training steps: first classifier, scorer, evaluation, probes."""
+def seconds_without_gradients(name: str, training: Training, clock: Clock) -> tuple[float, float]:
+    """Return the seconds that a pass of an expert over images takes to start, and those that each image takes."""
+    expert, images = training.mixture.experts[name], training.inputs.cache
+    few, many = (np.linspace(0, len(images) - 1, min(size, len(images))).astype(int) for size in PASSES)
+    taken = []
+    for chosen in (few, many):
+        began = clock()
+        features_of(lambda views: expert(views).cosines, expert, images.subset(chosen), training.runner, name)
+        taken.append(clock() - began)
+    each = max(0.0, taken[1] - taken[0]) / (len(many) - len(few)) if len(many) > len(few) else taken[1] / len(many)
+    return max(0.0, taken[0] - each * len(few)), each
+
+
+def _passes(settings: Settings, dataset: ImageDataset) -> list[int]:
+    """Return the images of each pass of an expert without gradients: first classifier, scorer, evaluation, probes."""
     train, splits = len(dataset.train), dataset.splits()
-    scorer = train * max(1, min(settings.phase3.views, settings.phase3.epochs))
-    probes = sum(map(len, splits.values())) if set(settings.evaluation.baselines) - {"zero_shot"} else 0
-    return train + scorer + len(splits.get(settings.evaluation.split, ())) + probes
+    views = max(1, min(settings.phase3.views, settings.phase3.epochs)) if len(settings.experts) > 1 else 0
+    probed = [len(images) for images in splits.values()] if set(settings.evaluation.baselines) - {"zero_shot"} else []
+    return [train, *([train * views] if views else []), len(splits.get(settings.evaluation.split, ())), *probed]
 
 
 def _with_epochs(settings: Settings, epochs: Mapping[str, int]) -> Settings:

@@ -158,11 +158,11 @@ def test_without_errors_there_is_no_section(run: EvaluatedRun) -> None:
 def test_rejection_keeps_confident_predictions(run: EvaluatedRun) -> None:
     found = texts(calibration.rejection(with_predictions(run, [0, 0, 0, 0], [0, 0, 1, 1], [0.95, 0.5, 0.6, 0.2])))
     by_limit = {row[0]: row[1:] for row in found}
-    assert by_limit["0.00"] == ["100.0 %", "50.0 %"]
-    assert by_limit["0.50"] == ["75.0 %", "66.7 %"]
-    assert by_limit["0.95"] == ["25.0 %", "100.0 %"]
+    assert by_limit["0.00"] == ["100.0 %", "4", "2", "50.0 %", "15.0 to 85.0 %"]
+    assert by_limit["0.50"] == ["75.0 %", "3", "1", "66.7 %", "20.8 to 93.9 %"]
+    assert by_limit["0.95"] == ["25.0 %", "1", "0", "100.0 %", "20.7 to 100.0 %"]
     none = texts(calibration.rejection(with_predictions(run, [0], [0], [0.2])))
-    assert none[-1] == ["0.95", "0.0 %", "–"]
+    assert none[-1] == ["0.95", "0.0 %", "0", "0", "–", "–"]
 
 
 @pytest.mark.parametrize(

@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from lptpp.evaluation.intervals import few_tested
 from lptpp.evaluation.metrics import calibration_bins
-from lptpp.evaluation.table import ResultRow
+from lptpp.evaluation.table import MISSING, ResultRow
 from lptpp.report.gather import EvaluatedRun
-from lptpp.report.section import Plot, Section, Table, number
+from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import INK, MUTED, plain_figure
-from lptpp.report.text import percent
+from lptpp.report.text import interval_text, percent
+from lptpp.utils.text import counted
 
 BAR, SHARE = "#9db4c8", "#c9d3dc"
 THRESHOLDS = (0.0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95)
@@ -55,13 +57,29 @@ def rejection(run: EvaluatedRun) -> Table:
     """Return the share and the accuracy of the predictions that are kept at several probability thresholds."""
     confidence = run.predictions.confidence[run.result]
     correct = run.predictions.predicted[run.result] == run.predictions.labels
-    rows = []
-    for threshold in THRESHOLDS:
-        kept = confidence >= threshold
-        accuracy = percent(100 * correct[kept].mean() if kept.any() else None, 1)
-        rows.append([number(f"{threshold:.2f}"), number(percent(100 * kept.mean(), 1)), number(accuracy)])
+    rows = [_kept(threshold, correct[confidence >= threshold], len(correct)) for threshold in THRESHOLDS]
+    headings = ["threshold", "kept", "images", "errors", "accuracy", "95 % interval"]
     caption = (
         "Predictions with a lower probability are rejected, as with the threshold option of lptpp predict. If errors"
-        " are costly, use the lowest threshold with sufficient accuracy."
+        " are costly, use the lowest threshold whose interval, not only its accuracy, starts high enough."
+        f" {basis(run, correct)}"
     )
-    return Table("Rejecting uncertain predictions", ["threshold", "kept", "accuracy"], rows, caption)
+    return Table("Rejecting uncertain predictions", headings, rows, caption)
+
+
+def _kept(threshold: float, correct: np.ndarray, images: int) -> list[Cell]:
+    """Return the row of a threshold; correct: (k,) whether each of the kept predictions is right, of `images`."""
+    kept = len(correct)
+    accuracy = 100 * correct.mean() if kept else None
+    found = interval_text(accuracy, kept) if accuracy is not None else MISSING
+    texts = [f"{threshold:.2f}", percent(100 * kept / images, 1), f"{kept:,}", f"{(~correct).sum():,}"]
+    return [number(text) for text in (*texts, percent(accuracy, 1), found)]
+
+
+def basis(run: EvaluatedRun, correct: np.ndarray) -> str:
+    """Return on how many images the thresholds rest, with a warning if they are few."""
+    errors = counted((~correct).sum(), "error")
+    text = f"The table rests on {counted(len(correct), 'image')} of {run.place} with {errors}"
+    if few_tested(run.classes.tested):
+        text += ": too few to promise an accuracy"
+    return f"{text}. Images from another source are often recognized less well: check a threshold on labeled ones."

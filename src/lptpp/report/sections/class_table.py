@@ -31,8 +31,8 @@ def class_table(run: EvaluatedRun) -> ClassTable:
     names = [run.result.title, *finals]
     headings = ["class", "training images", "test images", *(f"{name}, %" for name in names), "predicted instead"]
     caption = (
-        "Select a heading to sort. predicted instead: the most frequent wrong prediction of the result, and its images."
-        " per_class.csv has all rows of the shot table."
+        "Select a heading to sort. The last column has the most frequent wrong prediction of the result, and its"
+        " images. per_class.csv has all rows of the shot table."
     )
     first = [_cells(row, of.names) for row in rows[:SHOWN]]
     return ClassTable("All classes", headings, first, rows, of.names, SHOWN, caption)

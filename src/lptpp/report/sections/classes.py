@@ -58,5 +58,5 @@ def imbalance(run: EvaluatedRun) -> str:
     return (
         f"{counted(counts.sum(), 'image')} in {counted(len(counts), 'class')}, from {names[largest]}"
         f" ({counts[largest]:,}) to {names[smallest]} ({counts[smallest]:,}); imbalance factor"
-        f" {imbalance_factor(counts):.0f}, Gini coefficient {gini(counts):.2f}.{without}"
+        f" {imbalance_factor(counts):.1f}, Gini coefficient {gini(counts):.2f}.{without}"
     )

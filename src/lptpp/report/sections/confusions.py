@@ -12,6 +12,7 @@ from lptpp.utils.text import counted
 
 SHOWN = 15
 LARGEST_MATRIX = 50  # classes
+LONGEST = 40  # characters of a class name in the matrix
 
 
 def section(run: EvaluatedRun) -> Section | None:
@@ -31,10 +32,10 @@ def confusion_matrix(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarra
     order = np.argsort(-run.classes.counts, kind="stable")
     images = np.bincount(labels * classes + predicted, minlength=classes**2).reshape(classes, classes)
     shares = 100 * images / np.maximum(images.sum(1, keepdims=True), 1)  # (C, C)
-    figure, ax = panel(9, 2.6 + 0.135 * max(classes, 10))
+    ticks = [shortened(names[index], LONGEST) for index in order]
+    figure, ax = panel(9, 1.6 + 0.06 * max(map(len, ticks)) + 0.135 * max(classes, 10))
     shown = ax.imshow(shares[order][:, order], cmap=HEAT, vmin=0, vmax=100, aspect="auto", interpolation="none")
     ax.grid(False)
-    ticks = [shortened(names[index], 18) for index in order]
     ax.set_yticks(range(classes), ticks, fontsize=7.5)
     ax.set_xticks(range(classes), ticks, fontsize=7.5, rotation=90)
     ax.set(xlabel="predicted class", ylabel="true class")
@@ -65,7 +66,8 @@ def pairs(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Table
         ]
         for true, other, images in wrong[:SHOWN]
     ]
-    caption = f"{len(rows)} of {counted(len(wrong), 'pair')}; confusion.csv contains all."
+    shown = f"{len(rows)} of {counted(len(wrong), 'pair')}. " if len(rows) < len(wrong) else ""
+    caption = f"{shown}confusion.csv contains all pairs."
     headings = ["true class", "predicted class", "images", "share of the true class"]
     return Table("Most confused pairs", headings, rows, caption)
 

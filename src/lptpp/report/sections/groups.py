@@ -17,6 +17,7 @@ from lptpp.report.text import percent, shortened
 MOST_ROWS = 40  # of a heat map; more classes are combined
 HEAT = LinearSegmentedColormap.from_list("heat", ["#f3f6f8", "#7fb5b5", "#0b4f55"])
 NAMED = 3  # classes named for each group
+LONGEST = 28  # characters of a class name in a heat map
 INTRO = "Each image uses the groups of prompts whose keys match it best."
 
 
@@ -48,7 +49,7 @@ def heat_map(run: EvaluatedRun, name: str, counts: np.ndarray) -> Plot:
         "Rows are classes, largest first, with their shot color on the left; a dark cell is a group that most images of"
         " the class select. Similar rows mean that the groups do not separate the classes. Top: all images."
     )
-    return Plot(figure, f"Groups selected by {name}", usage(run.group_use[name]), caption)
+    return Plot(figure, f"Groups selected by expert {name}", usage(run.group_use[name]), caption)
 
 
 def group_table(run: EvaluatedRun, name: str, counts: np.ndarray) -> Table:
@@ -61,7 +62,7 @@ def group_table(run: EvaluatedRun, name: str, counts: np.ndarray) -> Table:
         classes = [f"{run.classes.names[one]} ({percent(shares[one, group])})" for one in first if counts[one, group]]
         rows.append([number(str(group + 1)), number(percent(used[group])), Cell(", ".join(classes))])
     caption = "Images: share of all images that select the group; in parentheses, share of the images of the class."
-    return Table(f"Groups of {name}", ["group", "images", "classes that select it most"], rows, caption)
+    return Table(f"Groups of expert {name}", ["group", "images", "classes that select it most"], rows, caption)
 
 
 def _rows(run: EvaluatedRun) -> list[np.ndarray]:
@@ -84,7 +85,9 @@ def _label_rows(ax: Axes, run: EvaluatedRun, rows: list[np.ndarray]) -> None:
     """Label rows with the class, or with the training images of combined classes, and color them by shot."""
     counts = [run.classes.counts[row] for row in rows]
     single = all(len(row) == 1 for row in rows)
-    labels = [shortened(run.classes.names[row[0]], 18) for row in rows] if single else [f"{n[0]:,}" for n in counts]
+    labels = (
+        [shortened(run.classes.names[row[0]], LONGEST) for row in rows] if single else [f"{n[0]:,}" for n in counts]
+    )
     step = 1 if single else max(len(rows) // 8, 1)
     ax.set_yticks(range(0, len(rows), step), labels[::step], fontsize=7.5 if single else 9)
     ax.set_ylabel("" if single else "training images of the classes")

@@ -78,7 +78,7 @@ def _draw_lines(ax: Axes, owners: dict[str, CsvRows], key: str) -> None:
 def losses(owners: dict[str, CsvRows]) -> str:
     """Return the losses of the first and the last epoch."""
     ends = {
-        name: " and ".join(dict.fromkeys(f"{float(row['loss']):.2f}" for row in (rows[0], rows[-1])))
+        name: " and ".join(dict.fromkeys(f"{float(row['loss']):.2f}".replace("-", "−") for row in (rows[0], rows[-1])))
         for name, rows in owners.items()
     }
     shown = "; ".join(f"{name} {found}" if len(ends) > 1 else found for name, found in ends.items())

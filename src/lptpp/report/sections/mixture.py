@@ -20,7 +20,7 @@ def section(run: EvaluatedRun) -> Section | None:
     experts = list(run.settings.experts)
     if len(experts) > 1:
         weighed = experts[:1] if len(experts) == 2 else experts  # the weight of the second of two is the rest
-        gains = [gain(run, row, name) for name, row in run.finals.items()]
+        gains = [gain(run, row, f"expert {name}") for name, row in run.finals.items()]
         return Section("Mixture", [*gains, *(weight(run, name) for name in weighed), agreement(run)])
     before = ResultRow("phase1", experts[0])
     if before == run.result or before not in run.rows:
@@ -52,7 +52,7 @@ def weight(run: EvaluatedRun, name: str) -> Plot:
     """Draw the mean scorer weight of an expert on each class."""
     values = mean_by_class(run.predictions.weights[name], run.predictions.labels, len(run.classes.names))
     experts, weights = list(run.settings.experts), run.metrics["scorer_weights"]
-    figure, ax, tooltips = class_plot(run, values, "weight {:.2f}", f"mean weight of {name}")
+    figure, ax, tooltips = class_plot(run, values, "weight {:.2f}", f"mean weight of expert {name}")
     ax.axhline(1 / len(experts), color=INK, linewidth=0.9)
     ax.set_ylim(-0.03, 1.03)
     means = [f"{shot} {weights[shot][name]:.2f}" for shot in SHOTS if weights[shot][name] is not None]
@@ -63,7 +63,7 @@ def weight(run: EvaluatedRun, name: str) -> Plot:
     )
     constant = "".join(f" {sentence}" for sentence in constant_scorer(run.metrics))
     finding = f"Mean weight by shot: {', '.join(means)}.{constant}"
-    return Plot(figure, f"Scorer weight of {name}", finding, caption, tooltips)
+    return Plot(figure, f"Scorer weight of expert {name}", finding, caption, tooltips)
 
 
 def mean_by_class(values: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

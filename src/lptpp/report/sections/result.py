@@ -8,7 +8,7 @@ import numpy as np
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.findings import findings, trained_on
-from lptpp.evaluation.intervals import few_tested, interval
+from lptpp.evaluation.intervals import few_tested
 from lptpp.evaluation.table import (
     ACCURACIES,
     BALANCED,
@@ -23,8 +23,10 @@ from lptpp.evaluation.table import (
 from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Cell, Plot, Section, Table, number
 from lptpp.report.style import COLORS, MARKERS, PALE, panel
-from lptpp.report.text import percent, shortened, signed
+from lptpp.report.text import interval_text, percent, shortened, signed
 from lptpp.utils.text import counted
+
+LONGEST = 32  # characters of the title of a row in the figure
 
 
 def section(run: EvaluatedRun) -> Section:
@@ -49,7 +51,7 @@ def intervals(run: EvaluatedRun) -> str:
     whole, few = int(tested.sum()), int(tested[run.classes.shots == "few"].sum())
     row = run.rows[run.result]
     shown = [
-        f"{what} {_interval(row[key], images)}"
+        f"{what} {interval_text(row[key], images)}"
         for key, what, images in (
             ("overall", "overall", whole),
             ("few", f"few-shot ({counted(few, 'image')})", few),
@@ -58,11 +60,6 @@ def intervals(run: EvaluatedRun) -> str:
     ]
     median = f"{np.median(tested[tested > 0]):g}"
     return f"These images are few (median {median} per class); 95 % intervals: {', '.join(shown)}."
-
-
-def _interval(accuracy: float, images: int) -> str:
-    low, high = interval(accuracy, images)
-    return f"{low:.1f} to {percent(high, 1)}"
 
 
 def no_balanced_part(run: EvaluatedRun) -> str:
@@ -114,7 +111,7 @@ def _table(
 ) -> Table:
     best = best_cells(rows.values())
     cells = [[_name(row), *_metrics(metrics, best, columns)] for row, metrics in rows.items()]
-    legend = "The highlighted row is the result of the run; bold marks the best value of a column."
+    legend = "The highlighted row is the result of the run; bold marks the best accuracy of a column."
     lines = [describe_shots(run.metrics["shot_thresholds"]), *notes(map(str, rows), columns, tested)]
     caption = " ".join([caption, legend, *(f"{line[0].upper()}{line[1:].rstrip('.')}." for line in lines)])
     headings, highlighted = ["", *columns.values()], list(rows).index(run.result)
@@ -144,7 +141,7 @@ def shot_plot(run: EvaluatedRun) -> Plot:
         if at:
             ax.plot(*zip(*at, strict=True), MARKERS[shot], color=COLORS[shot], markersize=7, label=shot)
     ax.set(xlim=(-2, 102), ylim=(len(rows) - 0.5, -0.5), xlabel="accuracy, %")
-    ax.set_yticks(range(len(rows)), [shortened(row.title, 24) for row in rows])
+    ax.set_yticks(range(len(rows)), [shortened(row.title, LONGEST) for row in rows], fontsize=9)
     for label, row in zip(ax.get_yticklabels(), rows, strict=True):
         label.set_fontweight("bold" if row == run.result else "normal")
     ax.grid(axis="y", visible=False)
