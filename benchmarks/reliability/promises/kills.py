@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from benchmarks.reliability.forks import LIMIT, Ended, Fork, command, ended, in_lanes
+from benchmarks.reliability.forks import Ended, Fork, command, ended, in_lanes
 from benchmarks.reliability.moments import at_change
 from benchmarks.reliability.promise import Promise, Verdict
 from benchmarks.reliability.world import World, difference
@@ -16,6 +16,7 @@ from benchmarks.reliability.world import World, difference
 EACH = 4  # kills of a run
 CHANGES = {"fit": 60, "evaluate": 24, "predict": 10, "export": 8}  # a kill comes within so many changes of files
 CPU_SECONDS = {"fit": 1.2, "evaluate": 1.0, "predict": 0.3, "export": 0.2}  # or within so much work
+IDLE = 10  # seconds after which it is killed in any case: a page that is served does no work
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -68,7 +69,7 @@ def killed(work: Callable[[], None], draw: Random, folder: Path, changes: int, s
 
         return ended(until, folder)
     fork, most = Fork(work, folder / "killed.output"), draw.uniform(0, seconds)
-    deadline = time.monotonic() + LIMIT
+    deadline = time.monotonic() + IDLE
     while fork.process.is_alive() and cpu_seconds(fork.pid) < most and time.monotonic() < deadline:
         time.sleep(0.004)
     fork.process.kill()
