@@ -352,6 +352,16 @@ def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
     )
 
 
+def test_a_fit_that_takes_longer_than_its_time_says_so(lptpp, config, tmp_path, monkeypatch, caplog):
+    looks = iter([0.0, 75.0])
+    monkeypatch.setattr(cli, "monotonic", lambda: next(looks))
+    monkeypatch.setattr("lptpp.api.fit_epochs", lambda settings, time: settings)
+    monkeypatch.setattr("lptpp.api.fit", lambda settings: {})
+    monkeypatch.setattr("lptpp.console.result.show_result", lambda *_: None)
+    assert lptpp("fit", config, f"run={tmp_path / 'run'}", "--time", "1m")[0] == 0
+    assert "This took 1m15s, longer than the time budget of 1m." in caplog.messages
+
+
 def test_a_stopped_export_speaks_of_the_export(ending, monkeypatch):
     monkeypatch.setattr("sys.argv", ["lptpp", "export", "runs/a", "--to", "onnx"])
     assert ending(lambda **_: signal.raise_signal(signal.SIGTERM)) == (
