@@ -16,7 +16,7 @@ from benchmarks.reliability.world import World, difference
 EACH = 4  # kills of a run
 CHANGES = {"fit": 60, "evaluate": 24, "predict": 10, "export": 8}  # a kill comes within so many changes of files
 CPU_SECONDS = {"fit": 1.2, "evaluate": 1.0, "predict": 0.3, "export": 0.2}  # or within so much work
-IDLE = 10  # seconds after which it is killed in any case: a page that is served does no work
+IDLE = 20  # seconds after which it is killed in any case: a page that is served does no more work
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -60,16 +60,18 @@ def _trial(world: World, expected: Path, seed: int, folder: Path) -> str | None:
 
 def killed(work: Callable[[], None], draw: Random, folder: Path, changes: int, seconds: float) -> Ended:
     """Run and kill at one of the first `changes` of files, or after a part of `seconds` of work."""
+    most, number = float("inf"), 0
     if draw.random() < 0.5:
         number = draw.randint(1, changes)
+    else:
+        most = draw.uniform(0, seconds)
 
-        def until() -> None:
+    def until() -> None:
+        if number:
             at_change(number, folder, lambda: os.kill(os.getpid(), signal.SIGKILL))
-            work()
+        work()
 
-        return ended(until, folder)
-    fork, most = Fork(work, folder / "killed.output"), draw.uniform(0, seconds)
-    deadline = time.monotonic() + IDLE
+    fork, deadline = Fork(until, folder / "killed.output"), time.monotonic() + IDLE
     while fork.process.is_alive() and cpu_seconds(fork.pid) < most and time.monotonic() < deadline:
         time.sleep(0.004)
     fork.process.kill()
