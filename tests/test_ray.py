@@ -101,7 +101,7 @@ def test_a_local_cluster_predicts_as_one_process(classifier, trained, files):
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         dataset = ray.data.from_items([{"path": file, "id": place} for place, file in enumerate([*files, "missing"])])
-        with pytest.raises(UserError, match="contains no trained run"):
+        with pytest.raises(UserError, match="nothing does not exist"):
             lptpp.ray.predict(dataset, trained.folder / "nothing", 1)
         with pytest.raises(UserError, match=r"Expected a ray.data.Dataset"):
             lptpp.ray.predict(files, trained.folder, 1)

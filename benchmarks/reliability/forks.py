@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import pkgutil
 import shutil
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -76,6 +77,7 @@ class Fork:
 def _run(work: Callable[[], object], log: Path) -> None:
     """Run the work with both outputs in a file."""
     os.setsid()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the suite itself runs in the background
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(file, 1)
     os.dup2(file, 2)

@@ -34,7 +34,7 @@ def exported(reader) -> Path:
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert len(lines) == 4
     outputs, errors = run_in_a_process(lines, reader)
-    progress = r"(\[[\d:]+\]| +) Exporting(: \d of \d,| model\.onnx: the conversion) .*"
+    progress = r"(\[[\d:]+\]| +) (Loading the model …|Exporting.*) *"
     assert [line for line in errors.splitlines() if not re.fullmatch(progress, line)] == []  # no warning either
     for line, output in zip(lines, outputs, strict=True):
         if "--output" in line:

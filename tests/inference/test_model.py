@@ -167,8 +167,8 @@ def test_the_model_knows_how_many_images_each_class_had(model):
 
 
 def test_a_folder_without_a_run_is_refused(tmp_path):
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(UserError, match=f"{folder} contains no trained run"):
+    for folder, problem in ((tmp_path, "contains no trained run"), (tmp_path / "nowhere", "does not exist")):
+        with pytest.raises(UserError, match=f"{folder} {problem}"):
             lptpp.load(folder)
 
 

@@ -115,7 +115,7 @@ def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> 
 
 def _spread(rows: Sequence[dict[str, str]], number: int) -> Sequence[dict[str, str]]:
     """Return up to `number` rows, evenly spread."""
-    step = max(len(rows) // number, 1)
+    step = max(len(rows) // max(number, 1), 1)
     return rows[step // 2 :: step][:number]
 
 
