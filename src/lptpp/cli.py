@@ -400,14 +400,9 @@ def predict(
     refuse_no_run(run)
     for path in paths:
         refuse_no_input(path)
-    several = processes.launched() > 1
-    if several and Path("-") in paths:
-        raise UserError("Only one process can read standard input: write the paths to a list, and pass the list.")
-    if several and overwrite:
-        raise UserError(
-            "With several processes, --overwrite could compute again what one of them has just finished: remove"
-            f" {output or DEFAULT_OUTPUT} instead."
-        )
+    file, several = output or Path(DEFAULT_OUTPUT), processes.launched() > 1
+    if several:
+        _refuse_for_several(paths, file, overwrite)
     processes.apart()
     log.info(LOADING)
     from lptpp.console.result import show_predictions, show_summary
@@ -432,7 +427,6 @@ def predict(
     if output is None and are_single_images(paths) and not several:
         unreadable = show_predictions(console, predict_images(run, paths, options))
     else:
-        file = output or Path(DEFAULT_OUTPUT)
         summary = predict_paths(run, paths, file, options)
         if summary is None:  # another process of several writes the file
             return
@@ -472,6 +466,17 @@ def page(
     from lptpp.app.serve import serve
 
     serve(run, port, similar, console.print, open_browser, largest_megapixels)
+
+
+def _refuse_for_several(paths: list[Path], output: Path, overwrite: bool) -> None:
+    """Raise `UserError` for what only one process can predict."""
+    if Path("-") in paths:
+        raise UserError("Only one process can read standard input: write the paths to a list, and pass the list.")
+    if overwrite:
+        raise UserError(
+            "With several processes, --overwrite could compute again what one of them has just finished: remove"
+            f" {output} instead."
+        )
 
 
 @app.command()

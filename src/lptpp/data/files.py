@@ -139,7 +139,7 @@ def concatenated(several: Sequence[Files]) -> Files:
 
 
 def runs(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the stable order of strings (n,), and where in it each run of equal ones starts, int64 each."""
+    """Return the stable order of strings or numbers (n,), and where in it each run of equal ones starts, int64 each."""
     order = np.argsort(table, kind="stable")
     ordered = table[order]
     is_first = np.ones(len(order), bool)

@@ -73,11 +73,7 @@ def _of_table(table: np.ndarray, splits: Mapping[str, Split]) -> Iterator[Group]
     parts, names = list(splits.values()), list(splits)
     firsts = np.cumsum([0, *map(len, parts)])
     labels = np.concatenate([part.labels for part in parts])
-    order, starts = runs(table)
-    ends = np.append(starts[1:], len(order))
-    several = np.flatnonzero(ends - starts > 1)
-    for one in several[np.argsort(order[starts[several]])].tolist():
-        rows = order[starts[one] : ends[one]]
+    for rows in _equal(table):
         numbers = np.searchsorted(firsts, rows, side="right") - 1
         image = parts[numbers[0]].images[int(rows[0] - firsts[numbers[0]])]
         assert isinstance(image, Path)
@@ -87,12 +83,17 @@ def _of_table(table: np.ndarray, splits: Mapping[str, Split]) -> Iterator[Group]
 def _of_hashes(dataset: ImageDataset) -> Iterator[Group]:
     """Yield the repeats in any data set, one image after the other."""
     files = _Files(dataset)
-    order = np.argsort(files.hashes, kind="stable")
-    starts = np.flatnonzero(np.diff(files.hashes[order], prepend=~files.hashes[order[:1]]))
+    for places in _equal(files.hashes):
+        yield from files.groups(files.rows[places])
+
+
+def _equal(values: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the places of values (n,) that are equal to others, ascending, in the order of their first places."""
+    order, starts = runs(values)
     ends = np.append(starts[1:], len(order))
     several = np.flatnonzero(ends - starts > 1)
     for one in several[np.argsort(order[starts[several]])].tolist():
-        yield from files.groups(files.rows[order[starts[one] : ends[one]]])
+        yield order[starts[one] : ends[one]]
 
 
 class _Files:

@@ -189,19 +189,25 @@ def train(
                 position.batch += 1
                 position.seconds, position.cpu_seconds = since(began)
                 recorder.step(position, optimizer)
-            position.read()
-            seconds, cpu_seconds = since(began)  # after the loader's workers have finished
-            summary = {
-                "loss": position.mean_loss(),
-                "learning_rate": stage.optimization.rate(position.epoch * steps + position.batch - 1),
-                "seconds": seconds,
-                "cpu_seconds": cpu_seconds,
-            }
+            summary = _summary(stage, position, began)
             position.begin_next_epoch()
             stage.after_epoch(position.epoch)
             recorder.epoch(position, optimizer, summary)
             began = clocks()
     accelerator.free_memory()
+
+
+def _summary(stage: Stage, position: Position, began: tuple[float, float]) -> dict[str, float]:
+    """Return the measurements of an epoch that has just ended."""
+    position.read()
+    seconds, cpu_seconds = since(began)  # after the loader's workers have finished
+    last = position.epoch * (stage.optimization.steps // stage.epochs) + position.batch - 1
+    return {
+        "loss": position.mean_loss(),
+        "learning_rate": stage.optimization.rate(last),
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+    }
 
 
 def train_only(module: nn.Module, parameters: list[nn.Parameter]) -> None:
