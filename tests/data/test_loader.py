@@ -1,6 +1,7 @@
 import os
 import re
 import signal
+import sys
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -178,6 +179,21 @@ def test_a_killed_worker_is_one_sentence(number: int) -> None:
     except (UserError, RuntimeError) as error:
         sentence = str(error) if isinstance(error, UserError) else failure(error)
     assert re.match(r"A loader worker was killed \(.*\), .* with fewer workers or [^\n]*$", sentence)
+
+
+class Telling(ViewDataset):
+    """Its worker prints a traceback as threads do that hand over batches, for errors of a few kinds."""
+
+    def of(self, samples: list[Sample]):
+        for error in (BrokenPipeError("gone"), EOFError("gone"), ValueError("a bug")):
+            sys.excepthook(type(error), error, None)
+        return super().of(samples)
+
+
+def test_a_worker_is_silent_about_the_end_of_the_process_that_takes_the_batches(capfd):
+    whole = views()
+    list(batches(Telling(whole.images, whole.labels, whole.transforms), SAMPLES, 10, workers=1))
+    assert capfd.readouterr().err == "ValueError: a bug\n"
 
 
 @pytest.mark.parametrize("workers", [0, 1])

@@ -1,9 +1,11 @@
 """Batches of transformed images, independent of the number of workers."""
 
+import sys
 from collections.abc import Iterator, Sequence
 from copy import copy
 from pathlib import Path
 from shutil import disk_usage
+from types import TracebackType
 from typing import Any
 
 import numpy as np
@@ -150,6 +152,7 @@ def batches(
         num_workers=workers,
         pin_memory=pin and bool(workers),
         generator=torch.Generator(),  # a new loader does not advance the global generator
+        worker_init_fn=_leave_quietly,
     )
     try:
         for batch in loader:
@@ -160,6 +163,17 @@ def batches(
         if not worker_was_killed(error):
             raise
         raise UserError(failure(error)) from error
+
+
+def _leave_quietly(worker: int) -> None:
+    """In a loader worker, print no traceback if the process that takes the batches has ended, which says why itself."""
+    del worker
+
+    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, ConnectionError | EOFError):
+            sys.__excepthook__(kind, error, trace)
+
+    sys.excepthook = hook
 
 
 class _BatchDataset(Dataset):
