@@ -56,7 +56,7 @@ SETTINGS = {
         experts.language.shared_prompts=2 experts.language.adapter_width=3 experts.language.learning_rate_factor=0.5
         experts.language.group_prompts=1 experts.language.num_groups=4 experts.language.top_k=2
         experts.language.group_blocks=3
-        phase1.epochs=2 phase1.batch_size=8 phase1.learning_rate=0.5
+        phase1.epochs=2 phase1.batch_size=8 phase1.learning_rate=0.5 phase1.dual.weight=0
         phase2.epochs=2 phase2.batch_size=8 phase2.learning_rate=0.5
         phase3.epochs=2 phase3.batch_size=8 phase3.learning_rate=0.1 phase3.views=2 phase3.hidden=8
         evaluation.shot_thresholds=[2,6] evaluation.baselines=[]

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from lptpp.config import load_settings
+from lptpp.config import LossSettings, load_settings
 from lptpp.config.methods import METHODS
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
@@ -42,8 +42,17 @@ def test_a_method_has_the_parts_of_the_table(method, defaults):
     for expert in settings.experts.values():
         assert tuple(getattr(expert, part) for part in PARTS) == parts
     assert (settings.phase1.main.loss.name, settings.phase1.main.sampler) == (loss, sampler)
-    assert settings.phase1.dual.weight == 0
+    assert settings.phase1.dual.weight == (0.5 if loss == "a_gcl" else 0)
     assert settings.phase2.dual.weight == 0.5
+
+
+def test_without_a_word_about_it_both_phases_have_the_dual_sampling_of_lpt(defaults):
+    settings = load_settings(defaults)
+    for phase in (settings.phase1, settings.phase2):
+        assert (phase.main.sampler, phase.dual.sampler) == ("class_balanced", "instance_balanced")
+        assert phase.main.loss == LossSettings("a_gcl", {"positive_focus": 0.0, "negative_focus": 4.0})
+        assert phase.dual.loss == LossSettings("a_gcl", {"positive_focus": 0.5, "negative_focus": 8.0})
+        assert (phase.main.weight, phase.dual.weight) == (1.0, 0.5)
 
 
 def test_the_text_head_of_adaptformer_is_that_of_lift(defaults):

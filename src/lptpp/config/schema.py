@@ -224,13 +224,18 @@ class StreamSettings:
     )
 
 
+def _main() -> StreamSettings:
+    return StreamSettings(loss=LossSettings(options={"positive_focus": 0.0, "negative_focus": 4.0}))
+
+
 def _dual() -> StreamSettings:
-    return StreamSettings("instance_balanced", weight=0.0)
+    focus = {"positive_focus": 0.5, "negative_focus": 8.0}
+    return StreamSettings("instance_balanced", LossSettings(options=focus), 0.5)
 
 
 @dataclass
 class PhaseSettings:
-    """Phase 1 or 2 of every expert."""
+    """Phase 1 or 2 of every expert; by default with the dual sampling of LPT (docs/method.md)."""
 
     epochs: int = setting(10, "number of epochs; each draws as many images as the training split has", within=COUNT)
     batch_size: int = setting(128, "images per stream and step", within=COUNT)
@@ -249,7 +254,7 @@ class PhaseSettings:
     gradient_checkpointing: bool = setting(
         False, "compute the activations of the blocks again in the backward pass: less memory, about a third more time"
     )
-    main: StreamSettings = section(StreamSettings, "the main stream of batches.")
+    main: StreamSettings = section(_main, "the main stream of batches.")
     dual: StreamSettings = section(_dual, "the second stream of batches (dual sampling).")
     key_weight: float = setting(0.5, "weight of the key-matching term, phase 2", within=LARGE)
 
@@ -345,15 +350,6 @@ class EvaluationSettings:
     )
 
 
-def _phase2() -> PhaseSettings:
-    balanced = LossSettings(options={"positive_focus": 0.0, "negative_focus": 4.0})
-    natural = LossSettings(options={"positive_focus": 0.5, "negative_focus": 8.0})
-    return PhaseSettings(
-        main=StreamSettings("class_balanced", balanced),
-        dual=StreamSettings("instance_balanced", natural, 0.5),
-    )
-
-
 @dataclass
 class Settings:
     """All settings of a run."""
@@ -394,7 +390,7 @@ class Settings:
     augmentation: AugmentationSettings = section(AugmentationSettings)
     experts: dict[str, ExpertSettings] = section(dict, "experts by name; empty: visual and language, both bundled")
     phase1: PhaseSettings = section(PhaseSettings, "phase 1: shared prompts, adapters and classifier.")
-    phase2: PhaseSettings = section(_phase2, "phase 2: group prompts, keys and classifier.")
+    phase2: PhaseSettings = section(PhaseSettings, "phase 2: group prompts, keys and classifier.")
     phase3: ScorerSettings = section(ScorerSettings)
     evaluation: EvaluationSettings = section(EvaluationSettings)
 
