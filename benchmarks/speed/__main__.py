@@ -2,7 +2,8 @@
 
     python -m benchmarks.speed --quick                         (under 2 minutes on 2 cores: the bundled visual tower)
     python -m benchmarks.speed --json speed.json               (ten minutes: both bundled towers, ViT-B/16, the demo)
-    python -m benchmarks.speed --backbone vit_base --device cuda
+    python -m benchmarks.speed --quick --device cuda           (a few minutes on a GPU: ViT-B/16 alone)
+    python -m benchmarks.speed --device cuda --json gpu.json   (longer: also the bundled towers and the demo)
     python -m benchmarks.speed --quick --demo runs/emoji       (times of the demo from an existing run)
 
 The floor is one forward pass of the frozen backbone. The published form concatenates prompts, runs each block on all
@@ -11,7 +12,6 @@ interleaved, so a temporary slowdown of the machine affects all of them; a ratio
 """
 
 import argparse
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -41,11 +41,15 @@ class Effort:
     images: int  # of the training loop
 
 
-QUICK = Effort(rounds=3, batch=64, vit_batch=2, images=256)
+QUICK = {
+    "cpu": Effort(rounds=3, batch=64, vit_batch=2, images=256),
+    "cuda": Effort(rounds=5, batch=512, vit_batch=128, images=8_192),
+}
 FULL = {
     "cpu": Effort(rounds=5, batch=128, vit_batch=4, images=1024),
-    "cuda": Effort(rounds=30, batch=512, vit_batch=128, images=1024),
+    "cuda": Effort(rounds=30, batch=512, vit_batch=128, images=16_384),
 }
+PRODUCT = 8_192  # rows and columns of the products whose rate is measured
 SAMPLES = (10_000_000, 8_142)  # images and classes for the samplers
 
 
@@ -84,11 +88,14 @@ def parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, smaller batches, without the complete demo")
     parser.add_argument("--json", type=Path, help="write all numbers, the machine and the command to this file")
-    parser.add_argument("--backbone", choices=("bundled", "vit_base", "all"), help="all; with --quick: bundled")
+    parser.add_argument(
+        "--backbone", choices=("bundled", "vit_base", "all"), help="all; with --quick: bundled, on a GPU vit_base"
+    )
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="CPU, and GPU if available")
     parser.add_argument("--demo", type=Path, help="a run folder of the demo to read its times from")
     options = parser.parse_args(arguments)
-    options.backbone = options.backbone or ("bundled" if options.quick else "all")
+    quick = "vit_base" if options.device == "cuda" else "bundled"
+    options.backbone = options.backbone or (quick if options.quick else "all")
     return options
 
 
@@ -101,14 +108,17 @@ def measured(options: argparse.Namespace) -> dict[str, Any]:
     devices, results = devices_of(options.device), Results()
     whole_fit.check(options.demo)
     for device in devices:
-        effort = QUICK if options.quick and device.type == "cpu" else FULL[device.type]
+        effort = (QUICK if options.quick else FULL)[device.type]
         for workload in workloads(options, effort, device):
             measure_workload(workload, effort, options.quick, results)
+        if device.type == "cuda" and options.backbone != "bundled":
+            measure_gpu(gpu.held(vit_base(effort.vit_batch, device)), effort, results)
     results.findings += list(gpu.without_gpu()) if len(devices) == 1 and devices[0].type == "cpu" else []
-    results.findings += sampler.findings(*SAMPLES)
-    results.findings += photos.findings(QUICK.rounds)
-    with tempfile.TemporaryDirectory() as scratch:
-        results.findings += whole_fit.findings(options.quick, options.demo, Path(scratch))
+    if not (options.quick and options.device == "cuda"):
+        results.findings += sampler.findings(*SAMPLES)
+        results.findings += photos.findings(QUICK["cpu"].rounds)
+        with tempfile.TemporaryDirectory() as scratch:
+            results.findings += whole_fit.findings(options.quick, options.demo, Path(scratch))
     return {
         "command": " ".join(["python", *sys.argv]),
         "machine": stamp(devices[-1]),
@@ -146,20 +156,29 @@ def measure_workload(workload: Workload, effort: Effort, quick: bool, results: R
     results.add(workload, "phase-1 step", steps.phase1_step(workload, rounds))
     stepped = results.add(workload, "phase-2 step", steps.phase2_step(workload, rounds))
     results.findings += steps.step_findings(workload, stepped)
-    if on_gpu and workload.large:
-        results.findings += gpu.findings(workload, inferred, stepped)
-    if on_gpu == workload.large:
+    if not on_gpu and not workload.large:
         measure_loop(workload, effort, results)
 
 
 def measure_loop(workload: Workload, effort: Effort, results: Results) -> None:
     """Measure the training loop of phases 1 and 2 on the images of the demo."""
     split, by_phase = loop.emoji_subset(effort.images), {}
-    workers = min(8, os.cpu_count() or 1) if workload.device.type == "cuda" else 0
     for phase in (1, 2):
-        epochs = loop.training_loop(workload, phase, split, effort.rounds, workers)
+        epochs = loop.training_loop(workload, phase, split, effort.rounds)
         by_phase[f"phase {phase}"] = results.add(workload, f"training loop, phase {phase}", epochs)
     results.findings += loop.findings(workload, by_phase)
+
+
+def measure_gpu(workload: Workload, effort: Effort, results: Results) -> None:
+    """Measure what a run reaches on a GPU: steps as they are and compiled, and training on JPEG files."""
+    found = list(gpu.sections(workload, effort.rounds))
+    for one in found:
+        results.add(workload, f"as in a run, {one.name}", one.measured)
+    results.findings += gpu.shares(workload, found, PRODUCT)
+    with tempfile.TemporaryDirectory() as folder:
+        on_photos = gpu.on_photos(workload, Path(folder), effort.images, min(effort.rounds, 5))
+    results.add(workload, "training on JPEG files", on_photos)
+    results.findings.append(gpu.loop_finding(workload, on_photos))
 
 
 if __name__ == "__main__":

@@ -42,6 +42,7 @@ GOALS = {
     "demo": Goal("make demo after installation", 3, True, "min"),
     "gpu inference": Goal("ViT-B/16 bf16 inference, share of the card's measured bf16 matmul rate", 50, False, "%"),
     "gpu training": Goal("ViT-B/16 bf16 phase-2 step, share of the card's measured bf16 matmul rate", 40, False, "%"),
+    "gpu loop": Goal("ViT-B/16 bf16 training on JPEG files, workers=auto, speed relative to bare steps", 0.95, False),
     "sampler memory": Goal("sampler state for 10 million images, 8,142 classes", 200, True, "MB"),
     "sampler start": Goal("time to start an epoch of 10 million images", 2, True, "s"),
     "sampler draws": Goal("draws per second", 1, False, "million"),

@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -16,12 +16,26 @@ from lptpp.config import PhaseSettings
 from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
-from lptpp.data.loader import ViewDataset
+from lptpp.data.loader import ViewDataset, worker_count
 from lptpp.data.prepare import load_dataset
 from lptpp.inference.runtime import make_accelerator
 from lptpp.training.dual_sampling import TrainingData, streams
 from lptpp.training.loop import Position, Stage, train
 from lptpp.training.phases import group_phase, shared_phase
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How the images are read: loader processes, bytes of decoded images that are kept, page-locked memory."""
+
+    workers: int = 0
+    memory: int = 2**31
+    pin: bool = False
+
+    @classmethod
+    def of_files(cls, device: torch.device, images: int) -> "Loading":
+        """Return how a run reads files that do not fit in memory, with `workers=auto`."""
+        return cls(worker_count("auto", device.type, images), memory=0, pin=device.type == "cuda")
 
 
 class NullRecorder:
@@ -41,19 +55,20 @@ def emoji_subset(count: int) -> Split:
 
 
 def training_loop(
-    workload: Workload, phase: int, split: Split, rounds: int, workers: int = 0
+    workload: Workload, phase: int, split: Split, rounds: int, loading: Loading | None = None
 ) -> dict[str, Measurement]:
-    """Measure an epoch of `lptpp.training.loop.train` at the default precision, and as many bare steps.
+    """Measure an epoch of `lptpp.training.loop.train` at the default precision, as many bare steps, and the loader.
 
     Both use the batch size of the workload; an incomplete last batch is dropped.
     """
     settings, images = _phase(phase, len(workload.images)), len(workload.images)
     steps = len(split) // images
-    data = _data(workload, split.subset(np.arange(steps * settings.batch_size)), workers)
+    data = _data(workload, split.subset(np.arange(steps * settings.batch_size)), loading or Loading())
     make = partial({1: shared_phase, 2: group_phase}[phase], "expert", workload.expert, data, settings, 1.0)
     cases = [
         Case("loop", lambda: _epoch(make(), workload.device), steps * images),
         Case("bare steps", _bare(workload, phase, settings, make(), steps), steps * images),
+        Case("loader alone", lambda: sum(1 for _ in make().batches(0, 0)), steps * images),
     ]
     gc.freeze()  # a phase ends with one garbage collection, not one per epoch
     measured = measure(f"{workload.label}: training loop, phase {phase}", cases, workload.device, rounds)
@@ -73,13 +88,13 @@ def _phase(phase: int, images: int) -> PhaseSettings:
     return replace(settings, epochs=1, batch_size=images // len(streams(settings)))
 
 
-def _data(workload: Workload, split: Split, workers: int) -> TrainingData:
+def _data(workload: Workload, split: Split, loading: Loading) -> TrainingData:
     preprocessing, demo = workload.expert.backbone.preprocessing, demo_settings().augmentation
     augmentation = Augmentation(preprocessing, demo.smallest_crop, demo.flip, demo.color)
-    pictures = ImageCache(split, memory_bytes=2**31)
-    pictures.fill()  # images are decoded once per run, not once per epoch
-    views = ViewDataset(pictures, split.labels, {"expert": augmentation})
-    return TrainingData(views, workload.counts.cpu(), seed=0, workers=workers)
+    images = ImageCache(split, loading.memory)
+    images.fill()  # images that fit are decoded once per run, not once per epoch
+    views = ViewDataset(images, split.labels, {"expert": augmentation})
+    return TrainingData(views, workload.counts.cpu(), seed=0, workers=loading.workers, pin=loading.pin)
 
 
 def _epoch(stage: Stage, device: torch.device) -> None:

@@ -21,7 +21,7 @@ from lptpp.utils.errors import UserError
 from lptpp.utils.progress import console
 
 RESUMED = re.compile("Going on from|Resum")
-EPOCH = re.compile(r"^(\S+ \S+) (\S+/phase(\d)) epoch (\d+) of (\d+): .* (\d+\.\d) s$")
+EPOCH = re.compile(r"^(\S+ \S+) (\S+/phase(\d)) epoch (\d+) of (\d+): loss [^,]+, (\d+\.\d) s\b")
 
 
 @dataclass(frozen=True)

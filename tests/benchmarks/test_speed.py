@@ -1,6 +1,7 @@
 """The speed benchmark on tiny sizes; no test depends on a time."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,11 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmarks.machine import stamp
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import photos
+from benchmarks.speed import gpu, photos
 from benchmarks.speed.goals import GOALS, Finding
-from benchmarks.speed.gpu import findings as gpu_findings
 from benchmarks.speed.gpu import operations
 from benchmarks.speed.sampler import long_tailed_labels
-from benchmarks.speed.steps import inference, phase2_step
+from benchmarks.speed.steps import phase2_step
 from benchmarks.speed.timing import Case, Measurement, measure, peak_memory, time_ratio
 from benchmarks.speed.whole_fit import read_fit, small_fit
 from benchmarks.speed.workload import Workload, bundled, demo_settings, make_workload, precisions
@@ -25,10 +25,11 @@ from lptpp.utils.errors import UserError
 
 CPU = torch.device("cpu")
 CASE = {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}
+GPU_GOALS = {"gpu inference", "gpu training", "gpu loop"}
 LOG = """2026-11-24 10:00:10,000 visual/phase1 epoch 1 of 1: loss 2.5, 8.0 s
 2026-11-24 10:00:22,500 visual/phase2 epoch 1 of 1: loss 4.9, 12.0 s
 2026-11-24 10:00:26,000 Some warning.
-2026-11-24 10:00:27,500 mixture/phase3 epoch 1 of 2: loss 1.6, 0.2 s
+2026-11-24 10:00:27,500 mixture/phase3 epoch 1 of 2: loss -1.6, 0.2 s, about 2 min left (3.0 s)
 2026-11-24 10:00:28,000 mixture/phase3 epoch 2 of 2: loss 1.5, 0.1 s
 """
 
@@ -52,7 +53,7 @@ def tiny_step() -> dict[str, Measurement]:
 def test_quick_measures_and_writes_every_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, images=8))
+    monkeypatch.setitem(speed.QUICK, "cpu", speed.Effort(rounds=1, batch=4, vit_batch=1, images=8))
     monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
     monkeypatch.setattr(photos, "PHOTO", (800, 600))
     monkeypatch.setattr(photos, "NUMBER", 2)
@@ -61,7 +62,7 @@ def test_quick_measures_and_writes_every_goal(
     printed, report = capsys.readouterr().out, json.loads(out.read_text())
     assert set(report) == {"command", "machine", "peak_memory", "sizes", "goals", "cases"}
     assert {row["goal"] for row in report["goals"]} == set(GOALS)
-    assert {row["goal"] for row in report["goals"] if row["verdict"] == "–"} == {"gpu inference", "gpu training"}
+    assert {row["goal"] for row in report["goals"] if row["verdict"] == "–"} == GPU_GOALS
     for row in report["goals"]:
         assert set(row) == {"goal", "on", "values", "note", "what", "bound", "measured", "verdict"}
         assert all(value > 0 for value in row["values"].values())
@@ -177,11 +178,32 @@ def test_operations_of_a_tower_are_those_of_its_formula() -> None:
     assert counted == pytest.approx(4 * (embedding + 2 * block_operations(5, 5, width, 0)), rel=0.1)
 
 
-def test_shares_of_the_rate_of_a_gpu(tiny_step: dict[str, Measurement]) -> None:
+def test_what_is_measured_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled, results, made = list[object](), speed.Results(), gpu.held(tiny_workload())
+    monkeypatch.setattr(gpu, "FILES", 3)
+    monkeypatch.setattr(speed, "PRODUCT", 64)
+    sections = partial(gpu.sections, compiled=lambda run: compiled.append(run) or run)
+    monkeypatch.setattr(gpu, "sections", sections)
+    speed.measure_gpu(made, speed.Effort(rounds=1, batch=4, vit_batch=4, images=8), results)
+    assert compiled == [made.expert.forward, made.expert.phase1, made.expert.forward]
+    assert {finding.goal for finding in results.findings} == GPU_GOALS
+    for finding in results.findings:
+        forms = {""} if finding.goal == "gpu loop" else {"as it is", "torch.compile"}
+        assert finding.values.keys() == forms and min(finding.values.values()) > 0
+    names = [f"as in a run, {name}" for name in ("inference", "phase 1", "phase 2")]
+    assert {case["section"] for case in results.cases} == {*names, "training on JPEG files"}
+    assert {case["case"] for case in results.cases if case["section"] not in names} == {
+        "loop",
+        "bare steps",
+        "loader alone",
+    }
+
+
+def test_an_expert_compiles_in_one_piece_and_computes_the_same() -> None:
     made = tiny_workload()
-    found = list(gpu_findings(made, inference(made, 1), tiny_step, width=64))
-    assert [finding.goal for finding in found] == ["gpu inference", "gpu training"]
-    assert all(finding.values[""] > 0 for finding in found)
+    compiled = torch.compile(made.expert.forward, backend="eager", fullgraph=True)
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(compiled(made.images).cosines, made.expert(made.images).cosines)
 
 
 def test_workloads_have_the_sizes_of_the_demo_and_the_published_ones() -> None:

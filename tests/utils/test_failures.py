@@ -28,11 +28,20 @@ def test_a_lack_of_memory_is_one_sentence(error: Exception) -> None:
     assert sentence.startswith("Memory ran out") and "repeat the command" in sentence and "\n" not in sentence
 
 
+def test_on_a_gpu_it_says_what_takes_less_of_its_memory() -> None:
+    sentence = failure(
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of 1.")
+    )
+    assert sentence is not None
+    assert "phase2.gradient_checkpointing=true" in sentence and "workers" not in sentence
+
+
 @pytest.mark.parametrize(
     "error",
     [
         RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "),
         RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"),
+        RuntimeError("Pin memory thread exited unexpectedly"),
         ConnectionResetError(104, "Connection reset by peer"),
         EOFError(),
     ],

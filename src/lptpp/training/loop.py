@@ -45,7 +45,8 @@ class Batch:
 
     def on(self, device: torch.device) -> "Batch":
         """Return the batch on a device."""
-        inputs, labels = (part.to(device, non_blocking=True) for part in (self.inputs, self.labels))
+        waits_not = device.type == "cuda"  # for the copy from page-locked memory
+        inputs, labels = (part.to(device, non_blocking=waits_not) for part in (self.inputs, self.labels))
         return replace(self, inputs=inputs, labels=labels)
 
 
@@ -176,7 +177,8 @@ def train(
         restore_optimizer(optimizer, optimizer_state)
     task = accelerator.prepare_model(stage.task, evaluation_mode=True)  # autocast; the loop sums the gradients itself
     task = task if stage.in_order else exchange.reducing(task)
-    prepared = accelerator.prepare_optimizer(optimizer)
+    # its state is where its parameters are, but for the steps of AdamW: on a GPU, each step would wait to read them
+    prepared = accelerator.prepare_optimizer(optimizer, device_placement=False)
     steps = stage.optimization.steps // stage.epochs
     began = (stage.began[0] - position.seconds, stage.began[1] - position.cpu_seconds)
     with waiting_for_step():

@@ -7,7 +7,8 @@ NO_MEMORY = re.compile(
     r"|could not create a primitive",  # of oneDNN
     re.IGNORECASE,
 )
-KILLED = r"^DataLoader worker .*(exited unexpectedly|is killed by signal)"
+ON_GPU = "set phase1.gradient_checkpointing=true and phase2.gradient_checkpointing=true, or lower evaluation.batch_size"
+KILLED = r"^(DataLoader worker .*|Pin memory thread )(exited unexpectedly|is killed by signal)"
 
 
 def failure(error: BaseException) -> str | None:
@@ -20,9 +21,10 @@ def failure(error: BaseException) -> str | None:
         )
     if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and NO_MEMORY.search(str(error))):
         reason = f" ({lines[0].rstrip('. ')[:200]})" if lines[0] else ""
+        advice = ON_GPU if reason.startswith(" (CUDA") else "lower workers, data.memory_gb or evaluation.batch_size"
         return (
-            f"Memory ran out{reason}: lower workers, data.memory_gb or evaluation.batch_size, then repeat the command"
-            " to resume. A smaller batch_size of a phase needs a new run folder."
+            f"Memory ran out{reason}: {advice}, then repeat the command to resume. A smaller batch_size of a phase"
+            " needs a new run folder."
         )
     return None
 
