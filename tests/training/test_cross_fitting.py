@@ -12,12 +12,13 @@ import torch
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.data.prepare import load_dataset
 from lptpp.models.build import build_mixture
-from lptpp.training.cross_fitting import CrossFitting, fold_of
+from lptpp.training.cross_fitting import FOLDER, CrossFitting, fold_of
 from lptpp.training.fit import Training, fit
 from lptpp.training.recorder import RunRecorder
 from lptpp.training.scorer_phase import ScorerData
 from lptpp.utils.errors import Interrupted, UserError
 
+MIXING = "evaluation.controls=[mixing]"
 QUICK = ("phase1.epochs=1", "phase2.epochs=1")
 FOLDS = (*QUICK, "phase3.folds=2", "phase3.views=0", "phase3.reads=confidences")
 
@@ -187,3 +188,14 @@ def test_a_run_with_folds_stopped_in_phase_3_ends_with_the_same_bits(settings_of
 def test_folds_that_contradict_other_settings_are_refused(wrong, settings_of, tmp_path):
     with pytest.raises(UserError, match=r"phase3\.folds"):
         settings_of(tmp_path, *wrong)
+
+
+def test_other_controls_in_the_middle_leave_the_scores_of_the_true_classes(settings_of, tmp_path):
+    folds = [one for one in FOLDS if "reads" not in one]
+    whole, asked = (training(settings_of(tmp_path / "run", *folds, *more)) for more in ([], [MIXING]))
+    expected = cross_fitting(whole).data()
+    shutil.rmtree(tmp_path / "run" / FOLDER / "fold-1")  # as if stopped before it
+    found = cross_fitting(asked).data()
+    assert found.confidences.shape[2] == 1
+    torch.testing.assert_close(found.confidences, expected.confidences)
+    assert found.targets.tolist() == expected.targets.tolist()

@@ -1,5 +1,7 @@
 """What the scorer learns from: views of training images, or images that the experts never saw."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,14 @@ from lptpp.data.prepare import load_dataset
 from lptpp.inference.runtime import Runner
 from lptpp.models.build import build_mixture
 from lptpp.training.inputs import TrainingInputs, held_back
-from lptpp.training.scorer_phase import ScorerRows, scorer_data, scorer_draws
+from lptpp.training.scorer_phase import (
+    MEASURED,
+    MOST_NUMBERS,
+    ScorerRows,
+    of_true_classes,
+    scorer_data,
+    scorer_draws,
+)
 from lptpp.utils.errors import UserError
 
 
@@ -74,7 +83,7 @@ def test_only_views_that_an_epoch_takes_are_looked_at_and_each_as_if_all_were(se
     torch.testing.assert_close(data.confidences[data.draws.epochs[0]], whole.confidences[order], rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("wanted", ["phase3.reads=confidences", "phase3.mixes=logits"])
+@pytest.mark.parametrize("wanted", ["phase3.reads=confidences", "phase3.mixes=logits", "evaluation.controls=[mixing]"])
 def test_whole_scores_are_kept_only_where_they_are_needed(wanted, settings_of, tmp_path):
     made = training(settings_of(tmp_path, wanted, "phase3.views=0", *EACH))
     whole = made.scorer_data()
@@ -83,6 +92,19 @@ def test_whole_scores_are_kept_only_where_they_are_needed(wanted, settings_of, t
     assert whole.targets.tolist() == made.cache.split.labels.tolist()
     of_truth = whole.confidences.gather(2, whole.targets[:, None, None].expand(-1, 2, 1))
     torch.testing.assert_close(of_truth, truth.confidences)
+    reduced = of_true_classes(ScorerRows(whole.features, whole.confidences, whole.targets))
+    assert torch.equal(reduced.confidences, of_truth)
+    assert reduced.targets.tolist() == truth.targets.tolist()
+    assert of_true_classes(reduced) is reduced
+
+
+def test_what_standardizes_the_inputs_fits_in_memory(settings_of, tmp_path):
+    made = training(settings_of(tmp_path, "phase3.views=0", "phase3.reads=both", *EACH)).scorer_data()
+    width = sum(feature.shape[1] for feature in made.features) + 2 * 4
+    assert made.measured() == min(MEASURED, MOST_NUMBERS // width)
+    assert made.measured() * width * 4 <= 4e8
+    wide = replace(made, confidences=torch.zeros(1, 2, 1).expand(1, 2, 10**9))
+    assert wide.measured() == 1
 
 
 LABELS = np.repeat([0, 1, 2, 3], [20, 10, 5, 1])

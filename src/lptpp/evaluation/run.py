@@ -149,6 +149,8 @@ def _images(settings: Settings, collection: ImageDataset, split: str) -> dict[st
 def _control_rows(settings: Settings, mixture: Mixture) -> list[ResultRow]:
     """Return the control rows of the settings; warn if no expert has group prompts to replace."""
     asked = [name for name in settings.evaluation.controls if name != "mixing"]
+    if "mixing" in settings.evaluation.controls and mixture.controls is not None and mixture.controls.lacks_classes():
+        log.info("No row with one weight per expert and class: they need evaluation.controls=[mixing] in training.")
     if asked and all(expert.encoder.groups is None for expert in mixture.experts.values()):
         log.warning("evaluation.controls=%s adds no rows: no expert has group prompts.", ", ".join(asked))
     return control_rows(mixture, asked)

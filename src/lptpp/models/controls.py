@@ -35,13 +35,17 @@ class MixingControls(nn.Module):
             found = _minimized(lambda w: _loss(class_weights(probabilities, w), labels), self.of_classes)
             self.of_classes.copy_(found)
 
+    def lacks_classes(self) -> bool:
+        """Return whether the weights of classes were not fitted."""
+        return not self.of_classes.any()
+
     def rows(self, probabilities: torch.Tensor, mix: Mix) -> dict[str, torch.Tensor]:
         """Return the scores (B, C) of every rule for scores (B, E, C); class weights only if they are fitted."""
         equal = torch.full_like(probabilities[:, :, 0], 1 / probabilities.shape[1])
         return {
             **{f"average_{name}": other(probabilities, equal) for name, other in MIXES.items() if other is not mix},
             "constant_weight": constant_weight(probabilities, self.constant, mix),
-            **({"class_weights": class_weights(probabilities, self.of_classes)} if self.of_classes.any() else {}),
+            **({"class_weights": class_weights(probabilities, self.of_classes)} if not self.lacks_classes() else {}),
         }
 
 

@@ -28,7 +28,7 @@ from lptpp.training.fold import FoldCheckpoints, FoldRecorder
 from lptpp.training.inputs import TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
-from lptpp.training.scorer_phase import ScorerData, ScorerRows, scorer_data
+from lptpp.training.scorer_phase import ScorerData, ScorerRows, of_true_classes, scorer_data
 from lptpp.utils import exchange, processes
 from lptpp.utils.progress import progress_bar
 from lptpp.utils.random import generator
@@ -84,7 +84,10 @@ class CrossFitting:
             self._compute(fold, folds, rows)
         if not processes.is_main():
             return None
-        return scorer_data([self._outputs(fold) for fold in taken], list(taken.values()), draws)
+        parts = [self._outputs(fold) for fold in taken]
+        if len({part.confidences.shape[2] for part in parts}) > 1:  # evaluation.controls has changed in between
+            parts = [of_true_classes(part) for part in parts]
+        return scorer_data(parts, list(taken.values()), draws)
 
     def remove(self) -> None:
         """Delete the files of the folds."""

@@ -45,6 +45,12 @@ def sampled_per_class(labels: np.ndarray, sample: int) -> int:
     return max(1, sample // len(np.unique(labels))) if sample and len(labels) > FEW else 0
 
 
+def keeps_whole_scores(settings: Settings) -> bool:
+    """Return whether phase 3 needs the scores of all classes, not only of the true one: also for weights per class."""
+    scorer = settings.phase3
+    return (scorer.reads, scorer.mixes) != ("features", "probabilities") or "mixing" in settings.evaluation.controls
+
+
 class TrainingInputs:
     """The training images of a run as its experts and its scorer see them."""
 
@@ -159,7 +165,7 @@ class TrainingInputs:
         self, mixture: Mixture, outputs: dict[str, ExpertOutput], labels: torch.Tensor
     ) -> dict[str, torch.Tensor]:
         """Return the fields of `ScorerRows` for a batch, with the features of each expert."""
-        whole = (self.settings.phase3.reads, self.settings.phase3.mixes) != ("features", "probabilities")
+        whole = keeps_whole_scores(self.settings)
         scores = mixture.confidences(outputs)  # (B, E, C)
         of_truth = labels.to(scores.device)[:, None, None].expand(-1, len(outputs), 1)
         features = {f"features {name}": F.normalize(one.feature.float(), dim=-1) for name, one in outputs.items()}

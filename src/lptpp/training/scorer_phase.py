@@ -24,7 +24,8 @@ from lptpp.training.phases import optimization
 from lptpp.utils.random import generator, key
 
 log = logging.getLogger("lptpp")
-MEASURED = 500_000  # drawn rows whose mean and deviation standardize the inputs
+MEASURED = 500_000  # drawn rows whose mean and deviation standardize the inputs, and that controls are fitted to
+MOST_NUMBERS = 10**8  # in them: 0.4 GB
 
 
 class ScorerDraws(NamedTuple):
@@ -93,6 +94,19 @@ class ScorerData:
         inputs = [*(feature[rows].float() for feature in self.features), self.confidences[rows].float().flatten(1)]
         return Batch(torch.cat(inputs, dim=1), self.targets[rows], lambda: ["expert outputs"])
 
+    def measured(self) -> int:
+        """Return how many rows standardize the inputs."""
+        width = sum(feature.shape[1] for feature in self.features) + self.confidences[:1].numel()
+        return min(MEASURED, max(1, MOST_NUMBERS // width))
+
+
+def of_true_classes(rows: ScorerRows) -> ScorerRows:
+    """Return the rows with the confidence scores of the true class alone."""
+    if rows.confidences.shape[2] == 1:
+        return rows
+    labels = rows.targets[:, None, None].expand(-1, rows.confidences.shape[1], 1)
+    return ScorerRows(rows.features, rows.confidences.gather(2, labels), torch.zeros_like(rows.targets))
+
 
 def scorer_data(parts: Sequence[ScorerRows], taken: Sequence[np.ndarray], draws: ScorerDraws) -> ScorerData:
     """Return the data of the scorer from parts with the rows `taken` each, which together are those of `draws`."""
@@ -128,7 +142,7 @@ def _begin(mixture: Mixture, data: ScorerData, seed: int, choice: "EpochChoice")
     assert mixture.scorer is not None and mixture.controls is not None
     torch.manual_seed(key(seed, "start", "scorer"))
     mixture.scorer.reset()
-    rows, device = torch.from_numpy(data.draws.epochs[0][:MEASURED]), mixture.scorer.last.weight.device
+    rows, device = torch.from_numpy(data.draws.epochs[0][: data.measured()]), mixture.scorer.last.weight.device
     confidences = data.confidences[rows].to(device).float()
     mixture.scorer.standardize([one[rows].to(device).float() for one in data.features], confidences)
     mixture.controls.fit(confidences, data.targets[rows].to(device), mixture.mix)
