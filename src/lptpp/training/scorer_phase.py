@@ -34,16 +34,21 @@ class ScorerDraws(NamedTuple):
     With V views of each of n images, view v of image i is row v·n + i.
     """
 
-    epochs: list[np.ndarray]  # (draws,) each
+    epochs: list[np.ndarray]  # (draws,) each, int32: with ten million images and two views, 80 MB
     check: np.ndarray  # (draws,), of images that no epoch draws; may be empty
 
     def taken(self) -> np.ndarray:
         """Return all rows that are drawn, each once, in ascending order."""
-        return np.unique(np.concatenate([*self.epochs, self.check]))
+        used = np.zeros(1 + max(int(one.max()) for one in (*self.epochs, self.check) if len(one)), dtype=bool)
+        for one in (*self.epochs, self.check):
+            used[one] = True
+        return np.flatnonzero(used)
 
     def within(self, taken: np.ndarray) -> "ScorerDraws":
         """Return the places of the rows in `taken`."""
-        return ScorerDraws([np.searchsorted(taken, one) for one in self.epochs], np.searchsorted(taken, self.check))
+        places = np.zeros(1 + int(taken.max()), dtype=self.epochs[0].dtype)
+        places[taken] = np.arange(len(taken))
+        return ScorerDraws([places[one] for one in self.epochs], places[self.check])
 
 
 def scorer_draws(
@@ -65,7 +70,8 @@ def _drawn(rows: np.ndarray, labels: np.ndarray, sampler: str, seed: int, name: 
     if not len(rows):
         return rows
     of_rows = labels[rows % len(labels)]
-    return rows[Sampler(of_rows, int(of_rows.max()) + 1, sampler).order(generator(seed, str(SCORER), name))]
+    order = Sampler(of_rows, int(of_rows.max()) + 1, sampler).order(generator(seed, str(SCORER), name))
+    return rows[order].astype(np.int32 if rows.max() < 2**31 else np.int64)
 
 
 class ScorerRows(NamedTuple):
@@ -142,7 +148,8 @@ def _begin(mixture: Mixture, data: ScorerData, seed: int, choice: "EpochChoice")
     assert mixture.scorer is not None and mixture.controls is not None
     torch.manual_seed(key(seed, "start", "scorer"))
     mixture.scorer.reset()
-    rows, device = torch.from_numpy(data.draws.epochs[0][: data.measured()]), mixture.scorer.last.weight.device
+    rows = torch.from_numpy(data.draws.epochs[0][: data.measured()]).long()
+    device = mixture.scorer.last.weight.device
     confidences = data.confidences[rows].to(device).float()
     mixture.scorer.standardize([one[rows].to(device).float() for one in data.features], confidences)
     mixture.controls.fit(confidences, data.targets[rows].to(device), mixture.mix)
@@ -175,7 +182,7 @@ class EpochChoice:
     def __init__(self, scorer: nn.Module, task: ScorerTask, data: ScorerData, settings: ScorerSettings) -> None:
         self.scorer, self.task, self.data = scorer, task, data
         self.epochs = settings.epochs
-        self.rows = torch.from_numpy(data.draws.check)
+        self.rows = torch.from_numpy(data.draws.check).long()
         self.losses: list[float] = []  # of epoch 0, 1, …
         self.best: dict[str, torch.Tensor] = {}
 
@@ -207,4 +214,4 @@ class EpochChoice:
 
 def _batches(data: ScorerData, size: int, epoch: int, first: int) -> Iterable[Batch]:
     for rows in torch.from_numpy(data.draws.epochs[epoch]).split(size)[first:]:
-        yield data.batch(rows)
+        yield data.batch(rows.long())
