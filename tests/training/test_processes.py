@@ -34,7 +34,7 @@ SHORT = (
 OTHERWISE = (
     "shards=2", "data.validation=0.3", "evaluation.keep=best", "evaluation.temperature=fitted",
     "evaluation.batch_size=3", "evaluation.baselines=[]", "augmentation.cached_views=2", "experts.visual.keys=kmeans",
-    "phase3.folds=2", "phase1.epochs=1", "phase2.epochs=1",
+    "phase3.folds=2", "phase1.epochs=1", "phase2.epochs=1", "data.on_error=skip",
 )  # fmt: skip
 
 
@@ -81,9 +81,10 @@ def assert_same_files(run: Path, expected: Path) -> None:
         assert (run / name).read_bytes() == (expected / name).read_bytes()
 
 
-def test_two_processes_give_the_same_run(alone, settings_of, tmp_path):
+@pytest.mark.parametrize("count", [2, 4])
+def test_several_processes_give_the_same_run(count, alone, settings_of, tmp_path):
     settings = settings_of(tmp_path / "run", *SHORT)
-    assert run_ranks(lambda: api.fit(settings), 2, tmp_path) == [0, 0], printed(tmp_path)
+    assert run_ranks(lambda: api.fit(settings), count, tmp_path) == [0] * count, printed(tmp_path)
     assert_same_files(tmp_path / "run", alone[0])
 
 
