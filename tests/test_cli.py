@@ -19,6 +19,7 @@ import typer
 
 from lptpp import cli
 from lptpp.checkpoint.store import latest_checkpoint
+from lptpp.cli import program
 from lptpp.config import resolve
 from tests import golden
 from tests.presets import run_lptpp
@@ -336,7 +337,7 @@ def ending(monkeypatch, capsys):
     before = signal.getsignal(signal.SIGTERM)
 
     def run(app) -> tuple[int, str]:
-        monkeypatch.setattr(cli, "app", app)
+        monkeypatch.setattr(program, "app", app)
         with pytest.raises(SystemExit) as ended:
             cli.main()
         return ended.value.code, capsys.readouterr().err
@@ -354,7 +355,7 @@ def test_sigterm_stops_every_command_as_ctrl_c_does(ending):
 
 def test_a_fit_that_takes_longer_than_its_time_says_so(lptpp, config, tmp_path, monkeypatch, caplog):
     looks = iter([0.0, 75.0])
-    monkeypatch.setattr(cli, "monotonic", lambda: next(looks))
+    monkeypatch.setattr("lptpp.cli.fit.monotonic", lambda: next(looks))
     monkeypatch.setattr("lptpp.api.fit_epochs", lambda settings, time: settings)
     monkeypatch.setattr("lptpp.api.fit", lambda settings: {})
     monkeypatch.setattr("lptpp.console.result.show_result", lambda *_: None)
