@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from lptpp.utils import processes
 from lptpp.utils.errors import StoppedAtOnce, UserError
+from lptpp.utils.text import either
 
 TOGETHER = ("fit", "predict")  # commands for several processes
 
@@ -43,8 +44,8 @@ def _unknown_option(error: Any) -> str:
     similar = list(error.possibilities or ()) if not keys else []
     file = next((given for given in sys.argv[1:] if given.startswith(error.option_name) and Path(given).exists()), None)
     similar += [] if file is None else [f"./{file} (the file)"]
-    hint = " or ".join([*(f"{key}=VALUE" for key in keys), *similar])
-    advice = f"did you mean {hint}?" if hint else "see --help."
+    hint = [*(f"{key}=VALUE" for key in keys), *similar]
+    advice = f"did you mean {either(hint)}?" if hint else "see --help."
     also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
     return f"there is no option {error.option_name}: {advice}{also}"
 

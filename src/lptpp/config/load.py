@@ -234,7 +234,7 @@ def _check_experts(from_line: Any, known: list[str], settings: Any) -> None:
     for name in from_line.get("experts", {}):
         if name not in known:
             raise UserError(
-                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} (settings files can add one)"
+                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} Settings files can add one."
             )
         if name not in settings.experts:
             raise UserError(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, TEMPLATE_NAMES, check_loss
 from lptpp.utils.errors import UserError, did_you_mean
-from lptpp.utils.text import percent_hint, short_number
+from lptpp.utils.text import either, percent_hint, short_number
 
 if TYPE_CHECKING:
     from lptpp.config import BackboneSettings, DataSettings, ExpertSettings, Settings
@@ -204,7 +204,7 @@ def held_by(hint: Any) -> Any:
 def _nearest(name: str, path: str, hint: Any, schema: Any) -> str:
     """Propose keys of the same name elsewhere, otherwise similar keys in this section."""
     if elsewhere := settings_named(schema, name):
-        return f"did you mean {' or '.join(elsewhere)}?"
+        return f"did you mean {either(elsewhere)}?"
     return did_you_mean(name, [field.name for field in fields(hint)], f"{path}." if path else "")
 
 

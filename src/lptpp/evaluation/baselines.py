@@ -17,6 +17,7 @@ from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
 from lptpp.utils import processes
+from lptpp.utils.text import either
 
 log = logging.getLogger("lptpp")
 BLOCK = 4_096  # images whose probabilities are in memory
@@ -58,7 +59,7 @@ def baseline_rankings(
     if not processes.is_main():
         return
     if together and len(towers) < len(frozen):
-        return  # told above
+        return  # logged above
     if together and len(towers) < 2:
         log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
     elif together:
@@ -76,7 +77,7 @@ def _reads_training(
     number = len(images["train"])
     reasons = [too_large(number, sum(widths.values()) if row in JOINT else widths[name], classes) for row in asked]
     if asked and all(reasons):
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES.get(row, row) for row in asked), reasons[0])
+        log.info("%s: no %s: %s.", name, either(BASELINES.get(row, row) for row in asked), reasons[0])
     return bool(asked) and not all(reasons)
 
 

@@ -21,6 +21,7 @@ from sklearn.linear_model import LogisticRegression
 from lptpp.data.split import stratified_split
 from lptpp.evaluation.table import BASELINES
 from lptpp.utils.progress import Bar, progress_bar
+from lptpp.utils.text import either
 
 log = logging.getLogger("lptpp")
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, from strong to weak regularization
@@ -66,7 +67,7 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
     parts = {key: Part(x.numpy(), y.numpy()) for key, (x, y) in features.items()}
     train = parts["train"]
     if (reason := _obstacle(train, classes)) is not None:
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES[kind] for kind in kinds), reason)
+        log.info("%s: no %s: %s.", name, either(BASELINES[kind] for kind in kinds), reason)
         return {}
     use_validation = "validation" in parts and split != "validation"
     with progress_bar(f"{name}: linear probe", len(STRENGTHS)) as bar:

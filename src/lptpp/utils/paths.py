@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import listed
 
 KINDS = {
     ".md": "a Markdown file",
@@ -182,8 +183,10 @@ def suggest_files(*missing: Path) -> str:
     name = missing[0]
     similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
     similar = similar or {file.name for file in files if file.stem == name.stem}
+    if len(similar) == 1 or get_close_matches(name.name, similar):
+        return did_you_mean(name.name, similar) if len(similar) > 1 else f"did you mean {similar.pop()}?"
     if similar:
-        return did_you_mean(name.name, sorted(similar, key=natural_key))
+        return f"{folders[-1]} has {listed(sorted(similar, key=natural_key), 5)}."
     return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
 
 

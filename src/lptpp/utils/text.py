@@ -19,6 +19,12 @@ def listed(names: Iterable[object], most: int = 8, between: str = ", ", of: int 
     return between.join(texts[:most]) + more
 
 
+def either(names: Iterable[object]) -> str:
+    """Return alternatives: a, b or c."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def printable(name: str) -> str:
     """Return a file name as valid Unicode; bytes of another encoding in it become �."""
     return os.fsencode(name).decode("utf-8", "replace")
