@@ -131,8 +131,8 @@ def test_the_most_confused_pairs_and_the_weakest_classes_are_printed_with_their_
     few = {("a", "a"): 8, ("a", "b"): 2, ("b", "a"): 3, ("b", "b"): 1, ("c", "c"): 5}
     assert errors(written(tmp_path / "few", few)) == [
         "Most confused pairs:",
-        "  b taken for a: 3 of 4 images",
-        "  a taken for b: 2 of 10 images",
+        "  b mistaken for a: 3 of 4 images",
+        "  a mistaken for b: 2 of 10 images",
         "Weakest classes:",
         "  b: 1 of 4 images correct (25 %)",
         "  a: 8 of 10 images correct (80 %)",

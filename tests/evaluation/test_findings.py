@@ -71,7 +71,7 @@ def test_training_images_among_others_are_counted(number):
     assert list(trained_on(metrics(mixture=(1.0, 1.0, 1.0)), "runs/a")) == []
     found = metrics(mixture=(1.0, 1.0, 1.0)) | {"trained_on": number, "training_images": 2000}
     (text,) = trained_on(found, "runs/a")
-    start = {None: "runs/a does not record", 0: "None of 1,000 images is among the 2,000 training images of runs/a."}
+    start = {None: "runs/a does not record", 0: "None of 1,000 images is identical to one of the 2,000 training images of runs/a."}
     caution = "the 2,000 training images of runs/a, on which accuracy is higher than on new images."
     start |= {1: f"1 of 1,000 images is among {caution}", 3: f"3 of 1,000 images are among {caution}"}
     assert text.startswith(start[number])

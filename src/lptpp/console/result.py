@@ -130,7 +130,7 @@ def show_errors(console: Console, folder: Path, metrics: Mapping[str, Any]) -> N
     console.print(f"Most confused pairs{_of(pairs, 'confusion.csv')}:")
     for row in sorted(pairs, key=lambda row: -int(row["images"]))[:WORST]:
         console.print(
-            f"  {row['true']} taken for {row['predicted']}: {row['images']} of {counted(tested[row['true']], 'image')}"
+            f"  {row['true']} mistaken for {row['predicted']}: {row['images']} of {counted(tested[row['true']], 'image')}"
         )
     accuracy = {row["class"]: float(row[metrics["result"]]) for row in classes if tested[row["class"]]}
     weak = sorted((name for name in accuracy if accuracy[name] < 100), key=lambda name: (accuracy[name], -tested[name]))

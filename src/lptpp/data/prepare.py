@@ -57,7 +57,7 @@ def known_preprocessings(settings: Settings) -> dict[str, Preprocessing]:
     try:
         return preprocessings(settings)
     except UserError as error:
-        log.warning("What the model sees of the images is unknown: %s", error)
+        log.warning("The size and shape of the model input are unknown: %s", error)
         return {}
 
 

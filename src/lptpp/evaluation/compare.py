@@ -174,7 +174,7 @@ def differences(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for what, values in _values(runs).items():
         if len(values) > 1:
             concerned = "Many, medium and few are not comparable" if what == THRESHOLDS else "Not comparable"
-            yield f"{concerned}: the runs have different {what} ({', '.join(values)})."
+            yield f"{concerned}: the runs have different {what} ({'; '.join(values)})."
 
 
 def comparable_measures(runs: Sequence[ComparedRun]) -> tuple[str, ...]:

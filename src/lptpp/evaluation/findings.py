@@ -78,9 +78,11 @@ def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
     if known is None:
         yield f"{run} does not record its training images, so it is unknown whether some are among these."
     else:
-        number = "None" if known == 0 else f"{known:,}"
-        verb, caution = "are" if known > 1 else "is", ", on which accuracy is higher than on new images" * (known > 0)
-        yield f"{number} of {images:,} images {verb} among the {training:,} training images of {run}{caution}."
+        number, verb = "None" if known == 0 else f"{known:,}", "are" if known > 1 else "is"
+        caution = "; accuracy on these is higher than on new images" * (known > 0)
+        yield (
+            f"{number} of {images:,} images {verb} identical to one of the {training:,} training images of {run}{caution}."
+        )
 
 
 def _relation(value: float, best: float) -> str:
@@ -129,7 +131,7 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
             )
         elif low <= chance or accuracy - chance < CHANCE * (100 - chance):
             yield (
-                f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
+                f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing gives"
                 f" {chance:.1f} %. The text tower does not recognize these class names: set descriptive ones"
                 " (data.class_names)."
             )
@@ -145,7 +147,7 @@ def harmful_options(metrics: Metrics) -> Iterator[str]:
         if is_undecided(metrics, key, "overall"):
             continue
         already = " The scores were probably balanced already." if found.prior == "uniform" else ""
-        yield f"{found.title} is less accurate and less well calibrated than {result.title}: leave it out.{already}"
+        yield f"{found.title} is less accurate and less well calibrated than {result.title}: do not use it.{already}"
 
 
 HARMED = {"overall": -1, "mean_class": -1, "calibration_error": 1}  # the sign of a change for the worse

@@ -181,7 +181,7 @@ def suggest_files(*missing: Path) -> str:
     folders = [path.parent for path in missing if path.parent.is_dir()]
     files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
     name = missing[0]
-    similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
+    similar: set[str] = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
     similar = similar or {file.name for file in files if file.stem == name.stem}
     if len(similar) == 1 or get_close_matches(name.name, similar):
         return did_you_mean(name.name, similar) if len(similar) > 1 else f"did you mean {similar.pop()}?"
