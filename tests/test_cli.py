@@ -261,7 +261,7 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt"),
         (
             ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "70"],
-            "threshold=70: expected a probability between 0 and 1; for 70 %, write 0.7.",
+            "threshold=70: expected a probability between 0 and 1; for 70%, write 0.7.",
         ),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--views", "flips"], "views=flips: did you mean flip?"),
         (["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "-k", "0"], "top_k=0"),
@@ -402,7 +402,7 @@ def wait_for_checkpoint(folder: Path, process: Process) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", "emoji", "--epochs", "3"], "there is no option --epochs: did you mean phase1.epochs=VALUE or phase2"),
+        (["fit", "emoji", "--epochs", "3"], "there is no option --epochs: did you mean phase1.epochs=VALUE, phase2"),
         (["fit", "emoji", "--num-groups", "3"], "experts.NAME.num_groups=VALUE"),
         (["fit", "emoji", "--tiem", "3m"], "did you mean --time? Settings are given as key=value, such as phase1.epoc"),
         (["evaluate", "runs/x", "--prior", "uniform"], "did you mean evaluation.prior=VALUE?"),

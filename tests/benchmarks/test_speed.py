@@ -123,7 +123,7 @@ def test_findings_as_text() -> None:
     finding = Finding("phase2 same", "here", {"float32": 1.456, "bfloat16": 123.4}, "by hand")
     assert finding.measured == "1.46 float32, 123 bfloat16, by hand"
     assert Finding("demo", "here", {"": 3.0}).measured == "3.00"
-    assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40 %"
+    assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40%"
 
 
 def test_phase_3_in_the_log_includes_the_expert_outputs(tmp_path: Path) -> None:

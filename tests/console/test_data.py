@@ -50,7 +50,7 @@ def test_data_are_inspected_without_a_backbone(
     assert good and "Images: 40 × 40 pixels (median).\n" in text
     assert "seen.png" not in text
     (message,) = caplog.messages
-    assert message.startswith("What the model sees of the images is unknown: Unknown vision backbone vit_unknown")
+    assert message.startswith("The size and shape of the model input are unknown: Unknown vision backbone vit_unknown")
 
 
 def test_what_the_model_sees_follows_the_settings(show: Callable[..., tuple[bool, str]], tmp_path: Path) -> None:

@@ -134,8 +134,8 @@ def test_the_most_confused_pairs_and_the_weakest_classes_are_printed_with_their_
         "  b mistaken for a: 3 of 4 images",
         "  a mistaken for b: 2 of 10 images",
         "Weakest classes:",
-        "  b: 1 of 4 images correct (25 %)",
-        "  a: 8 of 10 images correct (80 %)",
+        "  b: 1 of 4 images correct (25%)",
+        "  a: 8 of 10 images correct (80%)",
     ]
     many = {(f"{i}", f"{i + 1}"): i + 1 for i in range(7)}
     lines = errors(written(tmp_path / "many", many))

@@ -712,7 +712,7 @@ def test_fit_warns_as_data_does(
     write_inspection(inspection, tmp_path / "report", "data")
     assert (tmp_path / "report" / "data_warnings.csv").read_text() == details.read_text()
     accuracies = {row.split(",")[0]: row for row in (tmp_path / "run" / "per_class.csv").read_text().splitlines()}
-    assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0 %
+    assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0%
 
 
 COLLECTIONS = {

@@ -104,7 +104,7 @@ def test_costs_stand_beside_the_accuracies() -> None:
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"split": "validation"}, "different splits (test, validation)"),
+        ({"split": "validation"}, "different splits (test; validation)"),
         ({"classes": 7}, "different data (– classes"),
     ],
 )
@@ -222,12 +222,12 @@ def test_a_sentence_says_whether_the_best_run_is_clearly_best(tmp_path: Path) ->
     good = with_predictions(tmp_path / "good", [True] * 59 + [False])
     near = with_predictions(tmp_path / "near", [True] * 58 + [False] * 2)
     assert list(leader([bad, good, near])) == [
-        "good has the highest overall accuracy (98.3 %), but on the same 60 images it does not differ clearly"
-        " (95 % interval) from near."
+        "good has the highest overall accuracy (98.3%), but on the same 60 images it does not differ clearly"
+        " (95% interval) from near."
     ]
     assert list(leader([bad, good])) == [
-        "good has the highest overall accuracy (98.3 %); on the same 60 images, the difference to every other run is"
-        " clear (95 % interval)."
+        "good has the highest overall accuracy (98.3%); on the same 60 images, the difference to every other run is"
+        " clear (95% interval)."
     ]
     fewer = with_predictions(tmp_path / "fewer", [True] * 30)
     validation = with_predictions(tmp_path / "validation", [True] * 60, split="validation")

@@ -122,8 +122,8 @@ def _show_intervals(console: Console, inspection: Inspection) -> None:
     median = f"{np.median(tested[tested > 0]):g}"
     images = "image" if median == "1" else "images"
     console.print(
-        f"The test split is small (median {median} {images} per class): the 95 % interval of an"
-        f" accuracy of 50 % is ± {widest(whole):.1f} points on its {counted(whole, 'image')}{on_few}."
+        f"The test split is small (median {median} {images} per class): the 95% interval of an"
+        f" accuracy of 50% is ± {widest(whole):.1f} points on its {counted(whole, 'image')}{on_few}."
     )
 
 

@@ -81,8 +81,8 @@ def _show_parameters(console: Console, metrics: dict[str, Any]) -> None:
     trainable, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
     without = metrics["tuned_share_without_classifiers_percent"]
     console.print(
-        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f} %;"
-        f" {without:.1f} % without the classifiers)"
+        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f}%;"
+        f" {without:.1f}% without the classifiers)"
     )
 
 
@@ -129,15 +129,14 @@ def show_errors(console: Console, folder: Path, metrics: Mapping[str, Any]) -> N
     tested = {row["class"]: int(row["tested_images"]) for row in classes}
     console.print(f"Most confused pairs{_of(pairs, 'confusion.csv')}:")
     for row in sorted(pairs, key=lambda row: -int(row["images"]))[:WORST]:
-        console.print(
-            f"  {row['true']} mistaken for {row['predicted']}: {row['images']} of {counted(tested[row['true']], 'image')}"
-        )
+        images = f"{row['images']} of {counted(tested[row['true']], 'image')}"
+        console.print(f"  {row['true']} mistaken for {row['predicted']}: {images}")
     accuracy = {row["class"]: float(row[metrics["result"]]) for row in classes if tested[row["class"]]}
     weak = sorted((name for name in accuracy if accuracy[name] < 100), key=lambda name: (accuracy[name], -tested[name]))
     console.print(f"Weakest classes{_of(weak, 'per_class.csv')}:")
     for name in weak[:WORST]:
         correct = round(accuracy[name] / 100 * tested[name])
-        console.print(f"  {name}: {correct:,} of {counted(tested[name], 'image')} correct ({accuracy[name]:.0f} %)")
+        console.print(f"  {name}: {correct:,} of {counted(tested[name], 'image')} correct ({accuracy[name]:.0f}%)")
 
 
 def _of(found: Sequence[object], file: str) -> str:

@@ -57,7 +57,7 @@ def estimate_from(
 def describe(found: np.ndarray, assumed: np.ndarray, class_names: list[str], images: int) -> str:
     """Return a sentence with the classes whose frequency differs most from the assumed one."""
     order = np.argsort(-np.abs(found - assumed), kind="stable")[:NAMED]
-    named = (f"{class_names[i]} {100 * found[i]:.1f} % (assumed {100 * assumed[i]:.1f} %)" for i in order)
+    named = (f"{class_names[i]} {100 * found[i]:.1f}% (assumed {100 * assumed[i]:.1f}%)" for i in order)
     unsure = f" Fewer than {FEW} images give an unreliable estimate." if images < FEW else ""
     return (
         f"Class frequencies estimated from {counted(images, 'image')}, the largest changes: {', '.join(named)}.{unsure}"

@@ -62,7 +62,7 @@ def effective_number(images: np.ndarray) -> float:
 def gains(evaluation: Evaluation, expert: str, few: np.ndarray) -> dict[str, dict[str, Any]]:
     """Return what an expert's phase-2 row gains over each of its control rows, overall and on few-shot classes.
 
-    few: (n,) images of few-shot classes. A gain is {"points": …, "interval": [low, high]} (95 %), None without images.
+    few: (n,) images of few-shot classes. A gain is {"points": …, "interval": [low, high]} (95%), None without images.
     """
     right = {row: found.classes[:, 0] == evaluation.labels for row, found in evaluation.rankings.items()}
     own = right[ResultRow("phase2", expert)]

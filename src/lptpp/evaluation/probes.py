@@ -93,7 +93,9 @@ def too_large(images: int, width: int, classes: int) -> str | None:
     return None
 
 
-def _on_validation(train: LabeledFeatures, validation: LabeledFeatures, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
+def _on_validation(
+    train: LabeledFeatures, validation: LabeledFeatures, kinds: Sequence[str], bar: Bar
+) -> dict[str, Probe]:
     """Return the best of the probes fitted on the training images."""
     fitted = list(_path(train, STRENGTHS, bar))
     return {kind: max((_probe(kind, model, train) for model in fitted), key=_score(kind, validation)) for kind in kinds}

@@ -181,12 +181,14 @@ def suggest_files(*missing: Path) -> str:
     folders = [path.parent for path in missing if path.parent.is_dir()]
     files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
     name = missing[0]
-    similar: set[str] = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
-    similar = similar or {file.name for file in files if file.stem == name.stem}
-    if len(similar) == 1 or get_close_matches(name.name, similar):
-        return did_you_mean(name.name, similar) if len(similar) > 1 else f"did you mean {similar.pop()}?"
-    if similar:
-        return f"{folders[-1]} has {listed(sorted(similar, key=natural_key), 5)}."
+    similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
+    names = sorted(similar or {file.name for file in files if file.stem == name.stem}, key=natural_key)
+    if len(names) == 1:
+        return f"did you mean {names[0]}?"
+    if get_close_matches(name.name, names):
+        return did_you_mean(name.name, names)
+    if names:
+        return f"{folders[-1]} has {listed(names, 5)}."
     return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
 
 

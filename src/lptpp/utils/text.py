@@ -51,7 +51,7 @@ def duration(seconds: int) -> str:
 
 def percent_hint(given: float) -> str:
     """Return a clause for a number that should be a share from 0 to 1 but looks like a percentage; else nothing."""
-    return f"; for {given:g} %, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
+    return f"; for {given:g}%, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
 
 
 def short_number(number: float) -> str:
