@@ -114,6 +114,6 @@ def case_table(report: dict[str, Any]) -> Table:
     meanings = [f"on {device}: {meaning}" for device, meaning in report["peak_memory"].items()]
     table.caption = f"Medians. Peak memory of one run, without weights and inputs; {'; '.join(meanings)}."
     for case in report["cases"]:
-        numbers = (1000 * case["median_seconds"], case["images_a_second"], case["peak_bytes"] / 1e6)
+        numbers = (1000 * case["median_seconds"], case["images_per_second"], case["peak_bytes"] / 1e6)
         table.add_row(case["on"], case["section"], case["case"], *map(number, numbers))
     return table

@@ -152,7 +152,7 @@ def test_flat_rows_hold_every_run_and_row() -> None:
         "shot_thresholds": "20-100",
         "seed": 0,
     }
-    costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_a_second": None}
+    costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_per_second": None}
     assert row == {**place, "backbone_parameters": 86_000_000, **metrics(60.0), **costs}
 
 
@@ -177,7 +177,7 @@ def test_the_printed_comparison() -> None:
         ("metrics.json", lambda text: text.replace('"shot_thresholds": [20, 100]', '"shot_thresholds": 7')),
         ("metrics.json", lambda text: text.replace('"tuned_parts"', '"parts"')),
         ("metrics.json", lambda text: "[" * 100_000),
-        ("images_a_second.json", lambda text: "[]"),
+        ("images_per_second.json", lambda text: "[]"),
     ],
 )
 def test_damaged_files_of_a_run_are_one_sentence(name: str, change, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_another_budget_or_none_says_what_is_kept_and_how_to_train_anew(trained,
         fit_epochs(settings, 1200)
     assert str(error.value) == (
         f"{run} was started with --time 1m30s and keeps its epochs ({kept}): `lptpp fit {run}` resumes it or shows its"
-        f" result. To train anew with --time 20m, set another run=FOLDER or delete {run}."
+        f" result. To train again with --time 20m, set another run=FOLDER or delete {run}."
     )
     with pytest.raises(UserError, match=r"delete it\. Its epochs were chosen by --time 1m30s, which resumes it too"):
         api.fit(replace(settings, phase1=replace(settings.phase1, epochs=9)))

@@ -3,7 +3,7 @@
 The record, `checkpoint/images.safetensors`, never changes; every checkpoint contains its digest. The digests of the
 contents, `checkpoint/image_digests.safetensors`, are computed while the run trains. The stamps of the files (size and
 time), `checkpoint/image_stamps.safetensors`, only save reading files again, and are renewed. Together they take 46
-bytes an image, and its name.
+bytes per image, plus its name.
 """
 
 from collections.abc import Iterator, Sequence

@@ -131,7 +131,7 @@ def reads_names(settings: Settings) -> bool:
 
 
 def log_warnings(dataset: ImageDataset, settings: Settings) -> None:
-    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in the run folder."""
+    """Log what `lptpp.data.warnings` finds, one line per kind, and write the details to a file in the run folder."""
     folder, warnings = Path(settings.run), data_warnings(dataset, reads_names=reads_names(settings))
     for warning in warnings:
         log.warning("%s", warning)
