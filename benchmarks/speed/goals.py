@@ -22,7 +22,8 @@ class Goal:
     @property
     def text(self) -> str:
         """The bound as text."""
-        return f"{'≤' if self.at_most else '≥'} {self.bound:g} {self.unit}"
+        unit = self.unit if self.unit == "%" else f" {self.unit}"
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}{unit}"
 
     def reached(self, value: float) -> bool:
         """Return whether a value satisfies the bound."""

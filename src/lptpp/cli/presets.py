@@ -46,8 +46,8 @@ def backbones(
 ) -> None:
     """List pretrained backbones: kind, size, license of the weights, and whether they take prompts.
 
-    Without a pattern, those that the package and its presets use. Every model that takes no prompts can be an expert
-    without prompts (docs/backbones.md). No weights are downloaded.
+    Without a pattern, those that the package and its presets use. Models that take no prompts can be experts
+    without prompts: set shared_prompts and group_prompts of the expert to 0. No weights are downloaded.
 
     **Examples**
 
