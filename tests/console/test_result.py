@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lptpp.console.result import show_errors, show_result, show_summary
+from lptpp.console.result import show_errors, show_examples, show_result, show_summary
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_metrics
@@ -103,6 +103,19 @@ def test_what_predict_prints() -> None:
     summary = Summary(rows=1234, unreadable=3, uncertain=6, predicted=predicted, failed=failed)
     show_summary(Console(file=file, width=300, highlight=False), summary, Path("predictions.csv"))
     golden.check("predict_output", file.getvalue())
+
+
+def test_examples_are_named_below_their_common_folder(tmp_path: Path) -> None:
+    predicted = {"label_1": "oak", "probability_1": 0.5}
+    rows = [{"image": f"d/{name}/1.png", "true": name, **predicted} for name in ("oak", "elm", "ash")]
+    write_csv(tmp_path / "a.csv", rows)
+    file = io.StringIO()
+    show_examples(Console(file=file, width=200), tmp_path / "a.csv", {"result": "mixture", "names_in_csv": "escaped"})
+    assert [line.split(":")[0] for line in file.getvalue().splitlines()[1:]] == [
+        "  elm/1.png",
+        "  ash/1.png",
+        "  oak/1.png",
+    ]
 
 
 def written(folder: Path, images: dict[tuple[str, str], int]) -> Path:
