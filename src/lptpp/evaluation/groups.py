@@ -44,7 +44,7 @@ def group_use(groups: np.ndarray, num_groups: int) -> dict[str, Any]:
 
 
 def group_sets(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct sets (s, k) of groups (n, k), each in rising order, and the images (s,) that use each.
+    """Return the distinct sets (s, k) of groups (n, k), each in ascending order, and the images (s,) that use each.
 
     The most used set is first.
     """

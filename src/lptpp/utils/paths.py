@@ -187,9 +187,10 @@ def suggest_files(*missing: Path) -> str:
         return f"did you mean {names[0]}?"
     if get_close_matches(name.name, names):
         return did_you_mean(name.name, names)
-    if names:
-        return f"{folders[-1]} has {listed(names, 5)}."
-    return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
+    if not folders:
+        return f"the folder {missing[-1].parent} does not exist."
+    place = "the current folder" if folders[-1] == Path() else folders[-1]
+    return f"{place} has {listed(names, 5) if names else 'no similar file'}."
 
 
 def natural_key(name: str) -> str:

@@ -96,6 +96,6 @@ def direction(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> s
         return f"The only error {verb} a class with more training images than the true class."
     return (
         f"Of {counted(len(predicted), 'error')}, {percent(100 * upwards.mean())} predict a class with more training"
-        " images than the true class. Far above 50%, the model is biased towards frequent classes; far below, towards"
+        " images than the true class. Far above 50%, the model is biased toward frequent classes; far below, toward"
         " rare ones."
     )
