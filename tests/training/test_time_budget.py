@@ -12,7 +12,7 @@ from lptpp import api
 from lptpp.checkpoint.identity import BUDGET
 from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, tell_overrun
+from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, warn_about_overrun
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import duration
 
@@ -88,7 +88,7 @@ def test_what_is_not_training_takes_the_time_of_its_passes(settings_of, tmp_path
 
 @pytest.mark.parametrize(("taken", "told"), [(301.0, "This took 5m1s, longer than the time budget of 5m."), (299, "")])
 def test_a_budget_that_was_not_kept_is_told(taken, told, caplog):
-    tell_overrun(300, taken)
+    warn_about_overrun(300, taken)
     assert "".join(caplog.messages) == told
 
 

@@ -55,5 +55,5 @@ def fit(
     if processes.is_main():
         show_result(console, Path(settings.run), metrics)
     if time is not None:
-        api.tell_overrun(time, monotonic() - began)
+        api.warn_about_overrun(time, monotonic() - began)
     processes.stop()

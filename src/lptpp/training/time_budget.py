@@ -90,7 +90,7 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     return _with_epochs(settings, epochs)
 
 
-def tell_overrun(seconds: int, taken: float) -> None:
+def warn_about_overrun(seconds: int, taken: float) -> None:
     """Log a warning if a command took longer than its time budget."""
     if taken > seconds:
         log.warning("This took %s, longer than the time budget of %s.", duration(round(taken)), duration(seconds))

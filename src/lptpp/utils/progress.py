@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lptpp.utils.processes import speaks
+from lptpp.utils.processes import shows_progress
 from lptpp.utils.text import visible
 
 
@@ -80,7 +80,7 @@ class LogBar:
 @contextmanager
 def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
     """Show a bar with the time left (without a total, a count) while the block runs; `LogBar` outside of a terminal."""
-    if not console.is_terminal or not speaks():  # whose lines are not shown
+    if not console.is_terminal or not shows_progress():  # whose lines are not shown
         yield LogBar(description, total, done)
         return
     columns = (
