@@ -87,8 +87,8 @@ def on_photos(workload: Workload, folder: Path, images: int, rounds: int) -> dic
 
 def loop_finding(workload: Workload, found: Mapping[str, Measurement]) -> Finding:
     """Return the speed of training on files relative to bare steps."""
-    rates = ", ".join(f"{name}: {one.images_a_second:.0f} images/s" for name, one in found.items())
-    share = found["loop"].images_a_second / found["bare steps"].images_a_second
+    rates = ", ".join(f"{name}: {one.images_per_second:.0f} images/s" for name, one in found.items())
+    share = found["loop"].images_per_second / found["bare steps"].images_per_second
     return Finding("gpu loop", workload.label, {"": share}, rates)
 
 
@@ -103,7 +103,7 @@ def matmul_rate(device: torch.device, width: int, rounds: int = 20) -> float:
     left, right = (torch.randn(width, width, device=device, dtype=torch.bfloat16) for _ in range(2))
     case = Case("product", lambda: [left @ right for _ in range(10)], 10)
     products = measure(f"{width} × {width} bfloat16 products", [case], device, rounds)["product"]
-    return 2 * width**3 * products.images_a_second
+    return 2 * width**3 * products.images_per_second
 
 
 def operations(run: Callable[[], object]) -> int:
