@@ -60,12 +60,17 @@ def record_images(settings: Settings, collection: ImageDataset) -> None:
     Raises:
         UserError: the images changed since `collection` was loaded.
     """
-    listing = Listing.of(load_whole(settings), collection.class_names, settings.data.root)
-    record, stamps = make_record(listing, collection, settings.data.root)
+    record, stamps = _record(settings, collection)
     root = Path(settings.run) / "checkpoint"
     write_record(root, record)
     (root / DIGESTS).unlink(missing_ok=True)  # of a start that was interrupted
     write_stamps(root, stamps, _folder(settings))
+
+
+def _record(settings: Settings, collection: ImageDataset) -> tuple[ImageRecord, np.ndarray]:
+    """Return the record and the stamps of a new run's data set; the listing is not kept while they are written."""
+    listing = Listing.of(load_whole(settings), collection.class_names, settings.data.root)
+    return make_record(listing, collection, settings.data.root)
 
 
 def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> ImageDataset:

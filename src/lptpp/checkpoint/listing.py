@@ -101,7 +101,7 @@ def _drawn(listing: Listing, drawn: Mapping[str, np.ndarray]) -> ImageRecord:
 def _places(listing: Listing, collection: ImageDataset) -> list[np.ndarray] | None:
     """Return the rows of each split, (m,) each, by the places of its paths in the text of the source.
 
-    None if a split is not drawn from the paths of the listing, or from other labels.
+    None if a split is not drawn from the paths and labels of the source, or has a path twice.
     """
     row = np.empty(len(listing.order), np.uint32)
     row[listing.order] = np.arange(len(row), dtype=np.uint32)
@@ -113,10 +113,10 @@ def _places(listing: Listing, collection: ImageDataset) -> list[np.ndarray] | No
         if places is None:
             return None
         found.append(row[firsts[source] + places])
-        if (listing.labels[found[-1]] != part.labels).any() or is_taken[found[-1]].any():
+        if (listing.labels[found[-1]] != part.labels).any():
             return None
         is_taken[found[-1]] = True
-    return found
+    return found if np.count_nonzero(is_taken) == sum(map(len, found)) else None
 
 
 def _within(images: Sequence[ImageReference], source: Sequence[ImageReference]) -> np.ndarray | None:

@@ -105,7 +105,9 @@ def _of_plain_lines(block: str, first: int) -> Lines | None:
     found = plain_lines(block)
     if found is None:
         return None
-    return Lines(np.arange(first, first + len(found.labels), dtype=np.int32), Files.encoded("", *found[:2]), found.labels)
+    return Lines(
+        np.arange(first, first + len(found.labels), dtype=np.int32), Files.encoded("", *found[:2]), found.labels
+    )
 
 
 def _of_lines(block: str, first: int, file: Path) -> Lines | None:
