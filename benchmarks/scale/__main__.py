@@ -40,7 +40,7 @@ def main() -> None:
     starts = [(measure, number) for name, (measure, _) in STARTS.items() if (number := getattr(given, name))]
     for measure, number in starts:
         with tempfile.TemporaryDirectory() as folder:
-            console.print(f"{number:,} images, from the command to the first step: {measure(number, Path(folder))}")
+            print(f"{number:,} images, from the command to the first step: {measure(number, Path(folder))}")
     if not starts:
         _print_costs(given.images)
 
