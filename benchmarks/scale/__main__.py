@@ -5,7 +5,13 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.scale.costs import Cost, costs, slopes
+from benchmarks.scale.start import start_of_folders, start_of_list
 from lptpp.utils.progress import console
+
+STARTS = {  # by option
+    "list": (start_of_list, "a list of N lines"),
+    "folders": (start_of_folders, "N images in folders"),
+}
 
 
 def table(found: list[Cost]) -> str:
@@ -30,8 +36,20 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, nargs="+", default=[10**4, 10**5, 10**6])
+    for name, (_, what) in STARTS.items():
+        parser.add_argument(f"--{name}", type=int, metavar="N", help=f"measure up to the first step of a run on {what}")
+    given = parser.parse_args()
+    starts = [(measure, number) for name, (measure, _) in STARTS.items() if (number := getattr(given, name))]
+    for measure, number in starts:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"{number:,} images, from the command to the first step: {measure(number, Path(folder))}")
+    if not starts:
+        _print_costs(given.images)
+
+
+def _print_costs(images: list[int]) -> None:
     found: list[Cost] = []
-    for size in parser.parse_args().images:
+    for size in images:
         console.print(f"{size:,} images …")
         with tempfile.TemporaryDirectory() as folder:
             found += costs(size, Path(folder))

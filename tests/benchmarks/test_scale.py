@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.scale import paper
 from benchmarks.scale.__main__ import table
 from benchmarks.scale.costs import Cost, costs, slopes
+from benchmarks.scale.start import start_of_list
 
 
 def test_slopes_are_those_of_powers() -> None:
@@ -40,3 +41,9 @@ def test_costs_on_paper_fall_with_the_gpus_until_they_exchange_more_than_they_co
     assert found[-1].limit == "exchange"
     slow = paper.Machine(loader=1e9)
     assert paper.cost(training, 1, machine=slow).limit == "computation"
+
+
+def test_a_run_is_measured_up_to_its_first_step(tmp_path: Path) -> None:
+    found = start_of_list(800, tmp_path, images=10, classes=4)
+    assert found.cpu_seconds > 0.1 and found.seconds > 0.1 and 0.1 < found.peak_gb < 10
+    assert not (tmp_path / "run" / "history.csv").exists()

@@ -354,6 +354,9 @@ def test_digests_are_computed_while_a_run_trains_and_continue_after_a_stop(root,
 
     monkeypatch.setattr(run_digests, "digest", slow)
     with pytest.raises(KeyboardInterrupt), BackgroundDigests(folder, collection) as running:
+        assert not read  # until training begins
+        for _ in range(2):
+            running.begin()
         while len(read) < 5:
             time.sleep(0.01)
         running._stopping.set()
@@ -362,6 +365,7 @@ def test_digests_are_computed_while_a_run_trains_and_continue_after_a_stop(root,
     assert (read_record(folder, checkpoint.manifest["images"]).digests.any(1)).sum() == 5
     assert_same(run_dataset(settings, checkpoint), collection)  # by their stamps
     with BackgroundDigests(folder, collection) as running:
+        running.begin()
         running._thread.join()
     assert len(read) == 25
     np.testing.assert_array_equal(read_record(folder, checkpoint.manifest["images"]).digests, expected)

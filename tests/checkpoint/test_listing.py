@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from lptpp.checkpoint.images import match
-from lptpp.checkpoint.listing import Listing, Rows, make_record
+from lptpp.checkpoint.listing import Listing, Rows, _places, _searched, make_record
 from lptpp.checkpoint.record import ImageRecord, packed
+from lptpp.data.content import stamp
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.files import Files
 from lptpp.data.names import Names
@@ -55,6 +56,41 @@ def test_a_list_of_files_is_listed_and_recorded_as_a_list_of_paths(seed):
     for one, other in zip([fast, *results], [slow, *expected], strict=True):
         for key in ("labels", "splits", "own_labels", "text", "lengths", "places", "record", "listing", "missing"):
             assert np.array_equal(getattr(one, key, 0), getattr(other, key, 0))
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_the_rows_of_a_source_are_found_by_place_as_by_name(seed, tmp_path):
+    draw = np.random.default_rng(seed)
+    names = list(map(str, draw.choice(9, 40)))  # several rows of each
+    for name in set(names) - {"3"}:
+        (tmp_path / name).write_text(name * draw.integers(1, 9))
+    paths, labels = Files.of([f"{tmp_path}/{name}" for name in names], f"{tmp_path}/"), draw.integers(0, 3, 40)
+    test = Split(Files(paths.base, paths.text, paths.ends), labels) if seed % 2 else None  # the same list again
+    whole = ImageDataset(list("xyz"), Split(paths, labels), None, test)
+    collection = draw_split(whole, "validation", 0.3, seed)
+    listing = Listing.of(whole, list("xyz"), str(tmp_path))
+    found, searched = _places(listing, collection), _searched(listing, collection, str(tmp_path))
+    for split, rows, others in zip(collection.splits().values(), found, searched, strict=True):
+        assert [listing.names[row] for row in rows] == [path.name for path in split.images]
+        assert listing.labels[rows].tolist() == listing.labels[others].tolist() == split.labels.tolist()
+        assert listing.stamps(rows).tolist() == [list(stamp(path)) for path in split.images]
+    taken = np.concatenate(found)
+    assert len(set(taken.tolist())) == len(taken)
+
+
+def test_rows_are_searched_by_name_where_places_do_not_tell_them(tmp_path):
+    paths = Files.of([f"{tmp_path}/{name}" for name in "abcd"], f"{tmp_path}/")
+    listed = ImageDataset(["x", "y"], Split(paths, np.array([0, 1, 0, 1])), None, None)
+    listing = Listing.of(listed, ["x", "y"], str(tmp_path))
+    others = [
+        Split(paths, np.array([0, 1, 1, 0])),  # other labels
+        Split(paths.take(np.array([0, 0, 2, 3])), np.array([0, 0, 0, 1])),  # an image twice
+        Split(Files.of([f"{tmp_path}/{name}" for name in "abce"], f"{tmp_path}/"), listed.train.labels),
+        Split(list(paths), listed.train.labels),
+    ]
+    for split in others:
+        assert _places(listing, ImageDataset(["x", "y"], split, None, None)) is None
+    assert _places(listing, listed)[0].tolist() == [0, 1, 2, 3]
 
 
 def test_names_that_a_listing_of_files_lacks_are_refused():

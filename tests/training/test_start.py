@@ -6,24 +6,30 @@ import pytest
 from lptpp.training import fit as training
 from lptpp.training import inputs
 from lptpp.training.cross_fitting import CrossFitting
-from lptpp.training.inputs import sampled_per_class
+from lptpp.training.inputs import averaged_per_class
 from tests.training.test_cross_fitting import training as made_training
 
 
 @pytest.mark.parametrize(
-    ("images", "classes", "sample", "each"),
-    [(20_000, 10, 1000, 0), (20_001, 10, 1000, 100), (30_000, 3000, 1000, 1), (30_000, 10, 0, 0)],
+    ("images", "classes", "setting", "each"),
+    [
+        (20_000, 10, "auto", 0),
+        (20_001, 10, "auto", 100),
+        (30_000, 3000, "auto", 1),
+        (30_000, 10, "0", 0),
+        (30_000, 10, "7", 7),
+        (10, 10, "7", 7),
+    ],
 )
-def test_of_many_images_a_sample_of_each_class_is_averaged(images, classes, sample, each):
-    assert sampled_per_class(np.arange(images) % classes, sample) == each
+def test_of_many_images_a_sample_of_each_class_is_averaged(images, classes, setting, each):
+    assert averaged_per_class(np.arange(images) % classes, setting) == each
 
 
-@pytest.mark.parametrize(
-    ("overrides", "each"), [(["mean_sample=8"], 2), (["mean_sample=8", "mean_images=3"], 3), (["mean_images=0"], 99)]
-)
-def test_the_classifier_starts_from_the_images_of_the_settings(overrides, each, settings_of, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("setting", "each"), [("auto", 2), ("3", 3), ("0", 99)])
+def test_the_classifier_starts_from_the_images_of_the_settings(setting, each, settings_of, tmp_path, monkeypatch):
     monkeypatch.setattr(inputs, "FEW", 10)  # 17 images: 8, 5, 3 and 1
-    made = made_training(settings_of(tmp_path / "run", *(f"experts.visual.{one}" for one in overrides)))
+    monkeypatch.setattr(inputs, "SAMPLE", 8)
+    made = made_training(settings_of(tmp_path / "run", f"experts.visual.mean_images={setting}"))
     labels = made.inputs.cache.split.labels
     rows = made.inputs.averaged("visual")
     assert np.bincount(labels[rows]).tolist() == [min(each, count) for count in (8, 5, 3, 1)]

@@ -22,6 +22,7 @@ LONGEST_WAIT = 1.0  # seconds for the image that is being read when the run ends
 class BackgroundDigests:
     """Reads the images of a run one by one in a thread, and writes their digests at intervals and at the end.
 
+    The thread starts at `begin`, so that it does not slow down what comes before the first step.
     On leaving the block, what is missing is read with a progress bar, unless an error or the user ends the run: the
     next command continues.
     """
@@ -36,12 +37,15 @@ class BackgroundDigests:
         self._thread = threading.Thread(target=self._run, name="image digests", daemon=True)
 
     def __enter__(self) -> Self:
-        if len(self.missing) > FIRST:
-            log.info("The contents of %d images are recorded while the run trains.", len(self.missing))
-            self._thread.start()
-        else:
+        if len(self.missing) <= FIRST:
             self._finish()
         return self
+
+    def begin(self) -> None:
+        """Start to read what is missing, unless that has started."""
+        if self.done < len(self.missing) and self._thread.ident is None:
+            log.info("The contents of %d images are recorded while the run trains.", len(self.missing))
+            self._thread.start()
 
     def __exit__(self, kind: object, *_: object) -> None:
         if not self._thread.is_alive() and self.done == len(self.missing):

@@ -13,6 +13,7 @@ from lptpp.checkpoint.record import (
     DIGESTS,
     SPLITS,
     ImageRecord,
+    packed,
     read_record,
     read_stamps,
     write_record,
@@ -20,7 +21,7 @@ from lptpp.checkpoint.record import (
 )
 from lptpp.checkpoint.store import Checkpoint, latest_checkpoint
 from lptpp.config import Settings
-from lptpp.data.content import MISSING, UNKNOWN, digests_of, stamps_of
+from lptpp.data.content import MISSING, UNKNOWN, digests_of
 from lptpp.data.dataset import ImageDataset, Split, taken
 from lptpp.data.prepare import load_whole, require_splits
 from lptpp.utils import processes
@@ -59,12 +60,17 @@ def record_images(settings: Settings, collection: ImageDataset) -> None:
     Raises:
         UserError: the images changed since `collection` was loaded.
     """
-    listing = Listing.of(load_whole(settings), collection.class_names, settings.data.root)
-    record, stamps = make_record(listing, collection, settings.data.root)
+    record, stamps = _record(settings, collection)
     root = Path(settings.run) / "checkpoint"
     write_record(root, record)
     (root / DIGESTS).unlink(missing_ok=True)  # of a start that was interrupted
     write_stamps(root, stamps, _folder(settings))
+
+
+def _record(settings: Settings, collection: ImageDataset) -> tuple[ImageRecord, np.ndarray]:
+    """Return the record and the stamps of a new run's data set; the listing is not kept while they are written."""
+    listing = Listing.of(load_whole(settings), collection.class_names, settings.data.root)
+    return make_record(listing, collection, settings.data.root)
 
 
 def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> ImageDataset:
@@ -98,6 +104,10 @@ def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> Ima
 
 def match(record: ImageRecord, listing: Listing) -> Matched:
     """Pair the rows of equal names, which are sorted in both, in one pass."""
+    text, lengths = packed(listing.names)
+    if np.array_equal(lengths, record.lengths) and np.array_equal(text, record.text):
+        same = np.arange(len(lengths))
+        return Matched(same, same, [], [])
     rows, others, missing, added = array("q"), array("q"), list[str](), list[str]()
     here = enumerate(listing.names)
     j, there = next(here, END)
@@ -125,7 +135,7 @@ def _compare(
     known = np.tile(np.array(UNKNOWN), (len(used), 1)) if known is None else known
     here = place[used] >= 0
     rows, others = used[here], place[used[here]]
-    stamps = stamps_of([listing.images[j] for j in others.tolist()])
+    stamps = listing.stamps(others)
     gone = (stamps == MISSING).all(1)
     read = ((stamps != known[here]).any(1) | (stamps == UNKNOWN).all(1)) & ~gone
     digests = digests_of([listing.images[j] for j in others[read].tolist()], "Comparing changed images")

@@ -1,14 +1,14 @@
 """Every image of a source under its name, before splits are drawn: what a record is made from and compared with."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from lptpp.checkpoint.record import SPLITS, UNUSED, ImageRecord, packed
 from lptpp.data.content import DIGEST, image_names, stamps_of
-from lptpp.data.dataset import ImageDataset, ImageReference, joined, taken
-from lptpp.data.files import runs
+from lptpp.data.dataset import ImageDataset, ImageReference, Split, joined, taken
+from lptpp.data.files import Files, runs
 from lptpp.data.names import Names, hashes
 from lptpp.utils.errors import UserError
 
@@ -23,6 +23,8 @@ class Listing:
     splits: np.ndarray  # (n,) index in SPLITS
     class_names: list[str]  # of the source
     own_labels: np.ndarray  # (n,) index in these
+    parts: Mapping[str, Split] = field(default_factory=dict)  # the splits of the source
+    order: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # (n,) index in these splits, joined
 
     @classmethod
     def of(cls, whole: ImageDataset, class_names: list[str], root: str | None) -> "Listing":
@@ -37,8 +39,21 @@ class Listing:
         names, order = _in_order(names, labels, splits)
         return cls(
             names, taken(images, order), labels[order], splits[order],
-            whole.class_names, own[order],
+            whole.class_names, own[order], parts, order,
         )  # fmt: skip
+
+    def stamps(self, rows: np.ndarray) -> np.ndarray:
+        """Return the stamps of the images in rows (m,), (m, 2) int64; a file with several rows is looked up once."""
+        if not isinstance(self.names, Names):
+            return stamps_of(taken(self.images, rows))
+        table = self.names.table
+        is_first = np.ones(len(table), bool)
+        is_first[1:] = table[1:] != table[:-1]
+        files = np.cumsum(is_first, dtype=np.int32)[rows] - 1  # the number of the file in each row
+        is_used = np.zeros(np.count_nonzero(is_first), bool)
+        is_used[files] = True
+        found = stamps_of(taken(self.images, np.flatnonzero(is_first)[is_used]), repeated=False)
+        return found[np.cumsum(is_used, dtype=np.int32)[files] - 1]
 
 
 def _in_order(names: Sequence[str], labels: np.ndarray, splits: np.ndarray) -> tuple[Sequence[str], np.ndarray]:
@@ -68,21 +83,55 @@ def make_record(listing: Listing, collection: ImageDataset, root: str | None) ->
     Raises:
         UserError: the data set has an image that the listing lacks.
     """
-    record = _drawn(listing, collection, root)
-    stamps = [stamps_of(part.images) for part in collection.splits().values()]
-    return record, np.concatenate(stamps)  # before the content is read: a later change is noticed
+    rows = _places(listing, collection) or _searched(listing, collection, root)
+    stamps = listing.stamps(np.concatenate(rows))  # before the content is read: a later change is noticed
+    return _drawn(listing, dict(zip(collection.splits(), rows, strict=True))), stamps
 
 
-def _drawn(listing: Listing, collection: ImageDataset, root: str | None) -> ImageRecord:
-    """Return the record without digests."""
+def _drawn(listing: Listing, drawn: Mapping[str, np.ndarray]) -> ImageRecord:
+    """Return the record, without digests, of the rows of each split."""
     n = len(listing.names)
     splits, places = np.full(n, UNUSED, np.uint8), np.zeros(n, np.uint32)
-    used = Rows(listing)
-    for split, part in collection.splits().items():
-        rows = used.take(image_names(part.images, root), part.labels)
-        splits[rows], places[rows] = SPLITS.index(split), np.arange(len(part))
+    for split, rows in drawn.items():
+        splits[rows], places[rows] = SPLITS.index(split), np.arange(len(rows), dtype=np.uint32)
     digests = np.zeros((n, DIGEST), np.uint8)
     return ImageRecord(*packed(listing.names), listing.labels, listing.splits, splits, places, digests)
+
+
+def _places(listing: Listing, collection: ImageDataset) -> list[np.ndarray] | None:
+    """Return the rows of each split, (m,) each, by the places of its paths in the text of the source.
+
+    None if a split is not drawn from the paths and labels of the source, or has a path twice.
+    """
+    row = np.empty(len(listing.order), np.uint32)
+    row[listing.order] = np.arange(len(row), dtype=np.uint32)
+    firsts = dict(zip(listing.parts, np.cumsum([0, *map(len, listing.parts.values())]), strict=False))
+    is_taken, found = np.zeros(len(row), bool), []
+    for split, part in collection.splits().items():
+        source = split if split in firsts else "train"
+        places = _within(part.images, listing.parts[source].images) if source in firsts else None
+        if places is None:
+            return None
+        found.append(row[firsts[source] + places])
+        if (listing.labels[found[-1]] != part.labels).any():
+            return None
+        is_taken[found[-1]] = True
+    return found if np.count_nonzero(is_taken) == sum(map(len, found)) else None
+
+
+def _within(images: Sequence[ImageReference], source: Sequence[ImageReference]) -> np.ndarray | None:
+    """Return the index in `source` of images that were taken from it, (m,); None if that is not known."""
+    if not isinstance(images, Files) or not isinstance(source, Files) or source.rows is not None:
+        return None
+    if images.base != source.base or images.text != source.text or not np.array_equal(images.ends, source.ends):
+        return None
+    return np.arange(len(images), dtype=np.uint32) if images.rows is None else images.rows
+
+
+def _searched(listing: Listing, collection: ImageDataset, root: str | None) -> list[np.ndarray]:
+    """Return the rows of each split, (m,) each, by names and labels; raises `UserError` as `make_record`."""
+    used = Rows(listing)
+    return [used.take(image_names(part.images, root), part.labels) for part in collection.splits().values()]
 
 
 class Rows:

@@ -183,16 +183,10 @@ class ExpertSettings:
         "random", "initial keys of the groups: random, or kmeans of the training images", choices=("random", "kmeans")
     )
     head: str = setting("class_means", "initial weights of the classifier", choices=("class_means", "text", "random"))
-    mean_images: int = setting(
-        0,
-        "head=class_means: training images per class, drawn at random, that are averaged; 0: all",
-        within=Range(0, 10**9),
-    )
-    mean_sample: int = setting(
-        0,
-        "head=class_means with more than 20,000 training images and mean_images=0: about so many are averaged, the same"
-        " number of each class and at least one; 0: all",
-        within=Range(0, 10**9),
+    mean_images: str = setting(
+        "0",
+        "head=class_means: training images per class, drawn at random, that are averaged; 0: all; auto: all of at most"
+        " 20,000 training images, otherwise about 1,000 in total, the same number of each class and at least one",
     )
     templates: list[str] = setting(
         ["a photo of a {}."],

@@ -44,7 +44,7 @@ def check(settings: Settings) -> None:
             raise UserError(f"shards={settings.shards}: expected 1 to {phase}.batch_size, {batch_size}.")
     _check_folds(settings)
     _check_temperature(settings.evaluation.temperature)
-    _check_workers(str(settings.workers))
+    _check_whole_or_auto("workers", str(settings.workers), 1000)
     thresholds = settings.evaluation.shot_thresholds
     if len(thresholds) != 2 or not 0 < thresholds[0] <= thresholds[1]:
         raise UserError(
@@ -132,6 +132,7 @@ def _check_name(name: str) -> None:
 
 
 def _check_expert(key: str, expert: ExpertSettings) -> None:
+    _check_whole_or_auto(f"{key}.mean_images", str(expert.mean_images), 10**9)
     if expert.group_prompts and expert.top_k > expert.num_groups:
         raise UserError(f"{key}.top_k={expert.top_k}: expected 1 to num_groups, {expert.num_groups}.")
     if expert.head == "text" and expert.backbone.kind != "language":
@@ -172,9 +173,9 @@ def _check_temperature(value: str) -> None:
         raise UserError(f"evaluation.temperature={value}: expected a number above 0, or fitted.")
 
 
-def _check_workers(value: str) -> None:
-    if value != "auto" and not (value.isdecimal() and int(value) <= 1000):
-        raise UserError(f"workers={value}: expected a whole number from 0 to 1,000, or auto.")
+def _check_whole_or_auto(key: str, value: str, most: int) -> None:
+    if value != "auto" and not (value.isdecimal() and int(value) <= most):
+        raise UserError(f"{key}={value}: expected a whole number from 0 to {most:,}, or auto.")
 
 
 def check_keys(given: Any, schema: Any, source: str) -> None:

@@ -88,9 +88,9 @@ def digest(image: ImageReference) -> bytes:
     return hashlib.blake2b(content, digest_size=DIGEST).digest()
 
 
-def stamps_of(images: Sequence[ImageReference]) -> np.ndarray:
-    """Return the stamp of each image, (n, 2) int64; a file that several rows name is looked up once."""
-    table = images.table() if isinstance(images, Files) and len(images) > CHUNK else None
+def stamps_of(images: Sequence[ImageReference], repeated: bool = True) -> np.ndarray:
+    """Return the stamp of each image, (n, 2) int64; if images may be `repeated`, each file is looked up once."""
+    table = images.table() if repeated and isinstance(images, Files) and len(images) > CHUNK else None
     if table is None:
         return _each_stamp(images)
     order, starts = runs(table)

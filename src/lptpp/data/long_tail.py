@@ -56,6 +56,8 @@ def long_tail_sizes(counts: np.ndarray, factor: float, profile: str) -> np.ndarr
 
 def draw_sizes(split: Split, sizes: np.ndarray, seed: int) -> Split:
     """Return `sizes[c]` random images of every class c, without replacement, in their original order; sizes: (C,)."""
+    if (sizes == split.counts(len(sizes))).all():
+        return split
     drawn = [
         generator(seed, "long tail", label).choice(members, sizes[label], replace=False)
         for label, members in members_by_class(split.labels)

@@ -79,9 +79,11 @@ def draw_split(dataset: ImageDataset, name: str, share: float, seed: int) -> Ima
 
     The split is None if no image is drawn (see `stratified_split`).
     """
-    kept, drawn = stratified_split(dataset.train.labels, share, seed)
-    train, split = dataset.train.subset(kept), dataset.train.subset(drawn)
-    splits: dict[str, Any] = {"train": train, name: split if len(split) else None}
+    splits: dict[str, Any] = {name: None}
+    if share:
+        kept, drawn = stratified_split(dataset.train.labels, share, seed)
+        train, split = dataset.train.subset(kept), dataset.train.subset(drawn)
+        splits = {"train": train, name: split if len(split) else None}
     return replace(dataset, **splits)
 
 

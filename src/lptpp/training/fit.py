@@ -1,7 +1,7 @@
 """A whole training run: data, experts, three phases, evaluation; resumes from the checkpoint in its run folder."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from hashlib import sha256
@@ -134,7 +134,8 @@ def _train(
     training = Training(settings, collection, mixture, before_scorer(checkpoint))
     main = processes.is_main()
     digests = BackgroundDigests(Path(settings.run) / "checkpoint", collection) if main else nullcontext()
-    with digests, stopping_softly(training.recorder), training.recorder.tracking as tracking:
+    with digests as recording, stopping_softly(training.recorder), training.recorder.tracking as tracking:
+        training.before_steps = (lambda: None) if recording is None else recording.begin
         training.run()
         runner = replace(runner_of(settings), before_batch=training.recorder.stop_if_asked)
         metrics = write_evaluation(settings, mixture, collection, runner)
@@ -201,6 +202,7 @@ class Training:
         self.runner = replace(steady, before_batch=self.recorder.stop_if_asked)
         self.inputs = TrainingInputs(settings, collection, mixture, self.runner)
         self.folds = CrossFitting(settings, self.inputs, self.accelerator, lambda: self.recorder.stop_asked)
+        self.before_steps: Callable[[], object] = lambda: None  # called before those of each stage
         if settings.evaluation.each_epoch or settings.evaluation.keep == "best":
             self.recorder.measure = Validation(mixture, collection, self.inputs.validation(), steady)
 
@@ -251,6 +253,7 @@ class Training:
         exchange.broadcast(self.mixture.tuned_state().values())
 
     def _train(self, stage: Stage, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:
+        self.before_steps()
         with self.recorder.watching(stage, position):
             train(stage, self.accelerator, self.recorder, self.settings.seed, position, optimizer_state)
 

@@ -34,15 +34,15 @@ from lptpp.utils.memory import cache_bytes
 from lptpp.utils.progress import progress_bar
 
 FEW = 20_000  # images whose features are computed in a few minutes on a CPU
+SAMPLE = 1_000  # of more images, those whose features are computed in seconds
 Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
 
 
-def sampled_per_class(labels: np.ndarray, sample: int) -> int:
-    """Return how many images of each class make about `sample` of the images with `labels` (n,); 0 for all.
-
-    Up to `FEW` images, all are taken.
-    """
-    return max(1, sample // len(np.unique(labels))) if sample and len(labels) > FEW else 0
+def averaged_per_class(labels: np.ndarray, mean_images: str) -> int:
+    """Return how many images of each class start a classifier, given all labels (n,) and the setting; 0 for all."""
+    if mean_images != "auto":
+        return int(mean_images)
+    return max(1, SAMPLE // len(np.unique(labels))) if len(labels) > FEW else 0
 
 
 def keeps_whole_scores(settings: Settings) -> bool:
@@ -93,8 +93,8 @@ class TrainingInputs:
 
     def averaged(self, name: str) -> np.ndarray:
         """Return the indices of the training images whose features start an expert's classifier, ascending, int64."""
-        settings, labels = self.settings.experts[name], self.cache.split.labels
-        most = settings.mean_images or sampled_per_class(labels, settings.mean_sample)
+        labels = self.cache.split.labels
+        most = averaged_per_class(labels, str(self.settings.experts[name].mean_images))
         return at_most(labels, most, self.settings.seed) if most else np.arange(len(labels))
 
     def expert_stage(self, key: StageKey, expert: Expert, kept: np.ndarray | None = None) -> Stage:

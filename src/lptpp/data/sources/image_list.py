@@ -25,7 +25,7 @@ IRREGULAR = ("//", "./", "/\n", "/.\n")  # in paths that pathlib would write in 
 class Lines(NamedTuple):
     """The n images of a list: line numbers from 1, paths, labels."""
 
-    numbers: np.ndarray  # (n,) int64
+    numbers: np.ndarray  # (n,) int32
     images: Files
     labels: np.ndarray  # (n,) int64
 
@@ -71,19 +71,21 @@ def _read(file: Path, root: Path) -> Lines:
 
 @lru_cache(maxsize=3)
 def _read_at(file: Path, root: Path, stamp: tuple[int, int] | None) -> Lines:
-    text = read_text(file, "an image list, one `path label` per line")
-    numbers, paths, labels = [], [], []
+    blocks = list(_blocks_of(file))
+    if not blocks:
+        raise UserError(f"{file} lists no image: expected lines `path label`.")
+    numbers, paths, labels = zip(*blocks, strict=True)
+    return Lines(np.concatenate(numbers), _below(root, concatenated(paths)), np.concatenate(labels))
+
+
+def _blocks_of(file: Path) -> Iterator[Lines]:
+    """Yield the images of a list, block by block; the text of the file is not kept any longer."""
     first = 1
-    for block in _blocks(text):
+    for block in _blocks(read_text(file, "an image list, one `path label` per line")):
         found = _of_plain_lines(block, first) or _of_lines(block, first, file)
         if found is not None:
-            numbers.append(found.numbers)
-            paths.append(found.images)
-            labels.append(found.labels)
+            yield found
         first += block.count("\n") + 1
-    if not paths:
-        raise UserError(f"{file} lists no image: expected lines `path label`.")
-    return Lines(np.concatenate(numbers), _below(root, concatenated(paths)), np.concatenate(labels))
 
 
 def _blocks(text: str) -> Iterator[str]:
@@ -103,7 +105,9 @@ def _of_plain_lines(block: str, first: int) -> Lines | None:
     found = plain_lines(block)
     if found is None:
         return None
-    return Lines(np.arange(first, first + len(found.labels)), Files.encoded("", *found[:2]), found.labels)
+    return Lines(
+        np.arange(first, first + len(found.labels), dtype=np.int32), Files.encoded("", *found[:2]), found.labels
+    )
 
 
 def _of_lines(block: str, first: int, file: Path) -> Lines | None:
@@ -112,7 +116,7 @@ def _of_lines(block: str, first: int, file: Path) -> Lines | None:
     given = [place for place, row in enumerate(rows) if row and row[0] != "#"]
     if not given:
         return None
-    numbers = np.array(given) + first
+    numbers = np.array(given, np.int32) + np.int32(first)
     paths, labels = _of_rows([rows[place] for place in given], numbers, file)
     return Lines(numbers, Files.in_folder("", paths, ""), labels)
 

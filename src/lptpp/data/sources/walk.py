@@ -72,7 +72,7 @@ def listing(entries: list[os.DirEntry[str]]) -> tuple[list[str], list[tuple[str,
     No regular file is looked up: what the folder says of its entries is enough.
     """
     images = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
-    if len(images) == len(entries) and _are_usual(images) and min(images, default="a") > "/":  # none is hidden
+    if len(images) == len(entries) and _are_usual(images):
         return images, []
     kinds = [(_kind(entry), entry) for entry in entries if entry.name.lower() not in CLUTTER]
     others = [(kind, entry.path) for kind, entry in kinds if kind != IMAGE]
@@ -80,10 +80,12 @@ def listing(entries: list[os.DirEntry[str]]) -> tuple[list[str], list[tuple[str,
 
 
 def _are_usual(names: list[str]) -> bool:
-    """Return whether the suffix of every name is in `USUAL`; fastest if all have one suffix."""
+    """Return whether no name is hidden and the suffix of every one is in `USUAL`; fastest if all have one suffix."""
     end = names[0][names[0].rfind(".") :] if names else ""
-    text = "\n".join([*names, ""])
-    if end in USUAL and text.count(f"{end}\n") == text.count("\n") == len(names):
+    text = "\n".join(["", *names, ""])
+    if "\n." in text:
+        return False
+    if end in USUAL and text.count(f"{end}\n") == text.count("\n") - 1 == len(names):
         return True
     return {name[name.rfind(".") :] for name in names} <= USUAL
 
@@ -101,7 +103,7 @@ def _in_order(images: dict[str, list[str]], folder: str, base: str) -> Files:
 
 def subfolders(path: Path) -> list[Path]:
     """Return the folders in a folder, links included, without hidden ones and those of an operating system."""
-    return sorted(Path(child) for kind, child in _entries(str(path)) if kind in (FOLDER, LINKED))
+    return list(map(Path, sorted(child for kind, child in _entries(str(path)) if kind in (FOLDER, LINKED))))
 
 
 def loose_files(folder: Path) -> list[Note]:
