@@ -7,7 +7,6 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize_scalar
 
 from lptpp.data.sources.files import read_json
 from lptpp.models.scorer import log_probabilities
@@ -41,6 +40,8 @@ def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split:
 
     The loss is convex in 1/T, so a bounded search over log T finds the minimum.
     """
+    from scipy.optimize import minimize_scalar  # here, as importing it takes half a second
+
     parts = [(log_probabilities(probabilities).cpu(), labels.cpu()) for probabilities, labels in batches]
     log_p, labels = (torch.cat(column) for column in zip(*parts, strict=True))  # (n, C), (n,)
 

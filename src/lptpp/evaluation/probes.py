@@ -10,17 +10,18 @@ import logging
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import copy
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from lptpp.data.split import stratified_split
 from lptpp.evaluation.table import BASELINES
 from lptpp.utils.progress import Bar, progress_bar
+
+if TYPE_CHECKING:
+    from sklearn.linear_model import LogisticRegression
 
 log = logging.getLogger("lptpp")
 STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # scikit-learn's C, from strong to weak regularization
@@ -39,7 +40,7 @@ class Part(NamedTuple):
 class Probe(NamedTuple):
     """A fitted logistic regression, and the logarithm of what its probabilities are divided by, (C',)."""
 
-    model: LogisticRegression
+    model: "LogisticRegression"
     log_prior: np.ndarray
 
     def probabilities(self, features: np.ndarray, classes: int) -> np.ndarray:
@@ -110,8 +111,11 @@ def _held_out(train: Part, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
     return {kind: _probe(kind, fitted[strength], train) for kind, strength in strengths.items()}
 
 
-def _path(train: Part, strengths: Sequence[float], bar: Bar | None = None) -> Iterator[LogisticRegression]:
+def _path(train: Part, strengths: Sequence[float], bar: Bar | None = None) -> Iterator["LogisticRegression"]:
     """Yield a fit for each C, which starts from the one before."""
+    from sklearn.exceptions import ConvergenceWarning  # here, as importing scikit-learn takes a second
+    from sklearn.linear_model import LogisticRegression
+
     model = LogisticRegression(max_iter=300, warm_start=True)
     for strength in strengths:
         with warnings.catch_warnings():
@@ -122,7 +126,7 @@ def _path(train: Part, strengths: Sequence[float], bar: Bar | None = None) -> It
             bar.advance()
 
 
-def _probe(kind: str, model: LogisticRegression, train: Part) -> Probe:
+def _probe(kind: str, model: "LogisticRegression", train: Part) -> Probe:
     if kind == "linear_probe":
         return Probe(model, np.zeros(len(model.classes_)))
     counts = np.bincount(train.labels)[model.classes_]

@@ -10,7 +10,6 @@ from functools import partial
 import numpy as np
 import torch
 import torch.nn.functional as F
-from sklearn.cluster import KMeans
 from torch import nn
 
 from lptpp.config import ExpertSettings, PhaseSettings, ScorerSettings
@@ -47,6 +46,8 @@ def start_keys(expert: Expert, queries: Features, seed: int) -> None:
     `queries` computes the features of the training images by the phase-1 model. With fewer images than groups, the
     keys stay random.
     """
+    from sklearn.cluster import KMeans  # here, as importing scikit-learn takes a second
+
     assert expert.encoder.groups is not None
     keys, (features, _) = expert.encoder.groups.keys, queries()
     if len(features) < len(keys):
