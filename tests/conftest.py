@@ -53,6 +53,7 @@ evaluation: {{shot_thresholds: [2, 6]}}
 
 
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
+gc.disable()  # until the first test: imports leave no garbage
 progress.FIRST_LINE = math.inf  # no line depends on how busy the machine is
 
 
@@ -69,6 +70,7 @@ class Run:
 @pytest.fixture(scope="module", autouse=True)
 def quick_collection() -> None:
     """Keep what is imported and shared out of the garbage collections at the end of every phase: 0.4 s each."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 

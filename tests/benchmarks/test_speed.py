@@ -10,7 +10,7 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmarks.machine import stamp
 from benchmarks.speed import __main__ as speed
-from benchmarks.speed import photos
+from benchmarks.speed import loop, photos
 from benchmarks.speed.goals import GOALS, Finding
 from benchmarks.speed.gpu import findings as gpu_findings
 from benchmarks.speed.gpu import operations
@@ -56,6 +56,7 @@ def test_quick_measures_and_writes_every_goal(
     monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
     monkeypatch.setattr(photos, "PHOTO", (800, 600))
     monkeypatch.setattr(photos, "NUMBER", 2)
+    monkeypatch.setattr(loop.gc, "unfreeze", lambda: None)  # what the tests share stays out of collections
     run, out = write_log(tmp_path, LOG), tmp_path / "speed.json"
     speed.main(["--quick", "--device", "cpu", "--demo", str(run), "--json", str(out)])
     printed, report = capsys.readouterr().out, json.loads(out.read_text())
