@@ -21,6 +21,28 @@ if TYPE_CHECKING:  # pytest-xdist reads this file before it starts the workers, 
     from lptpp.config import Settings
     from lptpp.models.mixture import Mixture
 
+LONG = (  # files that take longest, the longest first: at the end, no process of pytest-xdist waits for another
+    "benchmarks/test_reliability.py",
+    "benchmarks/test_speed.py",
+    "training/test_processes.py",
+    "training/test_tracking_page.py",
+    "export/test_docs.py",
+    "export/test_onnx_files.py",
+    "report/test_page.py",
+    "app/test_page_in_browser.py",
+    "training/test_resume.py",
+    "test_full_disk.py",
+    "data/test_docs.py",
+    "sweep/test_search.py",
+    "config/test_presets.py",
+    "test_cli.py",
+    "models/test_families.py",
+    "export/test_torch_program.py",
+    "inference/test_model.py",
+    "training/test_cross_fitting.py",
+    "evaluation/test_new_images.py",
+    "models/test_encoder.py",
+)
 COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
 TESTED = 3  # of each class
 SMALL = """
@@ -55,6 +77,13 @@ evaluation: {{shot_thresholds: [2, 6]}}
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
 gc.disable()  # until the first test: imports leave no garbage
 progress.FIRST_LINE = math.inf  # no line depends on how busy the machine is
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take longest."""
+    folder = Path(__file__).parent
+    rank = {folder / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
 
 
 @dataclass(frozen=True)
