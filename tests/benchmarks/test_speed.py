@@ -38,10 +38,10 @@ def write_log(folder: Path, text: str) -> Path:
     return folder
 
 
-def tiny_workload() -> Workload:
+def tiny_workload(classes: int = 10) -> Workload:
     tower = VisionTransformer(img_size=16, patch_size=8, embed_dim=32, depth=2, num_heads=2, num_classes=0)
     backbone = Backbone("tiny", tower, Preprocessing((16, 16), (0.5,) * 3, (0.5,) * 3, "bilinear"))
-    return make_workload(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes=10, batch=4, device=CPU)
+    return make_workload(backbone, ExpertSettings(num_groups=3, group_blocks=1), classes, batch=4, device=CPU)
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +53,7 @@ def test_quick_measures_and_writes_every_goal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(speed, "QUICK", speed.Effort(rounds=1, batch=4, vit_batch=1, images=8))
+    monkeypatch.setattr(speed, "bundled", lambda name, batch, device: tiny_workload(classes=100))  # as the emoji
     monkeypatch.setattr(speed, "SAMPLES", (3000, 50))
     monkeypatch.setattr(photos, "PHOTO", (800, 600))
     monkeypatch.setattr(photos, "NUMBER", 2)
