@@ -1,6 +1,6 @@
 """Ablation of LPT++: one part changed at a time, evaluated on a validation split of the training set.
 
-    python -m benchmarks.accuracy.ablation cifar100_lt --root FOLDER      (train/ and test/ with a folder per class)
+    python -m benchmarks.accuracy.ablation grocery_lt --root FOLDER     (train/, val/ and test/ with a folder per class)
 
 Variants of phase 1 are separate runs; those of phase 2 start from the same phase-1 model; those of phase 3 use the same
 expert outputs. ablation.yaml lists the variants. Finished runs are not trained again. The control rows below a variant
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from benchmarks.accuracy.branch import branch
 from benchmarks.accuracy.scorers import read_class_loss, scorer_rows
+from benchmarks.accuracy.stems import remembered_maps
 from benchmarks.machine import stamp
 from lptpp.config import Settings, load_settings
 from lptpp.evaluation.table import COLUMNS as MEASURES
@@ -102,10 +103,11 @@ def main() -> None:
     plan = yaml.safe_load(PLANS.read_text(encoding="utf-8"))[arguments.data]
     ablation = Ablation(plan, arguments.out / arguments.data, arguments.root)
     rows: list[dict[str, Any]] = []
-    for phase in arguments.phases:
-        for row in getattr(ablation, f"phase{phase}")():
-            rows.append(row)
-            print(f"{row['phase']}, {row['row']}: {row['overall']:.1f}", file=sys.stderr)
+    with remembered_maps():
+        for phase in arguments.phases or [one for one in (1, 2, 3) if f"phase{one}" in plan]:
+            for row in getattr(ablation, f"phase{phase}")():
+                rows.append(row)
+                print(f"{row['phase']}, {row['row']}: {row['overall']:.1f}", file=sys.stderr)
     show(rows, Console(width=None if sys.stdout.isatty() else 200))
     result = {"command": " ".join(sys.argv), **stamp(torch.device("cpu")), "rows": rows}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
@@ -119,7 +121,7 @@ def parser() -> argparse.ArgumentParser:
     content = yaml.safe_load(PLANS.read_text(encoding="utf-8"))
     made.add_argument("data", choices=list(content), help="a data set of ablation.yaml")
     made.add_argument("--root", help="folder of the images, if the data set needs one")
-    made.add_argument("--phases", nargs="+", type=int, choices=(1, 2, 3), default=[1, 2, 3])
+    made.add_argument("--phases", nargs="+", type=int, choices=(1, 2, 3), help="by default all of the data set")
     made.add_argument("--out", type=Path, default=Path("runs/ablation"), help="folder of the run folders")
     made.add_argument("--json", type=Path, default=Path("runs/ablation.json"), help="the table as JSON")
     return made

@@ -26,7 +26,8 @@ __all__ = ["Model", "Prediction", "UserError", "fit", "load", "predict"]
 def fit(config: str | Path, *overrides: str) -> Model:
     """Train a model and return it.
 
-    Resumes automatically if the run folder contains a checkpoint.
+    Resumes automatically if the run folder contains a checkpoint. Progress is shown by bars in a terminal and logged to
+    `log.txt` in the run folder; `logging.basicConfig(level=logging.INFO)` also shows it elsewhere.
 
     Args:
         config: a folder of images, the name of a preset, a settings file (YAML), or a run folder.

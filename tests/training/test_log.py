@@ -29,6 +29,14 @@ def test_the_log(trained, settings_of, tmp_path, monkeypatch, caplog):
     golden.check("training_log", re.sub(r"\d+\.\d+(?=,| s|\n)", "#", "\n".join(lines) + "\n"))
 
 
+def test_a_program_that_configures_no_logging_finds_the_epochs_in_the_file(trained, settings_of, tmp_path, monkeypatch):
+    folder = Path(shutil.copytree(trained.checkpoints[7], tmp_path / "run"))
+    monkeypatch.setattr(logging.getLogger("lptpp"), "level", logging.NOTSET)
+    fit(settings_of(folder, BARE))
+    assert "mixture/phase3 epoch 2 of 2: loss" in (folder / "log.txt").read_text(encoding="utf-8")
+    assert logging.getLogger("lptpp").level == logging.NOTSET
+
+
 def refusals(settings_of, tmp_path: Path) -> list[str]:
     """Return what settings that cannot be trained are refused with."""
     found = []

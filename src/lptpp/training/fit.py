@@ -198,13 +198,15 @@ class LogFile(logging.Handler):
 
 @contextmanager
 def logging_to(path: Path) -> Iterator[None]:
-    """Write the log of the package to a file as well."""
-    handler = LogFile(path)
+    """Write the log of the package to a file as well, with its progress unless the program has chosen a level."""
+    handler, level = LogFile(path), log.level
     handler.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
     log.addHandler(handler)
+    log.setLevel(level or logging.INFO)
     try:
         yield
     finally:
+        log.setLevel(level)
         log.removeHandler(handler)
         handler.close()
 
