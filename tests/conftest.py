@@ -109,7 +109,7 @@ class Run:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_power_failure() -> Iterator[None]:
-    """Wait for no disk: what a killed process wrote is there without it, and hundreds of files are slow on some disks."""
+    """Wait for no disk: hundreds of files are slow on some, and what a killed process wrote is there without it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
