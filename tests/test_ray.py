@@ -67,7 +67,7 @@ def test_a_batch_without_rows_has_the_same_columns(classifier):
 @pytest.mark.parametrize(
     ("batch", "message"),
     [
-        ({"file": ["a"]}, "no column named image or bytes or path, but file: name the one of the images as `column`"),
+        ({"file": ["a"]}, "no column named image, bytes or path, but file: name the one of the images as `column`"),
         ({"path": ["a"], "error": [""]}, "already has the column error: rename it"),
     ],
 )

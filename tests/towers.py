@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import open_clip
 import torch
 from safetensors.torch import save_file
 
@@ -49,3 +50,9 @@ def experts_on(cards: Path, sizes: dict[str, int]) -> dict[str, Any]:
     }
     heads = {"visual": "class_means", "language": "text"}
     return {expert: {"backbone": backbones[expert], "head": heads[expert], **sizes} for expert in kinds}
+
+
+def build_clip(configuration: dict[str, Any]) -> Any:
+    """Return an open_clip model of a configuration, with random weights."""
+    with torch.random.fork_rng(devices=[]):
+        return open_clip.CLIP(**configuration)

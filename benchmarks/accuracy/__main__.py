@@ -20,7 +20,7 @@ import yaml
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.accuracy.inference import images_a_second
+from benchmarks.accuracy.inference import images_per_second
 from benchmarks.accuracy.stems import remembered_maps
 from benchmarks.machine import stamp
 from lptpp.config import Settings, load_settings
@@ -88,7 +88,7 @@ def time_inference(plan: AccuracyPlan, out: Path) -> None:
     """Measure the images per second of every row, on the first seed of its run; write them to the run folder."""
     runs = {name: folder(out, plan.name, name, 0) for name in plan.fits}
     selected = {(name, row): runs[name] for name, row in plan.rows.values() if (runs[name] / "metrics.json").is_file()}
-    for name, speeds in images_a_second(selected).items():
+    for name, speeds in images_per_second(selected).items():
         (runs[name] / SPEEDS).write_text(json.dumps(speeds, indent=1), encoding="utf-8")
 
 

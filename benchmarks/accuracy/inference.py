@@ -15,7 +15,7 @@ IMAGES = 128
 
 
 @torch.no_grad()
-def images_a_second(selected: Mapping[tuple[str, str], Path], rounds: int = 9) -> dict[str, dict[str, float]]:
+def images_per_second(selected: Mapping[tuple[str, str], Path], rounds: int = 9) -> dict[str, dict[str, float]]:
     """Return run -> row -> images per second for (run, row) -> run folder, at the default precision."""
     accelerator = make_accelerator()
     models = {path: load(path) for path in set(selected.values())}
@@ -26,7 +26,7 @@ def images_a_second(selected: Mapping[tuple[str, str], Path], rounds: int = 9) -
     found = measure("Images per second", cases, accelerator.device, rounds)
     speeds: dict[str, dict[str, float]] = {}
     for run, row in selected:
-        speeds.setdefault(run, {})[row] = found[f"{run}/{row}"].images_a_second
+        speeds.setdefault(run, {})[row] = found[f"{run}/{row}"].images_per_second
     return speeds
 
 

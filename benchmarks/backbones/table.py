@@ -18,7 +18,7 @@ class Share(NamedTuple):
     all: int
 
     def __str__(self) -> str:
-        return f"{self.good} of {self.all} ({100 * self.good / max(self.all, 1):.0f} %)"
+        return f"{self.good} of {self.all} ({100 * self.good / max(self.all, 1):.0f}%)"
 
 
 def tables(trials: Sequence[Trial]) -> Iterator[str]:

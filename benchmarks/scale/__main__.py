@@ -21,7 +21,9 @@ def table(found: list[Cost]) -> str:
 
 
 def _cell(cost: Cost) -> str:
-    return f"{cost.value / cost.images:.0f} bytes an image" if cost.unit == "bytes" else f"{cost.value:.3g} {cost.unit}"
+    return (
+        f"{cost.value / cost.images:.0f} bytes per image" if cost.unit == "bytes" else f"{cost.value:.3g} {cost.unit}"
+    )
 
 
 def main() -> None:

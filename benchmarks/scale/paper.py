@@ -28,11 +28,11 @@ class Tower(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """Assumptions: bf16 rate and the share of it that is reached, images a second from 16 cores, price."""
+    """Assumptions: bf16 rate and the share of it that is reached, images per second from 16 cores, price."""
 
     flops: float = 989e12  # an H100 SXM, as its data sheet says
     share: float = 0.40
-    loader: float = 16 * 150.0  # images a second of a GPU's 16 cores: 150 JPEG files of 500 x 375 pixels a core
+    loader: float = 16 * 150.0  # images per second of a GPU's 16 cores: 150 JPEG files of 500 x 375 pixels per core
     exchange: float = 0.005  # seconds a step for 1.7 million numbers between machines
     dollars: float = 3.0  # an hour of a GPU
 

@@ -61,7 +61,7 @@ class Results:
         """Store the cases of a section; return them."""
         self.sizes[workload.label] = workload.sizes
         for name, one in measured.items():
-            numbers = {"median_seconds": one.median, "images_a_second": one.images_a_second}
+            numbers = {"median_seconds": one.median, "images_per_second": one.images_per_second}
             self.cases.append({"on": workload.label, "section": section, "case": name, **asdict(one), **numbers})
         return measured
 

@@ -22,7 +22,8 @@ class Goal:
     @property
     def text(self) -> str:
         """The bound as text."""
-        return f"{'≤' if self.at_most else '≥'} {self.bound:g} {self.unit}"
+        unit = self.unit if self.unit == "%" else f" {self.unit}"
+        return f"{'≤' if self.at_most else '≥'} {self.bound:g}{unit}"
 
     def reached(self, value: float) -> bool:
         """Return whether a value satisfies the bound."""
@@ -114,6 +115,6 @@ def case_table(report: dict[str, Any]) -> Table:
     meanings = [f"on {device}: {meaning}" for device, meaning in report["peak_memory"].items()]
     table.caption = f"Medians. Peak memory of one run, without weights and inputs; {'; '.join(meanings)}."
     for case in report["cases"]:
-        numbers = (1000 * case["median_seconds"], case["images_a_second"], case["peak_bytes"] / 1e6)
+        numbers = (1000 * case["median_seconds"], case["images_per_second"], case["peak_bytes"] / 1e6)
         table.add_row(case["on"], case["section"], case["case"], *map(number, numbers))
     return table

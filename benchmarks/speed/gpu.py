@@ -38,7 +38,7 @@ def matmul_rate(device: torch.device, width: int, rounds: int = 20) -> float:
     left, right = (torch.randn(width, width, device=device, dtype=torch.bfloat16) for _ in range(2))
     case = Case("product", lambda: [left @ right for _ in range(10)], 10)
     products = measure(f"{width} × {width} bfloat16 products", [case], device, rounds)["product"]
-    return 2 * width**3 * products.images_a_second
+    return 2 * width**3 * products.images_per_second
 
 
 def operations(run: Callable[[], object]) -> int:

@@ -42,7 +42,7 @@ class Measurement:
         return statistics.median(self.seconds)
 
     @property
-    def images_a_second(self) -> float:
+    def images_per_second(self) -> float:
         """Images per second, from the median."""
         return self.images / self.median
 

@@ -16,8 +16,9 @@ from benchmarks.speed.goals import Finding
 from benchmarks.speed.workload import demo_settings
 from lptpp.data.prepare import load_dataset
 from lptpp.models.build import build_mixture
-from lptpp.training.fit import Training, logging_to
+from lptpp.training.fit import Training
 from lptpp.utils.errors import UserError
+from lptpp.utils.log_file import logging_to
 from lptpp.utils.progress import console
 
 RESUMED = re.compile("Going on from|Resum")

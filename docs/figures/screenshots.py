@@ -15,7 +15,7 @@ PORT = 7861
 
 
 def main(run: Path) -> None:
-    """Write the screenshots beside this file."""
+    """Write the screenshots next to this file."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         _report(browser, run / "report.html")

@@ -24,9 +24,9 @@ def fit_epochs(settings: Settings, duration: str) -> Settings:
     return time_budget.fit_epochs(settings, time_budget.parse_time(duration))
 
 
-def tell_overrun(duration: str, taken: float) -> None:
+def warn_about_overrun(duration: str, taken: float) -> None:
     """Log a warning if a command took `taken` seconds, more than a duration such as 20m."""
-    time_budget.tell_overrun(time_budget.parse_time(duration), taken)
+    time_budget.warn_about_overrun(time_budget.parse_time(duration), taken)
 
 
 def fit(settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.predict import predictor_of
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.extras import extra
-from lptpp.utils.text import listed
+from lptpp.utils.text import either, listed
 
 Columns = dict[str, np.ndarray]
 IMAGES = ("image", "bytes", "path")  # usual columns of images: of read_images, of read_binary_files, of both
@@ -65,7 +65,7 @@ class Classifier:
             raise UserError(f"The data set already has the column {taken[0]}: rename it (Dataset.rename_columns).")
         found = [name for name in ([self.column] if self.column else IMAGES) if name in batch]
         if not found:
-            wanted = f"column {self.column}" if self.column else f"column named {' or '.join(IMAGES)}"
+            wanted = f"column {self.column}" if self.column else f"column named {either(IMAGES)}"
             raise UserError(f"The data set has no {wanted}, but {given}: name the one of the images as `column`.")
         return found[0]
 

@@ -39,7 +39,7 @@ def prediction(name: str = "cat.png", label: str = "cat", true: str | None = Non
 def test_a_card_shows_everything():
     words = Words(cards([prediction(true="dog")]))
     for part in (
-        "cat 62.5 %",
+        "cat 62.5%",
         "few-shot: 1 training image",
         "many-shot, 1,200 training images",
         "expert 0 weight 0.30",

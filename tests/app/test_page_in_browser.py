@@ -90,7 +90,7 @@ def test_an_upload_gets_the_prediction_of_predict(page, run, pictures):
     (text,) = upload(page, image)
     best, *_ = lptpp.load(run).predict(image, top_k=4)
     assert best.label in text
-    assert f"{100 * best.probability:.1f}\u00a0%" in text
+    assert f"{100 * best.probability:.1f}%" in text
     for part in (
         "-shot: ",
         "visual",

@@ -10,11 +10,12 @@ from torch import nn
 
 from lptpp.backbones.base import Backbone
 from lptpp.backbones.convert import image_tower
-from lptpp.backbones.language import build_clip, from_clip
+from lptpp.backbones.language import from_clip
 from lptpp.backbones.text import simple_tokenizer
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.utils.errors import UserError
+from tests.towers import build_clip
 
 JOINT = 24
 TEXT = {"context_length": 24, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

@@ -90,7 +90,7 @@ def test_padding_to_the_longest_side_is_refused(tiny: nn.Module) -> None:
     [
         ("ViT-B-23", "openai", "backbone ViT-B-23: did you mean .*ViT-B-32"),
         ("clip_lite00", None, "did you mean clip_lite0"),
-        ("ViT-B-32", None, r"backbone\.weights .* known are openai"),
+        ("ViT-B-32", None, r"backbone\.weights .* expected one of openai"),
         ("ViT-B-32", "openia", "did you mean openai"),
         ("ViT-B-32", "weights.pt", r"weights\.pt: .*\.safetensors"),
         ("RN50", "openai", "RN50 is a ModifiedResNet"),

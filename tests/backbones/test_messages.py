@@ -25,7 +25,7 @@ def message(case: Callable[[], object]) -> str:
     """Return the message of an error, without what depends on the versions of timm, open_clip and safetensors."""
     with pytest.raises(UserError) as error:
         case()
-    text = re.sub(r"(did you mean|known are) .*", r"\1 …", str(error.value))
+    text = re.sub(r"(did you mean|expected one of) .*", r"\1 …", str(error.value))
     return re.sub(r"\(Error while.*\)", "(…)", text)
 
 

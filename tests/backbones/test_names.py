@@ -7,22 +7,18 @@ from lptpp.backbones.names import known_names
 from lptpp.utils.errors import UserError
 
 MEANT = [  # kind, what was written, what the message suggests
-    ("vision", "convnxt_base", "did you mean convnext_base.fb_in22k_ft_in1k or"),
-    ("vision", "ConvNeXt_Base", "did you mean convnext_base.fb_in22k_ft_in1k or"),
-    ("vision", "ResNet-50", "did you mean resnet50.a1_in1k or"),
-    ("vision", "vit_base_patch15_dinov3.lvd1689m", "did you mean vit_base_patch16_dinov3.lvd1689m or"),
+    ("vision", "convnxt_base", "did you mean convnext_base.fb_in22k_ft_in1k,"),
+    ("vision", "ConvNeXt_Base", "did you mean convnext_base.fb_in22k_ft_in1k,"),
+    ("vision", "ResNet-50", "did you mean resnet50.a1_in1k,"),
+    ("vision", "vit_base_patch15_dinov3.lvd1689m", "did you mean vit_base_patch16_dinov3.lvd1689m,"),
     ("vision", "vision_lite3", "did you mean vision_lite2"),
     ("vision", "dinov3", "names contain it, and `lptpp backbones dinov3` lists them."),
     ("vision", "ViT-B-16", "did you mean ViT-B-16 with backbone.kind=language?"),
-    (
-        "vision",
-        "of another kind",
-        "known are vision_lite2 and all names of timm: `lptpp backbones PATTERN` lists them.",
-    ),
-    ("language", "vit-b-16-siglip2", "did you mean ViT-B-16-SigLIP2 or"),
+    ("vision", "of another kind", "expected vision_lite2 or a name of timm: `lptpp backbones PATTERN` lists them."),
+    ("language", "vit-b-16-siglip2", "did you mean ViT-B-16-SigLIP2,"),
     ("language", "resnet101", "did you mean resnet101.a1h_in1k with backbone.kind=vision?"),
     ("language", "clip_lite", "did you mean clip_lite0?"),
-    ("language", "of another kind", "known are clip_lite0 and all names of open_clip"),
+    ("language", "of another kind", "expected clip_lite0 or a name of open_clip"),
 ]
 
 

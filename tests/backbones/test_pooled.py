@@ -24,7 +24,7 @@ from lptpp.models.pooled import PooledEncoder
 from lptpp.training.loop import train_only
 from lptpp.utils.errors import UserError
 from tests.backbones.test_convert import JOINT, NAMES, TEMPLATES, TEXT, VISION, zero_shot_logits
-from tests.backbones.test_convert import build_clip as clip_of
+from tests.towers import build_clip
 
 CLASSES = 5
 WITHOUT_PROMPTS = {"shared_prompts": 0, "group_prompts": 0}
@@ -127,7 +127,7 @@ def test_with_prompts_the_message_names_the_way_out_before_any_download() -> Non
 def pooled_clip(vision: dict) -> tuple[nn.Module, object]:
     """Return an open_clip model and its backbone without prompts."""
     torch.manual_seed(0)
-    model = clip_of({"embed_dim": JOINT, "vision_cfg": vision, "text_cfg": TEXT}).eval()
+    model = build_clip({"embed_dim": JOINT, "vision_cfg": vision, "text_cfg": TEXT}).eval()
     size = vision["image_size"]
     model.visual.preprocess_cfg = {"size": size, "mean": (0.5,) * 3, "std": (0.5,) * 3, "interpolation": "bicubic"}
     width = pooled_width(copy.deepcopy(model.visual).to("meta"), (size, size), "Tiny")

@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 
 from lptpp.backbones import language, load_backbone, text
-from lptpp.backbones.language import build_clip
 from lptpp.backbones.templates import TEMPLATES, expanded
 from lptpp.backbones.text import TextTower, load_tokenizer, simple_tokenizer
 from lptpp.config import BackboneSettings, ExpertSettings, Settings
 from lptpp.config.choices import TEMPLATE_NAMES
 from lptpp.config.validate import check_environment
 from lptpp.utils.errors import UserError
+from tests.towers import build_clip
 
 VISION = {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8}
 TEXT = {"context_length": 16, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1}

@@ -125,7 +125,7 @@ def test_refuses_other_files(name: str, message: str, tmp_path: Path) -> None:
     [
         ("vit_tiny_patch16_225", "vit_tiny_patch16_225: did you mean vit_tiny_patch16_224"),
         ("vision_lite22", "did you mean vision_lite2"),
-        ("quite another thing", "known are vision_lite2 and all names of timm"),
+        ("quite another thing", "expected vision_lite2 or a name of timm"),
         ("vit_tiny_patch16_224", f"tag: did you mean {PRETRAINED}"),
         ("vit_tiny_patch16_224.augreg_in22k", f"tag: did you mean {PRETRAINED}"),
         ("resnet18.a1_in1k", "is a ResNet"),

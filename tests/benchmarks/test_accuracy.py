@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from benchmarks.accuracy import __main__ as accuracy
-from benchmarks.accuracy.inference import images_a_second
+from benchmarks.accuracy.inference import images_per_second
 from lptpp.evaluation.compare import Spread
 from lptpp.training.fit import fit
 
@@ -48,12 +48,12 @@ def test_rows_have_means_and_deviations_over_the_finished_seeds(tmp_path: Path) 
     (row,) = accuracy.table_rows(made, tmp_path)
     assert (row["row"], row["seeds"]) == ("Ours", 2)
     assert row["overall"] == Spread(12.0, pytest.approx(8**0.5))
-    assert row["images_a_second"] is None
+    assert row["images_per_second"] is None
 
 
-def test_images_a_second_are_measured_for_every_row(settings_of, tmp_path: Path) -> None:
+def test_images_per_second_are_measured_for_every_row(settings_of, tmp_path: Path) -> None:
     fit(settings_of(tmp_path, "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1"))
     rows = ["visual.class_means", "visual.phase1", "language.phase2", "average", "mixture"]
-    found = images_a_second({("lptpp", row): tmp_path for row in rows}, rounds=1)
+    found = images_per_second({("lptpp", row): tmp_path for row in rows}, rounds=1)
     assert list(found["lptpp"]) == rows
     assert all(speed > 0 for speed in found["lptpp"].values())

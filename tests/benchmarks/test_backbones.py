@@ -106,8 +106,8 @@ def test_a_model_of_each_kind_is_tried() -> None:
     assert "none_such" in none.failure
     assert (clip.width, clip.no_prompts) == (384, None)
     text = "\n".join(tables(found))
-    assert "| timm, ViTs: with prompts | 2 of 2 (100 %) | 1 of 1 (100 %) |" in text
-    assert "| timm, others: as experts | 1 of 2 (50 %) | 1 of 1 (100 %) |" in text
+    assert "| timm, ViTs: with prompts | 2 of 2 (100%) | 1 of 1 (100%) |" in text
+    assert "| timm, others: as experts | 1 of 2 (50%) | 1 of 1 (100%) |" in text
     assert "- not loaded: none_such: RuntimeError: Unknown model" in text
 
 
@@ -115,7 +115,7 @@ def test_tags_of_a_model_with_another_gelu_are_refused() -> None:
     given = ("openai", "laion2b_s34b_b79k")
     trial = Trial("language", "ViT-B-32", "ViT", given, refused=tuple(refused_tags("ViT-B-32", given)))
     assert [reason.split(":")[0] for reason in trial.refused] == ["openai"]
-    assert str(tags([trial], takes_prompts)) == "1 of 2 (50 %)"
+    assert str(tags([trial], takes_prompts)) == "1 of 2 (50%)"
 
 
 def test_a_name_is_good_if_it_is_at_every_size() -> None:
@@ -123,8 +123,8 @@ def test_a_name_is_good_if_it_is_at_every_size() -> None:
         Trial("vision", "a.x", "eva", ("a.x",)),
         Trial("vision", "a.y", "eva", ("a.y", "a.z"), failure="too large"),
     ]
-    assert str(names(sizes, Trial.loads.fget)) == "0 of 1 (0 %)"
-    assert str(tags(sizes, Trial.loads.fget)) == "1 of 3 (33 %)"
+    assert str(names(sizes, Trial.loads.fget)) == "0 of 1 (0%)"
+    assert str(tags(sizes, Trial.loads.fget)) == "1 of 3 (33%)"
 
 
 def test_an_interrupted_command_continues(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -145,4 +145,4 @@ def test_an_interrupted_command_continues(tmp_path: Path, monkeypatch: pytest.Mo
     command.main(["--json", str(path)])
     assert made == ["b"]
     assert [one["name"] for one in json.loads(path.read_text())["trials"]] == ["a", "b"]
-    assert "| timm, ViTs: with prompts | 2 of 2 (100 %)" in capsys.readouterr().out
+    assert "| timm, ViTs: with prompts | 2 of 2 (100%)" in capsys.readouterr().out

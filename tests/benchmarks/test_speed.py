@@ -24,7 +24,7 @@ from lptpp.config import ExpertSettings
 from lptpp.utils.errors import UserError
 
 CPU = torch.device("cpu")
-CASE = {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_a_second"}
+CASE = {"on", "section", "case", "seconds", "images", "peak_bytes", "median_seconds", "images_per_second"}
 LOG = """2026-11-24 10:00:10,000 visual/phase1 epoch 1 of 1: loss 2.5, 8.0 s
 2026-11-24 10:00:22,500 visual/phase2 epoch 1 of 1: loss 4.9, 12.0 s
 2026-11-24 10:00:26,000 Some warning.
@@ -87,7 +87,7 @@ def test_cases_run_interleaved_after_warm_up() -> None:
 def test_a_ratio_is_the_median_of_the_ratios_within_a_round() -> None:
     slow, fast = Measurement((2.0, 30.0, 3.0), 8, 0), Measurement((1.0, 10.0, 2.0), 8, 0)
     assert time_ratio(slow, fast) == 2.0
-    assert slow.median == 3.0 and fast.images_a_second == 4.0
+    assert slow.median == 3.0 and fast.images_per_second == 4.0
 
 
 def test_peak_memory_is_that_of_live_tensors_and_reproducible() -> None:
@@ -125,7 +125,7 @@ def test_findings_as_text() -> None:
     finding = Finding("phase2 same", "here", {"float32": 1.456, "bfloat16": 123.4}, "by hand")
     assert finding.measured == "1.46 float32, 123 bfloat16, by hand"
     assert Finding("demo", "here", {"": 3.0}).measured == "3.00"
-    assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40 %"
+    assert GOALS["demo"].text == "≤ 3 min" and GOALS["gpu training"].text == "≥ 40%"
 
 
 def test_phase_3_in_the_log_includes_the_expert_outputs(tmp_path: Path) -> None:

@@ -153,7 +153,7 @@ def test_an_expert_on_vit_base_tunes_as_much_of_its_backbone_as_the_header_says(
     tuned = sum(parameter.numel() for parameter in encoder.parameters()) - frozen
     assert tuned == 92_160 + 20 * 768 + 20 * 6 * length * 768 + 12 * (2 * 4 * 768 + 4 + 768)
     assert f"{100 * tuned / frozen:.2f}" == percent
-    assert f"{percent} %" in preset_header(preset)
+    assert f"{percent}%" in preset_header(preset)
 
 
 def test_the_published_settings_train_on_tiny_towers(pictures, cards, tmp_path):

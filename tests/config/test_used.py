@@ -80,7 +80,7 @@ def test_paths_that_do_not_exist(tmp_path: Path) -> None:
         ("notes.txt", "is a text file"),
         ("table.csv", "to train on it: lptpp fit table data.train_list="),
         ("photo.JPG", "is an image"),
-        ("data.yaml", "is a YAML file, but no settings file of lptpp: it has the keys train, val, names"),
+        ("data.yaml", "is a YAML file, but not a settings file of lptpp: it has the keys train, val, names"),
     ],
 )
 def test_files_that_are_no_settings(name: str, words: str, tmp_path: Path) -> None:

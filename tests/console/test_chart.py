@@ -26,14 +26,14 @@ def test_a_bar_for_each_class_with_a_heading_for_each_shot() -> None:
     lines = drawn(["elm", "oak", "ash", "fir", "yew"], [50, 200, 100, 0, 19])
     assert [line.rstrip(" █▌▍▎▏▋▊▉") for line in lines] == [
         "many: more than 100 training images",
-        "  1 of 5 classes, 54.2 % of the images",
+        "  1 of 5 classes, 54.2% of the images",
         f"oak{'200':>42}",
         "medium: 20 to 100",
-        "  2 of 5 classes, 40.7 % of the images",
+        "  2 of 5 classes, 40.7% of the images",
         f"ash{'100':>42}",
         f"elm{'50':>42}",
         "few: fewer than 20",
-        "  2 of 5 classes, 5.1 % of the images",
+        "  2 of 5 classes, 5.1% of the images",
         f"yew{'19':>42}",
         f"fir{'0':>42}",
     ]
@@ -48,7 +48,7 @@ def test_it_fits_a_screen(classes: int, factor: int) -> None:
     lines = drawn([f"名前 number {i} {'x' * 80}" for i in range(classes)], shuffled)
     assert len(lines) <= 50
     assert max(cell_len(line.rstrip()) for line in lines) <= 80
-    shares = [float(share) for share in re.findall(r"([\d.]+) % of the images", "\n".join(lines))]
+    shares = [float(share) for share in re.findall(r"([\d.]+)% of the images", "\n".join(lines))]
     assert sum(shares) == pytest.approx(100, abs=0.2)
 
 

@@ -50,7 +50,7 @@ def test_data_are_inspected_without_a_backbone(
     assert good and "Images: 40 × 40 pixels (median).\n" in text
     assert "seen.png" not in text
     (message,) = caplog.messages
-    assert message.startswith("What the model sees of the images is unknown: Unknown vision backbone vit_unknown")
+    assert message.startswith("The size and shape of the model input are unknown: Unknown vision backbone vit_unknown")
 
 
 def test_what_the_model_sees_follows_the_settings(show: Callable[..., tuple[bool, str]], tmp_path: Path) -> None:
@@ -96,9 +96,9 @@ def test_no_intervals_without_a_test_split_or_for_a_large_one(
     text = show(pictures=False)[1]
     assert "split is small" not in text
     assert text.endswith(
-        f"\n{tmp_path}/report was the report of {pictures}/train, which is replaced; to keep both, set --output.\n"
+        f"\n{tmp_path}/report contained the report of {pictures}/train; it was replaced. To keep both, set --output.\n"
     )
-    assert "which is replaced" not in show(pictures=False)[1]
+    assert "it was replaced" not in show(pictures=False)[1]
 
 
 def test_duplicates_across_splits_and_classes_are_named(show: Callable[..., tuple[bool, str]], root: Path) -> None:

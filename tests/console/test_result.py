@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from lptpp.console.result import show_errors, show_result, show_summary
+from lptpp.console.result import show_errors, show_examples, show_result, show_summary
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import read_metrics
@@ -105,6 +105,19 @@ def test_what_predict_prints() -> None:
     golden.check("predict_output", file.getvalue())
 
 
+def test_examples_are_named_below_their_common_folder(tmp_path: Path) -> None:
+    predicted = {"label_1": "oak", "probability_1": 0.5}
+    rows = [{"image": f"d/{name}/1.png", "true": name, **predicted} for name in ("oak", "elm", "ash")]
+    write_csv(tmp_path / "a.csv", rows)
+    file = io.StringIO()
+    show_examples(Console(file=file, width=200), tmp_path / "a.csv", {"result": "mixture", "names_in_csv": "escaped"})
+    assert [line.split(":")[0] for line in file.getvalue().splitlines()[1:]] == [
+        "  elm/1.png",
+        "  ash/1.png",
+        "  oak/1.png",
+    ]
+
+
 def written(folder: Path, images: dict[tuple[str, str], int]) -> Path:
     """Write the files of an evaluation with these numbers of images by true and predicted class."""
     folder.mkdir()
@@ -131,11 +144,11 @@ def test_the_most_confused_pairs_and_the_weakest_classes_are_printed_with_their_
     few = {("a", "a"): 8, ("a", "b"): 2, ("b", "a"): 3, ("b", "b"): 1, ("c", "c"): 5}
     assert errors(written(tmp_path / "few", few)) == [
         "Most confused pairs:",
-        "  b taken for a: 3 of 4 images",
-        "  a taken for b: 2 of 10 images",
+        "  b mistaken for a: 3 of 4 images",
+        "  a mistaken for b: 2 of 10 images",
         "Weakest classes:",
-        "  b: 1 of 4 images correct (25 %)",
-        "  a: 8 of 10 images correct (80 %)",
+        "  b: 1 of 4 images correct (25%)",
+        "  a: 8 of 10 images correct (80%)",
     ]
     many = {(f"{i}", f"{i + 1}"): i + 1 for i in range(7)}
     lines = errors(written(tmp_path / "many", many))

@@ -1,5 +1,6 @@
 import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,3 +80,8 @@ def test_a_table_has_the_texts_of_the_paths(names: list[str], monkeypatch: pytes
 def test_texts_of_very_different_lengths_have_no_table() -> None:
     assert Files.of(["a"] * 9 + ["b" * 100]).table() is None
     assert Files.of(["a\0", "a"]).table() is None
+
+
+def test_sizes_of_any_number_of_bytes_fit_in_a_stamp() -> None:
+    found = stamps_of([SimpleNamespace(stamp=(2**33 + 5, 7)), SimpleNamespace(stamp=(2**31 - 1, 7))])
+    assert found.tolist() == [[5, 7], [2**31 - 1, 7]]

@@ -14,7 +14,7 @@ from lptpp.console.data import write_inspection
 from lptpp.data.dataset import EncodedImage, ImageDataset, ImageReference, Split
 from lptpp.data.decode import Decoding
 from lptpp.data.inspect import (
-    ImageRecord,
+    InspectedImage,
     across_classes,
     across_splits,
     by_size,
@@ -47,7 +47,7 @@ def dataset_of(train: list[ImageReference], test: list[ImageReference]) -> Image
 
 
 @pytest.fixture
-def records(tmp_path: Path) -> list[ImageRecord]:
+def records(tmp_path: Path) -> list[InspectedImage]:
     """0 and 1 are duplicates in two formats, 3 (with EXIF) and 5 too; 4 is in memory, 2 is unreadable."""
     exif = Image.Exif()
     exif[0x010E] = "a description"
@@ -58,7 +58,7 @@ def records(tmp_path: Path) -> list[ImageRecord]:
     return inspect_images(dataset_of(train, test))
 
 
-def test_every_image_has_a_record(records: list[ImageRecord], tmp_path: Path) -> None:
+def test_every_image_has_a_record(records: list[InspectedImage], tmp_path: Path) -> None:
     assert [(one.image, one.split, one.label, one.width, one.height) for one in records] == [
         (str(tmp_path / "0.png"), "train", 0, 6, 4),
         (str(tmp_path / "1.bmp"), "train", 1, 6, 4),
@@ -73,7 +73,7 @@ def test_every_image_has_a_record(records: list[ImageRecord], tmp_path: Path) ->
     ]
 
 
-def test_duplicates_are_found(records: list[ImageRecord]) -> None:
+def test_duplicates_are_found(records: list[InspectedImage]) -> None:
     groups = find_duplicates(records)
     assert [[records.index(one) for one in group] for group in groups] == [[0, 1], [3, 5]]
     assert [across_splits(group) for group in groups] == [False, True]
@@ -100,7 +100,7 @@ def test_unreadable_images_are_no_duplicates(tmp_path: Path) -> None:
     assert [one.image for one in by_size(records)] == ["image 2"]
 
 
-def test_sizes_follow_the_exif_orientation_and_are_sorted(records: list[ImageRecord], tmp_path: Path) -> None:
+def test_sizes_follow_the_exif_orientation_and_are_sorted(records: list[InspectedImage], tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
     turned = saved(tmp_path / "turned.jpg", picture(9, 8, 2), exif=exif)

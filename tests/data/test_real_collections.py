@@ -109,7 +109,9 @@ def test_folders_of_splits_by_any_usual_name(name: str, tmp_path: Path) -> None:
 def test_two_folders_for_one_split_are_refused(parts: list[str], tmp_path: Path) -> None:
     for part in parts:
         classes(tmp_path / part, {"apple": 1, "pear": 1})
-    assert f"{tmp_path / parts[1]}" in refused(lambda: folder(tmp_path))
+    message = refused(lambda: folder(tmp_path))
+    twins = [part for part in parts if str(tmp_path / part) in message.split("(")[1]]
+    assert twins == parts[-2:]
 
 
 @pytest.mark.parametrize("parts", [["train", "test"], ["train_images", "test_images"]])
@@ -479,7 +481,7 @@ LINES = {
     "comma": ("img/{i}.jpg,{label}", "data.source=csv"),
     "label first": ("{label} img/{i}.jpg", "the label first"),
     "names": ("img/{i}.jpg {name}", "data.source=csv"),
-    "fractions": ("img/{i}.jpg {label}.0", "'img/0.jpg 0.0'"),
+    "fractions": ("img/{i}.jpg {label}.0", "labels are whole numbers"),
     "three fields": (
         "img/{i}.jpg {label} 1",
         "img/0.jpg 0 and 8 more): correct data.root or the paths; 0 was read",
@@ -710,7 +712,7 @@ def test_fit_warns_as_data_does(
     write_inspection(inspection, tmp_path / "report", "data")
     assert (tmp_path / "report" / "data_warnings.csv").read_text() == details.read_text()
     accuracies = {row.split(",")[0]: row for row in (tmp_path / "run" / "per_class.csv").read_text().splitlines()}
-    assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0 %
+    assert "nan" not in accuracies["180"] and "0.0" not in accuracies["180"]  # not tested is not 0%
 
 
 COLLECTIONS = {

@@ -104,7 +104,7 @@ def test_costs_stand_beside_the_accuracies() -> None:
 @pytest.mark.parametrize(
     "change, words",
     [
-        ({"split": "validation"}, "different splits (test, validation)"),
+        ({"split": "validation"}, "different splits (test; validation)"),
         ({"classes": 7}, "different data (– classes"),
     ],
 )
@@ -152,7 +152,7 @@ def test_flat_rows_hold_every_run_and_row() -> None:
         "shot_thresholds": "20-100",
         "seed": 0,
     }
-    costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_a_second": None}
+    costs = {"tuned_parameters": 30, "training_cpu_seconds": None, "images_per_second": None}
     assert row == {**place, "backbone_parameters": 86_000_000, **metrics(60.0), **costs}
 
 
@@ -177,7 +177,7 @@ def test_the_printed_comparison() -> None:
         ("metrics.json", lambda text: text.replace('"shot_thresholds": [20, 100]', '"shot_thresholds": 7')),
         ("metrics.json", lambda text: text.replace('"tuned_parts"', '"parts"')),
         ("metrics.json", lambda text: "[" * 100_000),
-        ("images_a_second.json", lambda text: "[]"),
+        ("images_per_second.json", lambda text: "[]"),
     ],
 )
 def test_damaged_files_of_a_run_are_one_sentence(name: str, change, tmp_path: Path) -> None:
@@ -222,12 +222,12 @@ def test_a_sentence_says_whether_the_best_run_is_clearly_best(tmp_path: Path) ->
     good = with_predictions(tmp_path / "good", [True] * 59 + [False])
     near = with_predictions(tmp_path / "near", [True] * 58 + [False] * 2)
     assert list(leader([bad, good, near])) == [
-        "good has the highest overall accuracy (98.3 %), but on the same 60 images it does not differ clearly"
-        " (95 % interval) from near."
+        "good has the highest overall accuracy (98.3%), but on the same 60 images it does not differ clearly"
+        " (95% interval) from near."
     ]
     assert list(leader([bad, good])) == [
-        "good has the highest overall accuracy (98.3 %); on the same 60 images, the difference to every other run is"
-        " clear (95 % interval)."
+        "good has the highest overall accuracy (98.3%); on the same 60 images, the difference to every other run is"
+        " clear (95% interval)."
     ]
     fewer = with_predictions(tmp_path / "fewer", [True] * 30)
     validation = with_predictions(tmp_path / "validation", [True] * 60, split="validation")

@@ -68,7 +68,7 @@ def test_what_was_not_recorded_is_none(tmp_path: Path) -> None:
     assert row_costs(tmp_path, METRICS, MIXTURE) == {
         "tuned_parameters": 8 + 16 + 32 + 64 + 300 + 1000,
         "training_cpu_seconds": None,
-        "images_a_second": None,
+        "images_per_second": None,
     }
     (tmp_path / "history.csv").write_text("stage,epoch,seconds\nvisual/phase1,1,3\n")  # no processor time
     assert row_costs(tmp_path, METRICS, ResultRow("phase1", "visual"))["training_cpu_seconds"] is None
@@ -77,6 +77,6 @@ def test_what_was_not_recorded_is_none(tmp_path: Path) -> None:
 
 
 def test_a_measured_speed_belongs_to_its_row(tmp_path: Path) -> None:
-    (tmp_path / "images_a_second.json").write_text(json.dumps({"mixture": 250.5}))
-    assert row_costs(tmp_path, METRICS, MIXTURE)["images_a_second"] == 250.5
-    assert row_costs(tmp_path, METRICS, AVERAGE)["images_a_second"] is None
+    (tmp_path / "images_per_second.json").write_text(json.dumps({"mixture": 250.5}))
+    assert row_costs(tmp_path, METRICS, MIXTURE)["images_per_second"] == 250.5
+    assert row_costs(tmp_path, METRICS, AVERAGE)["images_per_second"] is None

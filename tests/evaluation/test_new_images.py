@@ -70,7 +70,7 @@ def test_training_images_among_them_are_counted_whatever_their_name(run, garden,
     shutil.copy(pictures / "train" / "bear" / "0.png", garden / "car" / "7.png")
     shutil.copy(pictures / "test" / "bear" / "0.png", garden / "car" / "8.png")  # tested, not trained on
     shown = CliRunner().invoke(app, ["evaluate", str(run), "--on", str(garden), "--name", "leak", BARE]).stdout
-    assert f"2 of 8 images are among the 17 training images of {run}, on which" in shown
+    assert f"2 of 8 images are identical to one of the 17 training images of {run}; accuracy on" in shown
     assert str(run / "evaluations" / "leak") in shown
 
 
@@ -80,7 +80,7 @@ def test_findings_and_a_report_as_of_the_test_split(run, garden, capsys):
     shown, report = capsys.readouterr().out, run / "evaluations" / "told" / "report.html"
     sentences = [*trained_on(metrics, str(run)), *precision(metrics), *findings(metrics)]
     assert len(sentences) > 2 and all(sentence in shown for sentence in sentences)
-    assert f"None of 5 images is among the 17 training images of {run}." in shown
+    assert f"None of 5 images is identical to one of the 17 training images of {run}." in shown
     assert f"Report: {report}" in shown
     page = report.read_text(encoding="utf-8")
     assert "on 5 images of garden" in page and "test split" not in page

@@ -83,7 +83,7 @@ def limitations(settings: Settings, given: dict, measured: dict) -> list[str]:
 def test_limitations_state_only_what_is_known(settings):
     lines = limitations(settings, facts(), metrics())
     assert len(lines) == 7
-    for number in ("20.0 %", "7.0 percentage points", "images: 1.", '1 of 5: &lt;script&gt;alert("x")&lt;/script&gt;.'):
+    for number in ("20.0%", "7.0 percentage points", "images: 1.", '1 of 5: &lt;script&gt;alert("x")&lt;/script&gt;.'):
         assert sum(number in line for line in lines) == 1, number
     rows = {"mixture": {**ROW, "few": None, "calibration_error": None}}
     full = metrics(classes_tested=5, untested_classes=[], rows=rows)

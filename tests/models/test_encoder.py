@@ -11,11 +11,10 @@ from torch import nn
 
 from lptpp.backbones.cards import build_parts
 from lptpp.backbones.convert import image_tower
-from lptpp.backbones.language import build_clip
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.utils.errors import UserError
 from tests.models.literal import GROUPS, literal_choice, literal_encoding, literal_pass, randomise
-from tests.towers import LANGUAGE, VISION
+from tests.towers import LANGUAGE, VISION, build_clip
 
 TIMM = {
     "plain": {},

@@ -8,7 +8,6 @@ import pyarrow.parquet
 import pytest
 
 from lptpp.data.sources import walk
-from lptpp.data.sources.walk import images_below
 from lptpp.prediction.inputs import Input, expand, file_state
 from lptpp.utils import natural
 from lptpp.utils.errors import UserError
@@ -51,7 +50,7 @@ def test_a_folder_of_any_size_has_the_order_of_whole_paths(block, folder, monkey
         for inner in ("x 10.png", "x 9.png", "X.png", "x-1.JPG", "no.txt"):
             (folder / "photos" / name / inner).parent.mkdir(parents=True, exist_ok=True)
             (folder / "photos" / name / inner).touch()
-    expected = [str(path) for path in images_below(Path("photos"))]
+    expected = [str(path) for path in walk.walk(Path("photos")).images]
     for module in (natural, walk):
         monkeypatch.setattr(module, "BLOCK", block)
     assert names("photos") == names("photos/") == expected

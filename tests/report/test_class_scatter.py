@@ -24,7 +24,7 @@ def test_every_class_is_at_its_place_under_its_tip(run: EvaluatedRun) -> None:
         if not np.isnan(value):
             shot, x = run.classes.shots[index], float(log_position(run.classes.counts[index : index + 1])[0])
             places[shot, x, value].append(run.classes.names[index])
-    _, ax, tips = class_plot(run, values, "{:.0f} %", "accuracy")
+    _, ax, tips = class_plot(run, values, "{:.0f}%", "accuracy")
     drawn = {}
     for gid, at in marks(ax).items():
         for (x, y), tip in zip(at, tips[gid], strict=True):
@@ -35,10 +35,10 @@ def test_every_class_is_at_its_place_under_its_tip(run: EvaluatedRun) -> None:
 
 def test_a_tip_says_images_and_value_and_names_few(tmp_path) -> None:
     run = gather(make_run(tmp_path / "run", [30] + [1] * 7, tested=[1] + [2] * 6 + [4]))
-    _, ax, tips = class_plot(run, np.full(8, 50.0), "{:.0f} %", "accuracy")
+    _, ax, tips = class_plot(run, np.full(8, 50.0), "{:.0f}%", "accuracy")
     messages = [text for texts in tips.values() for text in texts]
-    few = "class 1, class 2, class 3, class 4 and 3 more: 1 training image, 2 to 4 test images, 50 %"
-    assert sorted(messages) == ["class 0: 30 training images, 1 test image, 50 %", few]
+    few = "class 1, class 2, class 3, class 4 and 3 more: 1 training image, 2 to 4 test images, 50%"
+    assert sorted(messages) == ["class 0: 30 training images, 1 test image, 50%", few]
     sizes = {line.get_gid(): line.get_markersize() for line in ax.lines if line.get_gid()}
     assert max(sizes, key=sizes.get).startswith("few")  # seven classes at one place are a larger mark than one
 

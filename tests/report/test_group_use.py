@@ -38,7 +38,7 @@ def test_what_own_groups_gain_is_told_with_its_interval() -> None:
         "none": {"overall": {"points": 2.0, "interval": [0.5, 3.5]}, "few": {"points": -3.0, "interval": [-5.0, -1.0]}},
     }
     assert credits({"visual": USE | {"gain_over": gain_over}, "language": USE}) == (
-        f"{CREDIT} visual: +0.0 points over random groups (95 % interval −1.2 to +1.3, not significant); +2.0 points"
-        " over no groups (95 % interval +0.5 to +3.5), few-shot −3.0 (95 % interval −5.0 to −1.0)."
+        f"{CREDIT} visual: +0.0 points over random groups (95% interval −1.2 to +1.3, not significant); +2.0 points"
+        " over no groups (95% interval +0.5 to +3.5), few-shot −3.0 (95% interval −5.0 to −1.0)."
     )
     assert credits({"visual": USE, "language": USE}) == credits({}) == ""

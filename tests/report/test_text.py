@@ -8,7 +8,7 @@ from lptpp.utils.text import counted
 
 @pytest.mark.parametrize(
     "value, decimals, text",
-    [(12.34, 1, "12.3 %"), (0.3, 0, "<1 %"), (0.004, 2, "<0.01 %"), (0, 2, "0.00 %"), (None, 0, "–"), (np.nan, 0, "–")],
+    [(12.34, 1, "12.3%"), (0.3, 0, "<1%"), (0.004, 2, "<0.01%"), (0, 2, "0.00%"), (None, 0, "–"), (np.nan, 0, "–")],
 )
 def test_percent(value: float | None, decimals: int, text: str) -> None:
     assert percent(value, decimals) == text.replace(" ", "\u00a0")

@@ -12,7 +12,7 @@ from lptpp import api
 from lptpp.checkpoint.identity import BUDGET
 from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, tell_overrun
+from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, warn_about_overrun
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import duration
 
@@ -88,7 +88,7 @@ def test_what_is_not_training_takes_the_time_of_its_passes(settings_of, tmp_path
 
 @pytest.mark.parametrize(("taken", "told"), [(301.0, "This took 5m1s, longer than the time budget of 5m."), (299, "")])
 def test_a_budget_that_was_not_kept_is_told(taken, told, caplog):
-    tell_overrun(300, taken)
+    warn_about_overrun(300, taken)
     assert "".join(caplog.messages) == told
 
 
@@ -139,7 +139,7 @@ def test_another_budget_or_none_says_what_is_kept_and_how_to_train_anew(trained,
         fit_epochs(settings, 1200)
     assert str(error.value) == (
         f"{run} was started with --time 1m30s and keeps its epochs ({kept}): `lptpp fit {run}` resumes it or shows its"
-        f" result. To train anew with --time 20m, set another run=FOLDER or delete {run}."
+        f" result. To train again with --time 20m, set another run=FOLDER or delete {run}."
     )
     with pytest.raises(UserError, match=r"delete it\. Its epochs were chosen by --time 1m30s, which resumes it too"):
         api.fit(replace(settings, phase1=replace(settings.phase1, epochs=9)))

@@ -35,7 +35,7 @@ def test_a_log_line_is_one_line_and_a_traceback_keeps_its_lines() -> None:
 
 @pytest.mark.parametrize(
     ("given", "hint"),
-    [(70, "; for 70 %, write 0.7"), (20.0, "; for 20 %, write 0.2"), (2, ""), (0.5, ""), (-5, ""), (101, "")],
+    [(70, "; for 70%, write 0.7"), (20.0, "; for 20%, write 0.2"), (2, ""), (0.5, ""), (-5, ""), (101, "")],
 )
 def test_a_percentage_instead_of_a_share_gets_a_hint(given, hint):
     assert percent_hint(given) == hint

@@ -9,7 +9,7 @@ from lptpp.utils.threads import reading_threads, still_reading
 
 SLOW = """
 import sys, time
-from lptpp import cli
+from lptpp.cli import program
 from lptpp.utils.threads import reading_threads
 
 def command():
@@ -18,8 +18,8 @@ def command():
             threads.submit(time.sleep, 60)
         raise KeyboardInterrupt
 
-cli.app = lambda **options: command()
-cli.main()
+program.app = lambda **options: command()
+program.main()
 """
 
 

@@ -16,7 +16,7 @@ from timm.models.vision_transformer import VisionTransformer
 from timm.models.vision_transformer_relpos import VisionTransformerRelPos
 
 
-class Position(NamedTuple):
+class TokenPositions(NamedTuple):
     """What the attention of a block knows of the positions of T tokens; None is nothing.
 
     Prompts have no position: they are not rotated, and their bias is zero.
@@ -30,7 +30,7 @@ class Embedded(NamedTuple):
     """The input of the first block, and the positions for each of the L blocks."""
 
     tokens: torch.Tensor  # (B, T, D), prefix tokens first
-    positions: Sequence[Position]
+    positions: Sequence[TokenPositions]
 
 
 class Family(Protocol):
@@ -58,7 +58,7 @@ class Plain:
     def embed(self, tower: Any, images: torch.Tensor) -> Embedded:
         """Add the position embeddings and the prefix tokens."""
         tokens = tower.norm_pre(tower._pos_embed(tower.patch_embed(images)))
-        return Embedded(tokens, [Position()] * len(tower.blocks))
+        return Embedded(tokens, [TokenPositions()] * len(tower.blocks))
 
     def tokens_read(self, tower: Any) -> int | None:
         """Return 1 if only the class token is pooled."""
@@ -117,7 +117,7 @@ class RelativeTable(Plain):
         if tower.pos_embed is not None:
             tokens = tokens + tower.pos_embed
         shared = None if tower.rel_pos_bias is None else tower.rel_pos_bias()[None]  # (1, heads, T, T)
-        return Embedded(tokens, [Position(bias=_sum(_table(block.attn), shared)) for block in tower.blocks])
+        return Embedded(tokens, [TokenPositions(bias=_sum(_table(block.attn), shared)) for block in tower.blocks])
 
 
 class RelativePosition(Plain):
@@ -130,7 +130,7 @@ class RelativePosition(Plain):
             tokens = torch.cat([tower.cls_token.expand(tokens.shape[0], -1, -1), tokens], dim=1)
         shared = None if tower.shared_rel_pos is None else tower.shared_rel_pos.get_bias()
         own = [block.attn.rel_pos for block in tower.blocks]
-        return Embedded(tokens, [Position(bias=shared if one is None else one.get_bias()) for one in own])
+        return Embedded(tokens, [TokenPositions(bias=shared if one is None else one.get_bias()) for one in own])
 
 
 FAMILIES: dict[type, Family] = {
@@ -143,11 +143,11 @@ FAMILIES: dict[type, Family] = {
 }
 
 
-def _rotations(rope: torch.Tensor | None, by_block: bool, blocks: int) -> list[Position]:
+def _rotations(rope: torch.Tensor | None, by_block: bool, blocks: int) -> list[TokenPositions]:
     """Return the position of each block; with learned frequencies, `rope` is (L, heads, N, 2d), one for each."""
     if rope is not None and by_block:
-        return [Position(rope=one) for one in rope]
-    return [Position(rope=rope)] * blocks
+        return [TokenPositions(rope=one) for one in rope]
+    return [TokenPositions(rope=rope)] * blocks
 
 
 def _table(attention: Any) -> torch.Tensor | None:

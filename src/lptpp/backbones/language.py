@@ -169,9 +169,3 @@ def _preprocessing(settings: dict[str, Any]) -> Preprocessing:
         interpolation=settings["interpolation"],
         resize="squash" if settings.get("resize_mode") == "squash" else "crop",
     )
-
-
-def build_clip(configuration: dict[str, Any]) -> Any:
-    """Return an open_clip model of a configuration, with random weights."""
-    with torch.random.fork_rng(devices=[]):
-        return open_clip.CLIP(**configuration)

@@ -8,6 +8,7 @@ import timm
 
 from lptpp.backbones.base import BUNDLED
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import either
 
 LIBRARIES = {"vision": "timm", "language": "open_clip"}
 NEAREST = 3  # names in a message
@@ -22,7 +23,7 @@ def unknown_name(kind: str, name: str) -> UserError:
         advice = f"did you mean {elsewhere} with backbone.kind={other}?"
     else:
         advice = _closest(name, known) or (
-            f"known are {BUNDLED[kind]} and all names of {LIBRARIES[kind]}: `lptpp backbones PATTERN` lists them."
+            f"expected {BUNDLED[kind]} or a name of {LIBRARIES[kind]}: `lptpp backbones PATTERN` lists them."
         )
     return UserError(f"Unknown {'vision-language' if kind == 'language' else kind} backbone {name}: {advice}")
 
@@ -44,7 +45,7 @@ def _closest(name: str, known: Mapping[str, str]) -> str | None:
     """Return the names that are spelled almost so, or how to list those that contain it; None if there are none."""
     near = [known[one] for one in difflib.get_close_matches(name.lower(), known, n=2 * NEAREST)]
     if near:
-        return f"did you mean {' or '.join(list(dict.fromkeys(near))[:NEAREST])}?"
+        return f"did you mean {either(list(dict.fromkeys(near))[:NEAREST])}?"
     containing = {known[one] for one in known if _letters(name) in _letters(one)}
     if containing and _letters(name):
         return f"{len(containing)} names contain it, and `lptpp backbones {name}` lists them."

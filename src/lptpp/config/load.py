@@ -160,8 +160,8 @@ def _refuse_other_yaml(content: DictConfig, source: str) -> None:
     keys = [str(key) for key in content]
     if source != COMMAND_LINE and len(keys) > 1 and not {one.name for one in fields(Settings)} & set(keys):
         raise UserError(
-            f"{source} is a YAML file, but no settings file of lptpp: it has the keys {listed(keys, 5)}. Pass a folder"
-            " of images, a preset (`lptpp presets`), or a file written by `lptpp init`."
+            f"{source} is a YAML file, but not a settings file of lptpp: it has the keys {listed(keys, 5)}. Pass a"
+            " folder of images, a preset (`lptpp presets`), or a file written by `lptpp init`."
         )
 
 
@@ -234,7 +234,7 @@ def _check_experts(from_line: Any, known: list[str], settings: Any) -> None:
     for name in from_line.get("experts", {}):
         if name not in known:
             raise UserError(
-                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} (settings files can add one)"
+                f"{COMMAND_LINE}: there is no expert {name}: {did_you_mean(name, known)} Settings files can add one."
             )
         if name not in settings.experts:
             raise UserError(

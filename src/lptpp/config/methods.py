@@ -6,6 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf, flag_override
 
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import either
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def _keep_experts(experts: DictConfig, keep: list[str]) -> None:
 def _check_experts(keep: list[str], known: list[str], name: str, method: Method) -> None:
     if not keep:
         raise UserError(
-            f"method={name} needs an expert of kind {' or '.join(method.kinds)}; experts has {', '.join(known)}."
+            f"method={name} needs an expert of kind {either(method.kinds)}; experts has {', '.join(known)}."
         )
     for key in keep:
         if key not in known:

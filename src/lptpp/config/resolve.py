@@ -139,7 +139,7 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
     if kind == SETTINGS_FILE and not Path(name).suffix:
         _refuse_folder(Path(name), known)
     near = did_you_mean(Path(name).stem, known)
-    raise UserError(f"{kind} {name} does not exist and is not a preset: {near} (`lptpp presets` lists them all)")
+    raise UserError(f"{kind} {name} does not exist and is not a preset: {near} `lptpp presets` lists all.")
 
 
 def _refuse_other_file(path: Path, kind: str) -> None:

@@ -43,7 +43,7 @@ def setting(default: Any, meaning: str, *, choices: Collection[str] = (), within
 
 
 def section(factory: Callable[[], Any], meaning: str = "") -> Any:
-    """Return a dataclass field that holds more settings; without a meaning, their docstring tells it."""
+    """Return a dataclass field that holds more settings; without a meaning, their docstring is shown."""
     return field(default_factory=factory, metadata={"meaning": meaning, "choices": (), "within": None})
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, get_args, get_origin, get_type_hints
 
 from lptpp.config.choices import ALL_SOURCES, RESERVED, SOURCE_SETTINGS, TEMPLATE_NAMES, check_loss
 from lptpp.utils.errors import UserError, did_you_mean
-from lptpp.utils.text import percent_hint, short_number
+from lptpp.utils.text import either, percent_hint, short_number
 
 if TYPE_CHECKING:
     from lptpp.config import BackboneSettings, DataSettings, ExpertSettings, Settings
@@ -24,6 +24,7 @@ SOURCES_OF = {  # source by the suffix of a list
     ".parquet": "parquet",
     ".tar": "webdataset",
 }
+MEANT = {"gpu": "cuda"}  # what users write and mean
 PRIORS = {"prior": ("uniform", "training", "estimated"), "assumed": ("uniform", "training", "auto")}  # or a file
 
 
@@ -46,7 +47,9 @@ def check(settings: Settings) -> None:
     _check_workers(str(settings.workers))
     thresholds = settings.evaluation.shot_thresholds
     if len(thresholds) != 2 or not 0 < thresholds[0] <= thresholds[1]:
-        raise UserError(f"evaluation.shot_thresholds={thresholds}: expected two rising counts, for example [20,100].")
+        raise UserError(
+            f"evaluation.shot_thresholds={thresholds}: expected two counts in ascending order, for example [20,100]."
+        )
 
 
 def check_environment(settings: Settings) -> None:
@@ -114,7 +117,7 @@ def _check_values(settings: Any, path: str) -> None:
 def _check_value(key: str, value: Any, choices: Any, within: Any) -> None:
     for each in value if isinstance(value, list) else [value]:
         if choices and each not in choices:
-            raise UserError(f"{key}={each}: {did_you_mean(str(each), choices)}")
+            raise UserError(f"{key}={each}: {did_you_mean(MEANT.get(each, str(each)), choices)}")
         if within is not None and each not in within:
             hint = percent_hint(each) if within.least >= 0 and within.most <= 1 else ""
             raise UserError(f"{key}={short_number(each)}: expected {within}{hint}.")
@@ -204,7 +207,7 @@ def held_by(hint: Any) -> Any:
 def _nearest(name: str, path: str, hint: Any, schema: Any) -> str:
     """Propose keys of the same name elsewhere, otherwise similar keys in this section."""
     if elsewhere := settings_named(schema, name):
-        return f"did you mean {' or '.join(elsewhere)}?"
+        return f"did you mean {either(elsewhere)}?"
     return did_you_mean(name, [field.name for field in fields(hint)], f"{path}." if path else "")
 
 

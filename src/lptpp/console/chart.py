@@ -35,7 +35,7 @@ def chart(names: Sequence[str], counts: np.ndarray, shot_thresholds: Sequence[in
 
 def _heading(rule: str, counts: np.ndarray, all_counts: np.ndarray) -> Text:
     share = 100 * counts.sum() / all_counts.sum()
-    classes = f"{len(counts):,} of {len(all_counts):,} classes, {share:.1f} % of the images"
+    classes = f"{len(counts):,} of {len(all_counts):,} classes, {share:.1f}% of the images"
     return Text(f"{rule}\n  {classes}", style="bold")
 
 

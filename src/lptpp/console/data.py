@@ -12,7 +12,7 @@ from lptpp.config import DataSettings, Settings
 from lptpp.console.chart import chart
 from lptpp.data.inspect import (
     DUPLICATES,
-    ImageRecord,
+    InspectedImage,
     Inspection,
     class_rows,
     duplicate_rows,
@@ -56,7 +56,7 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
         console.print(f"fit would stop: {problem}")
     _write_and_show(console, inspection, folder, described(settings.data))
     if other is not None:
-        console.print(f"{folder} was the report of {other}, which is replaced; to keep both, set --output.")
+        console.print(f"{folder} contained the report of {other}; it was replaced. To keep both, set --output.")
     return not inspection.unreadable or settings.data.on_error == "skip"
 
 
@@ -122,8 +122,8 @@ def _show_intervals(console: Console, inspection: Inspection) -> None:
     median = f"{np.median(tested[tested > 0]):g}"
     images = "image" if median == "1" else "images"
     console.print(
-        f"The test split is small (median {median} {images} per class): the 95 % interval of an"
-        f" accuracy of 50 % is ± {widest(whole):.1f} points on its {counted(whole, 'image')}{on_few}."
+        f"The test split is small (median {median} {images} per class): the 95% interval of an"
+        f" accuracy of 50% is ± {widest(whole):.1f} points on its {counted(whole, 'image')}{on_few}."
     )
 
 
@@ -150,7 +150,7 @@ def _show_duplicates(console: Console, inspection: Inspection) -> None:
 
 
 def _show_across(
-    console: Console, what: str, groups: list[list[ImageRecord]], place: Callable[[ImageRecord], str]
+    console: Console, what: str, groups: list[list[InspectedImage]], place: Callable[[InspectedImage], str]
 ) -> None:
     """Print the first groups of duplicates that are in several places, such as splits."""
     several = [group for group in groups if len({place(record) for record in group}) > 1]
@@ -163,7 +163,7 @@ def _show_across(
         console.print(f"  … and {len(several) - SHOWN:,} more")
 
 
-def _show_unreadable(console: Console, faults: list[ImageRecord], skips: bool) -> None:
+def _show_unreadable(console: Console, faults: list[InspectedImage], skips: bool) -> None:
     seen: Counter[str | None] = Counter()
     for record in faults:
         seen[record.problem] += 1

@@ -1,5 +1,6 @@
 """What the terminal shows after `fit` and `evaluate`, and after `predict`."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
 from lptpp.prediction.resume import note
 from lptpp.report.group_use import credits, unused
+from lptpp.utils.paths import common_folder
 from lptpp.utils.text import counted
 
 EXAMPLES = 3
@@ -39,7 +41,7 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_groups(console, metrics["groups"])
     for sentence in (*precision(metrics), *findings(metrics)):
         console.print(sentence)
-    _show_examples(console, folder / "predictions.csv", metrics)
+    show_examples(console, folder / "predictions.csv", metrics)
     show_errors(console, folder, metrics)
     console.print(f"Run folder: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv, history.csv)")
     _suggest_thresholds(console, folder, folder, metrics)
@@ -57,7 +59,7 @@ def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Pa
     for sentence in (*trained_on(metrics, str(run)), *precision(metrics), *findings(metrics)):
         console.print(sentence)
     folder = run / FOLDER / metrics["split"]
-    _show_examples(console, folder / "predictions.csv", metrics)
+    show_examples(console, folder / "predictions.csv", metrics)
     show_errors(console, folder, metrics)
     _suggest_thresholds(console, run, folder, metrics)
     console.print(f"Evaluation: {folder} (metrics.json, per_class.csv, predictions.csv, confusion.csv)")
@@ -81,8 +83,8 @@ def _show_parameters(console: Console, metrics: dict[str, Any]) -> None:
     trainable, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
     without = metrics["tuned_share_without_classifiers_percent"]
     console.print(
-        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f} %;"
-        f" {without:.1f} % without the classifiers)"
+        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f}%;"
+        f" {without:.1f}% without the classifiers)"
     )
 
 
@@ -100,17 +102,23 @@ def _show_groups(console: Console, groups: dict[str, Any]) -> None:
         console.print(sentence)
 
 
-def _show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> None:
+def show_examples(console: Console, path: Path, metrics: Mapping[str, Any]) -> None:
     """Print three predictions: two wrong ones and a correct one if there are such, spread over the file."""
     rows, result = read_rows(path, has_formulas(metrics)), ResultRow.parse(metrics["result"])
     wrong = [row for row in rows if row["true"] != row["label_1"]]
     right = [row for row in rows if row["true"] == row["label_1"]]
     errors = _spread(wrong, max(EXAMPLES - 1, EXAMPLES - len(right)))
     console.print(f"Example predictions of {result.title} ({len(wrong):,} of {counted(len(rows), 'image')} wrong):")
-    for row in [*errors, *_spread(right, EXAMPLES - len(errors))]:
+    shown = [*errors, *_spread(right, EXAMPLES - len(errors))]
+    below = common_folder(row["image"] for row in shown)
+    for row in shown:
         verdict = "correct" if row["true"] == row["label_1"] else f"wrong, true class: {row['true']}"
         probability = float(row["probability_1"])
-        console.print(f"  {Path(row['image']).name}: {row['label_1']} ({probability:.0%}), {verdict}")
+        console.print(f"  {_within(below, row['image'])}: {row['label_1']} ({probability:.0%}), {verdict}")
+
+
+def _within(folder: str, path: str) -> str:
+    return path.removeprefix(f"{folder}{os.sep}") if folder else path
 
 
 def _spread(rows: Sequence[dict[str, str]], number: int) -> Sequence[dict[str, str]]:
@@ -129,15 +137,14 @@ def show_errors(console: Console, folder: Path, metrics: Mapping[str, Any]) -> N
     tested = {row["class"]: int(row["tested_images"]) for row in classes}
     console.print(f"Most confused pairs{_of(pairs, 'confusion.csv')}:")
     for row in sorted(pairs, key=lambda row: -int(row["images"]))[:WORST]:
-        console.print(
-            f"  {row['true']} taken for {row['predicted']}: {row['images']} of {counted(tested[row['true']], 'image')}"
-        )
+        images = f"{row['images']} of {counted(tested[row['true']], 'image')}"
+        console.print(f"  {row['true']} mistaken for {row['predicted']}: {images}")
     accuracy = {row["class"]: float(row[metrics["result"]]) for row in classes if tested[row["class"]]}
     weak = sorted((name for name in accuracy if accuracy[name] < 100), key=lambda name: (accuracy[name], -tested[name]))
     console.print(f"Weakest classes{_of(weak, 'per_class.csv')}:")
     for name in weak[:WORST]:
         correct = round(accuracy[name] / 100 * tested[name])
-        console.print(f"  {name}: {correct:,} of {counted(tested[name], 'image')} correct ({accuracy[name]:.0f} %)")
+        console.print(f"  {name}: {correct:,} of {counted(tested[name], 'image')} correct ({accuracy[name]:.0f}%)")
 
 
 def _of(found: Sequence[object], file: str) -> str:

@@ -19,7 +19,7 @@ _storing = threading.Lock()  # not an attribute: loader workers may pickle the c
 class ImageCache:
     """The images of a split; the first ones decoded stay in memory, up to `memory_bytes` in total.
 
-    The workers of a loader share what was cached before they started, but each adds to its own copy afterwards: call
+    The workers of a loader share what was cached before they started, but each adds to its own copy afterward: call
     `fill` first.
     """
 

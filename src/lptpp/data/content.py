@@ -21,6 +21,7 @@ SEPARATORS = "/ :"  # between a root and a name: root/a.png, root train row 3
 CHUNK = 64  # images handed to a thread at once
 UNKNOWN = (0, 0)  # the stamp of an image whose content must be read to know whether it changed
 MISSING = (-1, 0)  # the stamp of a file that does not exist
+SIZES = 2**31  # sizes are kept modulo this number, in 4 bytes
 
 Stamp = tuple[int, int]  # size in bytes, time of the last change in ns
 Result = TypeVar("Result")
@@ -102,7 +103,9 @@ def stamps_of(images: Sequence[ImageReference]) -> np.ndarray:
 
 def _each_stamp(images: Sequence[ImageReference]) -> np.ndarray:
     numbers = (number for pair in _of_all(_stamps, images, "Looking for changed images") for number in pair)
-    return np.fromiter(numbers, np.int64, 2 * len(images)).reshape(-1, 2)
+    found = np.fromiter(numbers, np.int64, 2 * len(images)).reshape(-1, 2)
+    found[:, 0] = np.where(found[:, 0] < 0, found[:, 0], found[:, 0] % SIZES)
+    return found
 
 
 def digests_of(images: Sequence[ImageReference], description: str) -> np.ndarray:

@@ -90,7 +90,7 @@ class Files(Sequence[Path]):
     def names(self) -> Iterator[bytes]:
         """Yield the text of each path, without the base."""
         starts, ends = self.bounds()
-        for first in range(0, len(starts), CHUNK):  # lists of all numbers would take 64 bytes a path
+        for first in range(0, len(starts), CHUNK):  # lists of all numbers would take 64 bytes per path
             some = slice(first, first + CHUNK)
             for start, end in zip(starts[some].tolist(), ends[some].tolist(), strict=True):
                 yield self.text[start:end]

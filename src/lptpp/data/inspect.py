@@ -23,7 +23,7 @@ DUPLICATES = ("group", "image", "split", "class", "across_splits", "across_class
 
 
 @dataclass(frozen=True, slots=True)
-class ImageRecord:
+class InspectedImage:
     """What is known of one image; if `problem` says why it cannot be used, size and digest are 0 and None."""
 
     image: str
@@ -41,14 +41,14 @@ class Inspection:
 
     dataset: ImageDataset
     shot_thresholds: Sequence[int]
-    records: list[ImageRecord]
-    groups: list[list[ImageRecord]]  # duplicates, see `find_duplicates`
+    records: list[InspectedImage]
+    groups: list[list[InspectedImage]]  # duplicates, see `find_duplicates`
     inputs: Mapping[str, Preprocessing] = field(default_factory=dict)  # how each expert sees an image, if known
     decoding: Decoding = LIMITED
     reads_names: bool = False  # whether an expert has a text tower
 
     @property
-    def unreadable(self) -> list[ImageRecord]:
+    def unreadable(self) -> list[InspectedImage]:
         """The images that cannot be used."""
         return [record for record in self.records if record.problem]
 
@@ -81,7 +81,7 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
         UserError: the files that describe the data set are missing or invalid.
     """
     dataset = load_dataset(settings)
-    records: list[ImageRecord] = []
+    records: list[InspectedImage] = []
     inputs = known_preprocessings(settings) if open_images else {}
     how = decoding(settings, inputs)
     if open_images:
@@ -95,7 +95,7 @@ def inspect_data(settings: Settings, open_images: bool = True) -> Inspection:
 
 def inspect_images(
     dataset: ImageDataset, how: Decoding = LIMITED, progress: Progress | None = None
-) -> list[ImageRecord]:
+) -> list[InspectedImage]:
     """Decode every image, split by split, and return their records; `progress` is called after each."""
     where = [
         (split.name(i), name, int(label), split.images[i])
@@ -105,36 +105,36 @@ def inspect_images(
     inspect = partial(_size_and_digest, how=how)
     results = map_in_threads(inspect, [image for *_, image in where], progress)
     return [
-        ImageRecord(image, split, label, problem=result)
+        InspectedImage(image, split, label, problem=result)
         if isinstance(result, str)
-        else ImageRecord(image, split, label, *result)
+        else InspectedImage(image, split, label, *result)
         for (image, split, label, _), result in zip(where, results, strict=True)
     ]
 
 
-def find_duplicates(records: Iterable[ImageRecord]) -> list[list[ImageRecord]]:
+def find_duplicates(records: Iterable[InspectedImage]) -> list[list[InspectedImage]]:
     """Return the groups of two or more images with equal pixels, in the order of their first images.
 
     File name, format and metadata do not matter: a PNG and a BMP of one image are duplicates.
     """
-    groups: dict[bytes, list[ImageRecord]] = {}
+    groups: dict[bytes, list[InspectedImage]] = {}
     for record in records:
         if record.digest is not None:
             groups.setdefault(record.digest, []).append(record)
     return [group for group in groups.values() if len(group) > 1]
 
 
-def across_splits(group: Sequence[ImageRecord]) -> bool:
+def across_splits(group: Sequence[InspectedImage]) -> bool:
     """Return whether duplicates are in more than one split, which leaks training images into the test split."""
     return len({record.split for record in group}) > 1
 
 
-def across_classes(group: Sequence[ImageRecord]) -> bool:
+def across_classes(group: Sequence[InspectedImage]) -> bool:
     """Return whether duplicates are in more than one class, so that at most one label is right."""
     return len({record.label for record in group}) > 1
 
 
-def by_size(records: Iterable[ImageRecord]) -> list[ImageRecord]:
+def by_size(records: Iterable[InspectedImage]) -> list[InspectedImage]:
     """Return the readable images, those with the fewest pixels first."""
     return sorted((record for record in records if not record.problem), key=lambda one: one.width * one.height)
 

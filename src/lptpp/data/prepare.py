@@ -57,7 +57,7 @@ def known_preprocessings(settings: Settings) -> dict[str, Preprocessing]:
     try:
         return preprocessings(settings)
     except UserError as error:
-        log.warning("What the model sees of the images is unknown: %s", error)
+        log.warning("The size and shape of the model input are unknown: %s", error)
         return {}
 
 
@@ -131,7 +131,7 @@ def reads_names(settings: Settings) -> bool:
 
 
 def log_warnings(dataset: ImageDataset, settings: Settings) -> None:
-    """Log what `lptpp.data.warnings` finds, one line a kind, and write the details to a file in the run folder."""
+    """Log what `lptpp.data.warnings` finds, one line per kind, and write the details to a file in the run folder."""
     folder, warnings = Path(settings.run), data_warnings(dataset, reads_names=reads_names(settings))
     for warning in warnings:
         log.warning("%s", warning)

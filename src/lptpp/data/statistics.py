@@ -57,7 +57,7 @@ def imbalance_factor(counts: np.ndarray) -> float:
 
 
 def gini(counts: np.ndarray) -> float:
-    """Return the Gini coefficient of the class counts: 0 = balanced, towards 1 = all images in one class.
+    """Return the Gini coefficient of the class counts: 0 = balanced, toward 1 = all images in one class.
 
     G = 2 Σ_i i·n_i / (C Σ_i n_i) − (C + 1) / C over counts in ascending order, i from 1 to C.
     """

@@ -1,7 +1,7 @@
 """Resizing, cropping and normalization: from uint8 images (3, H, W) of any size to a backbone's float32 input.
 
 `Preprocessing.resize` is one of three modes: `crop` resizes the image until it covers the input and crops its center,
-`squash` ignores the aspect ratio, `pad` shows the whole image on a ground of the mean color.
+`squash` ignores the aspect ratio, `pad` shows the whole image on a background of the mean color.
 """
 
 import math
@@ -81,7 +81,7 @@ class ResizeToCover(torch.nn.Module):
 
 
 class ResizeAndPad(torch.nn.Module):
-    """Resize to the largest size that fits in (height, width), keeping the aspect ratio, on a ground of one color."""
+    """Resize to the largest size that fits in (height, width) without distortion, on a background of one color."""
 
     def __init__(self, size: tuple[int, int], interpolation: InterpolationMode, color: tuple[int, int, int]) -> None:
         super().__init__()
@@ -98,12 +98,12 @@ class ResizeAndPad(torch.nn.Module):
 
 
 def padded(image: torch.Tensor, size: tuple[int, int], color: tuple[int, int, int]) -> torch.Tensor:
-    """Return an image (3, H, W) in the middle of a ground (3, height, width) of one RGB color."""
+    """Return an image (3, H, W) in the middle of a background (3, height, width) of one RGB color."""
     (high, wide), (height, width) = image.shape[-2:], size
-    ground = torch.tensor(color, dtype=image.dtype)[:, None, None].repeat(1, height, width)
+    background = torch.tensor(color, dtype=image.dtype)[:, None, None].repeat(1, height, width)
     top, left = round((height - high) / 2), round((width - wide) / 2)  # as Pillow's ImageOps.pad
-    ground[:, top : top + high, left : left + wide] = image
-    return ground
+    background[:, top : top + high, left : left + wide] = image
+    return background
 
 
 def resample(images: torch.Tensor, boxes: torch.Tensor, size: tuple[int, int], interpolation: str) -> torch.Tensor:

@@ -17,6 +17,7 @@ from lptpp.models.expert import Expert
 from lptpp.models.head import class_means
 from lptpp.models.mixture import Mixture
 from lptpp.utils import processes
+from lptpp.utils.text import either
 
 log = logging.getLogger("lptpp")
 BLOCK = 4_096  # images whose probabilities are in memory
@@ -36,10 +37,11 @@ def baseline_rankings(
     Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`.
     """
     frozen = {name: expert for name, expert in mixture.experts.items() if not expert.tune_backbone}
-    towers: dict[str, Features] = {}
     widths = {name: expert.heads[0].weight.shape[1] for name, expert in frozen.items()}
+    towers: dict[str, Features] = {}
     for name, expert in frozen.items() if wanted else ():
-        used = images if _reads_training(wanted, images, widths, name, len(class_names)) else {split: images[split]}
+        with_training = _reads_training(wanted, images, widths, name, len(class_names))
+        used = images if with_training else {split: images[split]}
         features = {
             s: frozen_features(expert, one, runner, f"{name}, baselines: {s} images") for s, one in used.items()
         }
@@ -49,21 +51,23 @@ def baseline_rankings(
             yield ResultRow("zero_shot", name), zero_shot(expert, features[split][0], class_names, templates[name])
         if "class_means" in wanted:
             yield ResultRow("class_means", name), nearest_mean(features, split, len(class_names), expert.scale)
-        if used is not images:
-            continue
-        towers[name] = joint([features])
-        probes = {kind: kind for kind in PROBES if kind in wanted}
-        yield from probe_rankings(towers[name], probes, split, len(class_names), name)
+        if with_training:
+            towers[name] = joint([features])
+            probes = {kind: kind for kind in PROBES if kind in wanted}
+            yield from probe_rankings(towers[name], probes, split, len(class_names), name)
+    if processes.is_main() and len(towers) == len(frozen):  # else a probe is too large, which is logged
+        yield from _joint_rankings(towers, wanted, split, len(class_names))
+
+
+def _joint_rankings(
+    towers: Mapping[str, Features], wanted: list[str], split: str, classes: int
+) -> Iterator[tuple[ResultRow, Ranking]]:
+    """Yield (row, ranking) of the wanted probes on the features of all towers together."""
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
-    if not processes.is_main():
-        return
-    if together and len(towers) < len(frozen):
-        return  # told above
     if together and len(towers) < 2:
         log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
     elif together:
-        features_of_all = joint(list(towers.values()))
-        yield from probe_rankings(features_of_all, together, split, len(class_names), "all towers")
+        yield from probe_rankings(joint(list(towers.values())), together, split, classes, "all towers")
 
 
 def _reads_training(
@@ -76,7 +80,7 @@ def _reads_training(
     number = len(images["train"])
     reasons = [too_large(number, sum(widths.values()) if row in JOINT else widths[name], classes) for row in asked]
     if asked and all(reasons):
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES.get(row, row) for row in asked), reasons[0])
+        log.info("%s: no %s: %s.", name, either(BASELINES.get(row, row) for row in asked), reasons[0])
     return bool(asked) and not all(reasons)
 
 

@@ -95,7 +95,7 @@ def flat_rows(runs: Iterable[ComparedRun]) -> list[dict[str, Any]]:
 def over_seeds(rows: Sequence[Mapping[str, Any]]) -> dict[str, Spread | None]:
     """Return the spread of each measure over the flat rows of several seeds; speed uses the seeds that have one."""
     values = {key: [row[key] for row in rows] for key in MEASURES}
-    values["images_a_second"] = [value for value in values["images_a_second"] if value is not None]
+    values["images_per_second"] = [value for value in values["images_per_second"] if value is not None]
     return {key: spread(found) for key, found in values.items()}
 
 
@@ -174,7 +174,7 @@ def differences(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for what, values in _values(runs).items():
         if len(values) > 1:
             concerned = "Many, medium and few are not comparable" if what == THRESHOLDS else "Not comparable"
-            yield f"{concerned}: the runs have different {what} ({', '.join(values)})."
+            yield f"{concerned}: the runs have different {what} ({'; '.join(values)})."
 
 
 def comparable_measures(runs: Sequence[ComparedRun]) -> tuple[str, ...]:

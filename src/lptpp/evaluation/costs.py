@@ -8,13 +8,13 @@ from typing import Any
 from lptpp.evaluation.table import BASELINES, CONTROLS, JOINT, MIXTURE, ResultRow
 from lptpp.utils.io import read_csv
 
-SPEEDS = "images_a_second.json"  # images per second by row, if measured (benchmarks: accuracy.py --time)
+SPEEDS = "images_per_second.json"  # images per second by row, if measured (python -m benchmarks.accuracy --time)
 PHASE2 = ("phase2", *CONTROLS)
-COSTS = {"tuned_parameters": "Trainable", "training_cpu_seconds": "CPU seconds", "images_a_second": "Images/s"}
+COSTS = {"tuned_parameters": "Trainable", "training_cpu_seconds": "CPU seconds", "images_per_second": "Images/s"}
 LEGEND = {
     "tuned_parameters": "trainable parameters",
     "training_cpu_seconds": "CPU time of training",
-    "images_a_second": "images predicted per second",
+    "images_per_second": "images predicted per second",
 }
 
 
@@ -25,7 +25,7 @@ def row_costs(folder: Path, metrics: Mapping[str, Any], row: ResultRow) -> dict[
     return {
         "tuned_parameters": trainable(metrics["tuned_parts"], row),
         "training_cpu_seconds": training_seconds(folder / "history.csv", row),
-        "images_a_second": known.get(str(row)),
+        "images_per_second": known.get(str(row)),
     }
 
 

@@ -15,7 +15,7 @@ Intervals = dict[str, list[float]]  # [low, high] in points, by overall and few
 def intervals_by_row(
     evaluation: Evaluation, counts: np.ndarray, shot_thresholds: Sequence[int]
 ) -> dict[str, Intervals]:
-    """Return the 95 % intervals of the result's accuracy minus that of each other row, overall and on few-shot classes.
+    """Return the 95% intervals of the result's accuracy minus that of each other row, overall and on few-shot classes.
 
     counts: (C,) training images. Without images of few-shot classes, there is no interval for them.
     """

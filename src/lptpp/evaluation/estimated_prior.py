@@ -21,6 +21,7 @@ log = logging.getLogger("lptpp")
 MOST_NUMBERS = 2 * 10**8  # probabilities kept at once, 0.8 GB: of more images, every k-th batch is used
 ITERATIONS, TOLERANCE = 1000, 1e-6  # of the sum of the absolute changes
 NAMED = 3
+FEW = 100  # images
 
 
 def estimate(probabilities: np.ndarray, assumed: np.ndarray) -> np.ndarray:
@@ -56,5 +57,8 @@ def estimate_from(
 def describe(found: np.ndarray, assumed: np.ndarray, class_names: list[str], images: int) -> str:
     """Return a sentence with the classes whose frequency differs most from the assumed one."""
     order = np.argsort(-np.abs(found - assumed), kind="stable")[:NAMED]
-    named = (f"{class_names[i]} {100 * found[i]:.1f} % (assumed {100 * assumed[i]:.1f} %)" for i in order)
-    return f"Class frequencies estimated from {counted(images, 'image')}, the largest changes: {', '.join(named)}."
+    named = (f"{class_names[i]} {100 * found[i]:.1f}% (assumed {100 * assumed[i]:.1f}%)" for i in order)
+    unsure = f" Fewer than {FEW} images give an unreliable estimate." if images < FEW else ""
+    return (
+        f"Class frequencies estimated from {counted(images, 'image')}, the largest changes: {', '.join(named)}.{unsure}"
+    )

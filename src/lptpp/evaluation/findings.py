@@ -14,7 +14,7 @@ MEASURES = {"overall": "overall", "mean_class": "in the mean over the classes", 
 CONSTANT = 0.005  # a weight that differs less from 1/E is printed like it
 NEARLY = 0.05
 UNDECIDED = 10  # points above chance that the interval of an accuracy must exclude
-CHANCE = 0.02  # of the way from chance to 100 %
+CHANCE = 0.02  # of the way from chance to 100%
 Metrics = Mapping[str, Any]  # as in metrics.json
 
 
@@ -35,7 +35,7 @@ def comparison(metrics: Metrics) -> Iterator[str]:
         if found and known(rows[result].get(key)):
             best = max(found, key=lambda row: found[row])
             relation = _relation(rows[result][key], found[best])
-            parts.append(f"{where}{_images(metrics, key)} {relation} {best.title} ({found[best]:.1f} %)")
+            parts.append(f"{where}{_images(metrics, key)} {relation} {best.title} ({found[best]:.1f}%)")
             undecided.append(is_undecided(metrics, str(best), key))
     if parts and all(undecided):
         images = counted(metrics["images"], "image")
@@ -52,7 +52,7 @@ def _images(metrics: Metrics, shot: str) -> str:
 
 
 def precision(metrics: Metrics) -> Iterator[str]:
-    """Yield the 95 % intervals of the result's accuracies: how far a comparison on so many images can be trusted."""
+    """Yield the 95% intervals of the result's accuracies: how far a comparison on so many images can be trusted."""
     row, few = metrics["rows"][metrics["result"]], (metrics.get("tested") or {}).get("few", {"images": 0})["images"]
     if not known(row.get("overall")):
         return
@@ -61,13 +61,13 @@ def precision(metrics: Metrics) -> Iterator[str]:
         of_few = f", and on the {counted(few, 'image')} of few-shot classes {_ends(row['few'], few)}"
     images = counted(metrics["images"], "image")
     yield (
-        f"On {images}, the 95 % interval of the overall accuracy is {_ends(row['overall'], metrics['images'])}{of_few}."
+        f"On {images}, the 95% interval of the overall accuracy is {_ends(row['overall'], metrics['images'])}{of_few}."
     )
 
 
 def _ends(accuracy: float, images: int) -> str:
     low, high = interval(accuracy, images)
-    return f"{low:.1f} to {high:.1f} %"
+    return f"{low:.1f} to {high:.1f}%"
 
 
 def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
@@ -78,9 +78,10 @@ def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
     if known is None:
         yield f"{run} does not record its training images, so it is unknown whether some are among these."
     else:
-        number = "None" if known == 0 else f"{known:,}"
-        verb, caution = "are" if known > 1 else "is", ", on which accuracy is higher than on new images" * (known > 0)
-        yield f"{number} of {images:,} images {verb} among the {training:,} training images of {run}{caution}."
+        number, verb = "None" if known == 0 else f"{known:,}", "are" if known > 1 else "is"
+        caution = "; accuracy on these is higher than on new images" * (known > 0)
+        identical = f"identical to one of the {training:,} training images of {run}"
+        yield f"{number} of {images:,} images {verb} {identical}{caution}."
 
 
 def _relation(value: float, best: float) -> str:
@@ -124,13 +125,13 @@ def zero_shot_at_chance(metrics: Metrics) -> Iterator[str]:
         if low <= chance and high - chance > UNDECIDED:
             yield (
                 f"{counted(metrics['images'], 'image')} {'is' if metrics['images'] == 1 else 'are'} too few to tell"
-                f" whether {row.title} ({accuracy:.1f} % in the mean over the classes) is better than guessing"
-                f" ({chance:.1f} %)."
+                f" whether {row.title} ({accuracy:.1f}% in the mean over the classes) is better than guessing"
+                f" ({chance:.1f}%)."
             )
         elif low <= chance or accuracy - chance < CHANCE * (100 - chance):
             yield (
-                f"{row.title} is at chance level: {accuracy:.1f} % in the mean over the classes, where guessing has"
-                f" {chance:.1f} %. The text tower does not recognize these class names: set descriptive ones"
+                f"{row.title} is at chance level: {accuracy:.1f}% in the mean over the classes, where guessing gives"
+                f" {chance:.1f}%. The text tower does not recognize these class names: set descriptive ones"
                 " (data.class_names)."
             )
 
@@ -145,7 +146,7 @@ def harmful_options(metrics: Metrics) -> Iterator[str]:
         if is_undecided(metrics, key, "overall"):
             continue
         already = " The scores were probably balanced already." if found.prior == "uniform" else ""
-        yield f"{found.title} is less accurate and less well calibrated than {result.title}: leave it out.{already}"
+        yield f"{found.title} is less accurate and less well calibrated than {result.title}: do not use it.{already}"
 
 
 HARMED = {"overall": -1, "mean_class": -1, "calibration_error": 1}  # the sign of a change for the worse

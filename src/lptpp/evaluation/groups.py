@@ -44,7 +44,7 @@ def group_use(groups: np.ndarray, num_groups: int) -> dict[str, Any]:
 
 
 def group_sets(groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the distinct sets (s, k) of groups (n, k), each in rising order, and the images (s,) that use each.
+    """Return the distinct sets (s, k) of groups (n, k), each in ascending order, and the images (s,) that use each.
 
     The most used set is first.
     """
@@ -62,7 +62,7 @@ def effective_number(images: np.ndarray) -> float:
 def gains(evaluation: Evaluation, expert: str, few: np.ndarray) -> dict[str, dict[str, Any]]:
     """Return what an expert's phase-2 row gains over each of its control rows, overall and on few-shot classes.
 
-    few: (n,) images of few-shot classes. A gain is {"points": …, "interval": [low, high]} (95 %), None without images.
+    few: (n,) images of few-shot classes. A gain is {"points": …, "interval": [low, high]} (95%), None without images.
     """
     right = {row: found.classes[:, 0] == evaluation.labels for row, found in evaluation.rankings.items()}
     own = right[ResultRow("phase2", expert)]

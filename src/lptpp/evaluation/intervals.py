@@ -1,7 +1,7 @@
 """Confidence intervals of accuracies, and classes without test images.
 
 Intervals are those of Wilson ("Probable inference, the law of succession, and statistical inference", 1927). Unlike
-p ± z·√(p(1 − p)/n), they stay within 0 and 100 % and hold for few images. The difference of two rows on the same
+p ± z·√(p(1 − p)/n), they stay within 0 and 100% and hold for few images. The difference of two rows on the same
 images has the adjusted Wald interval of Bonett and Price (Journal of Educational and Behavioral Statistics 37, 2012).
 """
 
@@ -19,7 +19,7 @@ SMALL_CLASS, SMALL_SPLIT = 5, 400  # fewer test images of the median class, or i
 
 
 def interval(accuracy: float, images: int) -> tuple[float, float]:
-    """Return the 95 % interval, in percent, of an accuracy (percent) measured on `images` > 0 images."""
+    """Return the 95% interval, in percent, of an accuracy (percent) measured on `images` > 0 images."""
     from scipy.stats import binomtest  # here, as importing it takes half a second
 
     correct = round(accuracy / 100 * images)
@@ -28,7 +28,7 @@ def interval(accuracy: float, images: int) -> tuple[float, float]:
 
 
 def paired_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval, in points, of the accuracy of one row minus that of another on the same n > 0 images.
+    """Return the 95% interval, in points, of the accuracy of one row minus that of another on the same n > 0 images.
 
     first, second: (n,) whether each row is right. Only images on which one of the two is right count:
     p₁ = (n₁ + 1)/(n + 2), p₂ = (n₂ + 1)/(n + 2), p₁ − p₂ ± z·√((p₁ + p₂ − (p₁ − p₂)²)/(n + 2)).
@@ -40,7 +40,7 @@ def paired_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float
 
 
 def widest(images: int) -> float:
-    """Return half the width, in points, of the interval of 50 % on `images` > 0 images, the widest: z/(2√(n + z²))."""
+    """Return half the width, in points, of the interval of 50% on `images` > 0 images, the widest: z/(2√(n + z²))."""
     z = ndtri((1 + CONFIDENCE) / 2)
     return 50 * z / math.sqrt(images + z**2)
 

@@ -29,11 +29,11 @@ def leader(runs: Sequence[ComparedRun]) -> Iterator[str]:
         name for place, name in enumerate(names) if place != best and paired_interval(right[best], right[place])[0] <= 0
     ]
     images = f"the same {counted(len(right[best]), 'image')}"
-    lead = f"{names[best]} has the highest overall accuracy ({_overall(runs[best]):.1f} %)"
+    lead = f"{names[best]} has the highest overall accuracy ({_overall(runs[best]):.1f}%)"
     if unclear:
-        yield f"{lead}, but on {images} it does not differ clearly (95 % interval) from {listed(unclear)}."
+        yield f"{lead}, but on {images} it does not differ clearly (95% interval) from {listed(unclear)}."
     else:
-        yield f"{lead}; on {images}, the difference to every other run is clear (95 % interval)."
+        yield f"{lead}; on {images}, the difference to every other run is clear (95% interval)."
 
 
 def _overall(run: ComparedRun) -> float | None:

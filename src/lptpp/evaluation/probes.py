@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from lptpp.data.split import stratified_split
 from lptpp.evaluation.table import BASELINES
 from lptpp.utils.progress import Bar, progress_bar
+from lptpp.utils.text import either
 
 if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
@@ -30,7 +31,7 @@ LARGEST = 10**9  # training images · classes · features: a larger probe would 
 Features = Mapping[str, tuple[torch.Tensor, torch.Tensor]]  # (n, F) and labels (n,) by split
 
 
-class Part(NamedTuple):
+class LabeledFeatures(NamedTuple):
     """Unit features (n, F) and labels (n,)."""
 
     features: np.ndarray
@@ -64,10 +65,10 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
     images, by the accuracy that the kind of probe is made for: overall, or in the mean over the classes. Of equal ones,
     the C with the smallest negative log-likelihood is taken: the probe that is calibrated best.
     """
-    parts = {key: Part(x.numpy(), y.numpy()) for key, (x, y) in features.items()}
+    parts = {key: LabeledFeatures(x.numpy(), y.numpy()) for key, (x, y) in features.items()}
     train = parts["train"]
     if (reason := _obstacle(train, classes)) is not None:
-        log.info("%s: no %s: %s.", name, " or ".join(BASELINES[kind] for kind in kinds), reason)
+        log.info("%s: no %s: %s.", name, either(BASELINES[kind] for kind in kinds), reason)
         return {}
     use_validation = "validation" in parts and split != "validation"
     with progress_bar(f"{name}: linear probe", len(STRENGTHS)) as bar:
@@ -80,7 +81,7 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
     return chosen
 
 
-def _obstacle(train: Part, classes: int) -> str | None:
+def _obstacle(train: LabeledFeatures, classes: int) -> str | None:
     if len(np.unique(train.labels)) < 2:
         return "it needs two classes with training images"
     return too_large(len(train.features), train.features.shape[1], classes)
@@ -93,17 +94,19 @@ def too_large(images: int, width: int, classes: int) -> str | None:
     return None
 
 
-def _on_validation(train: Part, validation: Part, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
+def _on_validation(
+    train: LabeledFeatures, validation: LabeledFeatures, kinds: Sequence[str], bar: Bar
+) -> dict[str, Probe]:
     """Return the best of the probes fitted on the training images."""
     fitted = list(_path(train, STRENGTHS, bar))
     return {kind: max((_probe(kind, model, train) for model in fitted), key=_score(kind, validation)) for kind in kinds}
 
 
-def _held_out(train: Part, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
+def _held_out(train: LabeledFeatures, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
     """Choose C on images left out of the fit, then fit on all."""
     kept, drawn = stratified_split(train.labels, HELD_OUT, 0)
     if len(drawn) and len(np.unique(train.labels[kept])) > 1:
-        rest, left_out = (Part(train.features[part], train.labels[part]) for part in (kept, drawn))
+        rest, left_out = (LabeledFeatures(train.features[part], train.labels[part]) for part in (kept, drawn))
         strengths = {kind: probe.model.C for kind, probe in _on_validation(rest, left_out, kinds, bar).items()}
     else:
         strengths = dict.fromkeys(kinds, STRENGTHS[len(STRENGTHS) // 2])
@@ -111,7 +114,7 @@ def _held_out(train: Part, kinds: Sequence[str], bar: Bar) -> dict[str, Probe]:
     return {kind: _probe(kind, fitted[strength], train) for kind, strength in strengths.items()}
 
 
-def _path(train: Part, strengths: Sequence[float], bar: Bar | None = None) -> Iterator["LogisticRegression"]:
+def _path(train: LabeledFeatures, strengths: Sequence[float], bar: Bar | None = None) -> Iterator["LogisticRegression"]:
     """Yield a fit for each C, which starts from the one before."""
     from sklearn.exceptions import ConvergenceWarning  # here, as importing scikit-learn takes a second
     from sklearn.linear_model import LogisticRegression
@@ -126,14 +129,14 @@ def _path(train: Part, strengths: Sequence[float], bar: Bar | None = None) -> It
             bar.advance()
 
 
-def _probe(kind: str, model: "LogisticRegression", train: Part) -> Probe:
+def _probe(kind: str, model: "LogisticRegression", train: LabeledFeatures) -> Probe:
     if kind == "linear_probe":
         return Probe(model, np.zeros(len(model.classes_)))
     counts = np.bincount(train.labels)[model.classes_]
     return Probe(model, np.log(counts / counts.sum()))
 
 
-def _score(kind: str, part: Part) -> Callable[[Probe], tuple[float, float]]:
+def _score(kind: str, part: LabeledFeatures) -> Callable[[Probe], tuple[float, float]]:
     """Return the function that scores a probe: accuracy, then log-likelihood of the true class.
 
     Both are means over the images or, for a balanced probe, over the classes.

@@ -190,7 +190,7 @@ def _experts(settings: Settings, metrics: Facts) -> list[str]:
         *table([["Expert", "Kind", "Frozen backbone"], *rows]),
         "",
         f"Parameters: {metrics['tuned_parameters']:,} trainable, {metrics['backbone_parameters']:,} frozen"
-        f" ({metrics['tuned_share_percent']:.1f} %).",
+        f" ({metrics['tuned_share_percent']:.1f}%).",
     ]
 
 
@@ -205,7 +205,7 @@ def _limitations(facts: Facts, metrics: Facts) -> Iterator[str]:
     yield "The model assigns one of its classes to every image, including images of something else."
     yield "The accuracy above is for images from the same data set; expect less on images from other sources."
     if (few := result.get("few")) is not None:
-        yield f"The accuracy on few-shot classes is {one_decimal(few)} %."
+        yield f"The accuracy on few-shot classes is {one_decimal(few)}%."
     if (error := result.get("calibration_error")) is not None:
         yield f"The probabilities are off by {one_decimal(error)} percentage points on average."
     if untrained:

@@ -14,11 +14,11 @@ import torch
 import torch.nn.functional as F
 from timm.layers import apply_rot_embed_cat
 
-from lptpp.backbones.families import Position
+from lptpp.backbones.families import TokenPositions
 
 
 def attend(
-    attention: Any, hidden: torch.Tensor, prompts: Sequence[torch.Tensor], keep: int | None, position: Position
+    attention: Any, hidden: torch.Tensor, prompts: Sequence[torch.Tensor], keep: int | None, position: TokenPositions
 ) -> torch.Tensor:
     """Return the output (B, N, D) of an attention module for normalized tokens (B, N, D), or its first `keep` rows.
 

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from lptpp.backbones.families import Position
+from lptpp.backbones.families import TokenPositions
 from lptpp.models.attention import attend
 
-NOWHERE = Position()
+NOWHERE = TokenPositions()
 
 
 def adapted_block(
@@ -22,7 +22,7 @@ def adapted_block(
     prompts: Sequence[torch.Tensor] = (),
     adapter: nn.Module | None = None,
     keep: int | None = None,
-    position: Position = NOWHERE,
+    position: TokenPositions = NOWHERE,
 ) -> torch.Tensor:
     """Return the tokens (B, N, D) after one block, or only the first `keep` of them if nothing reads the others.
 

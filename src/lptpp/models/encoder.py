@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from lptpp.backbones.families import FAMILIES, Embedded, Position
+from lptpp.backbones.families import FAMILIES, Embedded, TokenPositions
 from lptpp.models.adapters import Adapter
 from lptpp.models.block import adapted_block
 from lptpp.models.prompts import GroupPrompts, Selection, SharedPrompts
@@ -98,7 +98,7 @@ class AdaptedEncoder(nn.Module):
     def _blocks(
         self,
         x: torch.Tensor,
-        positions: Sequence[Position],
+        positions: Sequence[TokenPositions],
         first: int,
         last: int,
         group_prompts: torch.Tensor | None = None,

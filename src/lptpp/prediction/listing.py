@@ -12,14 +12,14 @@ from lptpp.utils.disk import atomic_write
 from lptpp.utils.progress import progress_bar
 
 
-class Listing(NamedTuple):
+class InputList(NamedTuple):
     """What was written: the identity of the inputs, as JSON, and the byte at which each part starts."""
 
     inputs: dict[str, Any]  # their number, and a sha256 over names, paths, sizes and modification times
     starts: list[int]
 
 
-def write_listing(path: Path, inputs: Iterable[Input], part: int) -> Listing:
+def write_listing(path: Path, inputs: Iterable[Input], part: int) -> InputList:
     """Write a line of JSON for each input: its name, or name and path if they differ; `part` inputs make a part."""
     digest, count, position = hashlib.sha256(), 0, 0
     starts: list[int] = []
@@ -30,7 +30,7 @@ def write_listing(path: Path, inputs: Iterable[Input], part: int) -> Listing:
             digest.update(f"{json.dumps([*one, *_state(one.path)])}\n".encode())
             position += file.write(f"{json.dumps(one.name if one.name == one.path else one)}\n".encode())
             bar.advance()
-    return Listing({"count": count, "sha256": digest.hexdigest()}, starts)
+    return InputList({"count": count, "sha256": digest.hexdigest()}, starts)
 
 
 def read_listing(path: Path, start: int = 0, skip: int = 0, number: int | None = None) -> Iterator[Input]:

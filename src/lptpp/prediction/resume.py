@@ -77,7 +77,7 @@ def request_of(paths: Sequence[Path], column: str | None) -> dict[str, Any]:
 
 @contextmanager
 def alone(output: Path) -> Iterator[Crew]:
-    """Wait until no other process starts or ends a job; remove its folder afterwards unless it contains a job."""
+    """Wait until no other process starts or ends a job; remove its folder afterward unless it contains a job."""
     folder = partial(output)
     make_folder(folder.parent)
     with Crew(folder / STARTING) as crew:

@@ -55,4 +55,4 @@ def _gain(control: str, overall: Mapping[str, Any], few: Mapping[str, Any] | Non
 def _interval(gain: Mapping[str, Any]) -> str:
     low, high = gain["interval"]
     verdict = "" if low > 0 or high < 0 else ", not significant"
-    return f"95 % interval {signed(low)} to {signed(high)}{verdict}"
+    return f"95% interval {signed(low)} to {signed(high)}{verdict}"

@@ -104,7 +104,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Listing:
+class Preformatted:
     """Preformatted text."""
 
     kind: ClassVar[str] = "listing"
@@ -117,7 +117,7 @@ class Section:
     """A section of the page; `note` says what is missing."""
 
     title: str
-    parts: Sequence[Plot | Table | ClassTable | Gallery | Picture | Listing] = ()
+    parts: Sequence[Plot | Table | ClassTable | Gallery | Picture | Preformatted] = ()
     intro: str = ""
     note: str = ""
 

@@ -16,16 +16,16 @@ def signed(points: float, decimals: int = 1) -> str:
 
 
 def percent(value: float | None, decimals: int = 0) -> str:
-    """Return a percentage with a non-breaking space; "<" if it is positive but rounds to zero."""
+    """Return a percentage; "<" if it is positive but rounds to zero."""
     if value is None or not math.isfinite(value):
         return MISSING
     least = 10.0**-decimals
     text = f"<{least:.{decimals}f}" if 0 < value < least / 2 else f"{value:.{decimals}f}"
-    return f"{text}\u00a0%"
+    return f"{text}%"
 
 
 def interval_text(accuracy: float, images: int) -> str:
-    """Return the 95 % interval of an accuracy (percent) measured on `images` > 0 images, such as 93.2 to 100.0 %."""
+    """Return the 95% interval of an accuracy (percent) measured on `images` > 0 images, such as 93.2 to 100.0%."""
     low, high = interval(accuracy, images)
     return f"{low:.1f} to {percent(high, 1)}"
 

@@ -36,11 +36,11 @@ from lptpp.training.recorder import RunRecorder, Validation, stopping_softly
 from lptpp.training.scorer_phase import scorer_phase
 from lptpp.training.tracking import check_tracker
 from lptpp.utils import exchange, processes
-from lptpp.utils.disk import append, make_folder
+from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_text
+from lptpp.utils.log_file import logging_to
 from lptpp.utils.memory import cache_bytes
-from lptpp.utils.text import VisibleFormatter
 
 log = logging.getLogger("lptpp")
 
@@ -182,33 +182,6 @@ def check_before_training(settings: Settings, collection: ImageDataset, mixture:
     views = settings.augmentation.cached_views * len(train)
     for name, expert in mixture.experts.items() if views else ():
         check_stem(name, expert, views, cache_bytes(settings.data.memory_gb))
-
-
-class LogFile(logging.Handler):
-    """Appends to a file; one that cannot be written stops the run instead of losing lines."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self.path = path
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Append a line."""
-        append(self.path, f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
-
-
-@contextmanager
-def logging_to(path: Path) -> Iterator[None]:
-    """Write the log of the package to a file as well, with its progress unless the program has chosen a level."""
-    handler, level = LogFile(path), log.level
-    handler.setFormatter(VisibleFormatter("%(asctime)s %(message)s"))
-    log.addHandler(handler)
-    log.setLevel(level or logging.INFO)
-    try:
-        yield
-    finally:
-        log.setLevel(level)
-        log.removeHandler(handler)
-        handler.close()
 
 
 class Training:

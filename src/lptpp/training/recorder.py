@@ -145,7 +145,7 @@ class RunRecorder:
             if line["stage"] == best.stage:
                 line["kept"] = line["epoch"] == best.epoch
         log.info(
-            "%s keeps epoch %d of %d: mean class accuracy %.1f %% on the validation split.",
+            "%s keeps epoch %d of %d: mean class accuracy %.1f%% on the validation split.",
             best.stage, best.epoch, self.epochs, best.value,
         )  # fmt: skip
 

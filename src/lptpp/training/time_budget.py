@@ -90,19 +90,19 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     return _with_epochs(settings, epochs)
 
 
-def tell_overrun(seconds: int, taken: float) -> None:
+def warn_about_overrun(seconds: int, taken: float) -> None:
     """Log a warning if a command took longer than its time budget."""
     if taken > seconds:
         log.warning("This took %s, longer than the time budget of %s.", duration(round(taken)), duration(seconds))
 
 
 def _started(run: str, recorded: Mapping[str, Any] | None, seconds: int) -> str:
-    """Return that a run was started without a budget or for another time, what is kept, and how to train anew."""
+    """Return that a run was started without a budget or for another time, what is kept, and how to train again."""
     before, kept = "without --time", "its epochs"
     if recorded is not None:
         before, kept = f"with --time {duration(recorded['seconds'])}", f"its epochs ({_described(recorded['epochs'])})"
     return (
-        f"{run} was started {before} and keeps {kept}: `lptpp fit {run}` resumes it or shows its result. To train anew"
+        f"{run} was started {before} and keeps {kept}: `lptpp fit {run}` resumes it or shows its result. To train again"
         f" with --time {duration(seconds)}, set another run=FOLDER or delete {run}."
     )
 

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+from lptpp.utils.text import either
+
+LISTED = 12  # names in a message
 CLOSE = 0.75  # similarity of names that are likely to be one: apart by about a letter in four
 
 
@@ -46,9 +49,9 @@ def close_names(unknown: Iterable[str], known: Iterable[str]) -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str], prefix: str = "") -> str:
-    """Return a clause that suggests the known names closest to `name`, each after `prefix`, or lists up to twelve."""
+    """Return a clause that suggests the known names closest to `name`, each after `prefix`, or lists them."""
     known = list(known)
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     if near:
-        return "did you mean " + " or ".join(prefix + one for one in near) + "?"
-    return "known are " + ", ".join(known[:12]) + (", …" if len(known) > 12 else "")
+        return f"did you mean {either(prefix + one for one in near)}?"
+    return f"expected {either(known)}." if len(known) <= LISTED else f"expected one of {', '.join(known[:LISTED])}, …."

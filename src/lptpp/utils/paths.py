@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import listed
 
 KINDS = {
     ".md": "a Markdown file",
@@ -181,10 +182,15 @@ def suggest_files(*missing: Path) -> str:
     files = [file for folder in folders for file in folder.iterdir() if file.is_file()]
     name = missing[0]
     similar = {file.name for file in files if name.suffix and file.suffix.lower() == name.suffix.lower()}
-    similar = similar or {file.name for file in files if file.stem == name.stem}
-    if similar:
-        return did_you_mean(name.name, sorted(similar, key=natural_key))
-    return f"{folders[-1]} has no similar file." if folders else f"the folder {missing[-1].parent} does not exist."
+    names = sorted(similar or {file.name for file in files if file.stem == name.stem}, key=natural_key)
+    if len(names) == 1:
+        return f"did you mean {names[0]}?"
+    if get_close_matches(name.name, names):
+        return did_you_mean(name.name, names)
+    if not folders:
+        return f"the folder {missing[-1].parent} does not exist."
+    place = "the current folder" if folders[-1] == Path() else folders[-1]
+    return f"{place} has {listed(names, 5) if names else 'no similar file'}."
 
 
 def natural_key(name: str) -> str:

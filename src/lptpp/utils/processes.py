@@ -62,7 +62,7 @@ def refuse_many(command: str) -> None:
 
 
 def apart() -> None:
-    """Let each process of a launcher work on its own, on the GPU of its place on the machine; the first one speaks.
+    """Let each process of a launcher work on its own, on its GPU; the first one on the machine shows progress.
 
     Raises:
         UserError: this machine has GPUs, but fewer than processes.
@@ -136,7 +136,7 @@ def is_main() -> bool:
     return _known.rank == 0
 
 
-def speaks() -> bool:
+def shows_progress() -> bool:
     """Return whether this process shows progress: the main one, or the first on this machine of those `apart`."""
     return is_main() and not _known.silent
 

@@ -19,7 +19,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from lptpp.utils.processes import speaks
+from lptpp.utils.processes import shows_progress
 from lptpp.utils.text import visible
 
 
@@ -58,7 +58,7 @@ class TerminalBar:
         self.progress.update(self.task, advance=steps, note=visible(note))
 
 
-class Lines:
+class LogBar:
     """Progress as lines of the log, for what takes longer than `FIRST_LINE`."""
 
     def __init__(self, description: str, total: int | None, done: int) -> None:
@@ -79,9 +79,9 @@ class Lines:
 
 @contextmanager
 def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show a bar with the time left (without a total, a count) while the block runs; `Lines` outside of a terminal."""
-    if not console.is_terminal or not speaks():  # whose lines are not shown
-        yield Lines(description, total, done)
+    """Show a bar with the time left (without a total, a count) while the block runs; `LogBar` outside of a terminal."""
+    if not console.is_terminal or not shows_progress():  # whose lines are not shown
+        yield LogBar(description, total, done)
         return
     columns = (
         TextColumn("{task.description}", markup=False),

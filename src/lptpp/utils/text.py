@@ -19,6 +19,12 @@ def listed(names: Iterable[object], most: int = 8, between: str = ", ", of: int 
     return between.join(texts[:most]) + more
 
 
+def either(names: Iterable[object]) -> str:
+    """Return alternatives: a, b or c."""
+    *first, last = map(str, names)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def printable(name: str) -> str:
     """Return a file name as valid Unicode; bytes of another encoding in it become �."""
     return os.fsencode(name).decode("utf-8", "replace")
@@ -45,7 +51,7 @@ def duration(seconds: int) -> str:
 
 def percent_hint(given: float) -> str:
     """Return a clause for a number that should be a share from 0 to 1 but looks like a percentage; else nothing."""
-    return f"; for {given:g} %, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
+    return f"; for {given:g}%, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
 
 
 def short_number(number: float) -> str:

@@ -29,10 +29,10 @@ def test_a_column_with_a_usual_name_is_found(name: str) -> None:
     [
         (["image", "specie"], "species", ["'species'", "did you mean specie?"]),
         (["image", "Species"], "species", ["'species'", "did you mean Species?"]),
-        (["image", "kind"], None, ["label, labels, class, class_name, category", "image, kind"]),
+        (["image", "kind"], None, ["label, labels, class, class_name or category", "image, kind"]),
         (["class", "label"], None, ["class, label"]),
         (["a", "a"], "a", ["2", "'a'"]),
-        ([], None, ["label, labels, class, class_name, category", "none"]),
+        ([], None, ["label, labels, class, class_name or category", "none"]),
     ],
 )
 def test_a_missing_or_ambiguous_column_is_refused(header: list[str], given: str | None, named: list[str]) -> None:

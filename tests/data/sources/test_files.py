@@ -35,7 +35,7 @@ def test_similar_files_are_suggested(tmp_path: Path) -> None:
         matching_files("brds.csv", tmp_path)
     with pytest.raises(UserError, match=r"name\.txt .*: did you mean names\.txt\?$"):
         read_text(tmp_path / "name.txt", "names")
-    assert suggest_files(tmp_path / "x.csv") == "known are birds.csv, woodlands.CSV"
+    assert suggest_files(tmp_path / "x.csv") == f"{tmp_path} has birds.csv, woodlands.CSV."
     assert suggest_files(tmp_path / "birds.cvs") == "did you mean birds.csv or birds.jpg?"
     assert suggest_files(tmp_path / "x") == f"{tmp_path} has no similar file."
     assert suggest_files(tmp_path / "gone" / "x.csv") == f"the folder {tmp_path / 'gone'} does not exist."

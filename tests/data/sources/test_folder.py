@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from lptpp.data.sources.folder import folder
-from lptpp.data.sources.walk import images_below
+from lptpp.data.sources.walk import walk
 from lptpp.utils.errors import UserError
 
 
@@ -38,9 +38,9 @@ def test_image_suffixes_nested_folders_hidden_and_other_files(tmp_path: Path) ->
     assert set(whole.train.images) == {tmp_path / name for name in [*seen, "b/12.ppm"]}
 
 
-def test_images_below_is_natural_and_ignores_a_hidden_parent(tmp_path: Path) -> None:
+def test_walk_is_natural_and_ignores_a_hidden_parent(tmp_path: Path) -> None:
     create(tmp_path / ".hidden", "10.png", "9.png")
-    assert [path.name for path in images_below(tmp_path / ".hidden")] == ["9.png", "10.png"]
+    assert [path.name for path in walk(tmp_path / ".hidden").images] == ["9.png", "10.png"]
 
 
 def test_draws_a_missing_test_split(tmp_path: Path) -> None:

@@ -222,9 +222,9 @@ def test_pickles_are_not_read(tmp_path: Path, kind: str) -> None:
 
 def test_incomplete_samples(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", samples("oak") | {"x.png": png(1)})
-    assert refused(tmp_path).startswith(f"{path}:x has the members png, expected a label")
+    assert refused(tmp_path).startswith(f"{path}:x has only the member png, expected a label")
     tar(path, samples("oak") | {"x.txt": b"elm"})
-    assert refused(tmp_path).startswith(f"{path}:x has the members txt, expected one jpg")
+    assert refused(tmp_path).startswith(f"{path}:x has only the member txt, expected one jpg")
     tar(path, samples("oak") | {"x.png": png(1), "x.jpg": png(2), "x.cls": b"0"})
     assert refused(tmp_path).startswith(f"{path}:x has the members png, jpg, cls, expected one")
     tar(path, samples("oak") | {"x.png": png(1), "x.txt": b" "})

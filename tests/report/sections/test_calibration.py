@@ -16,7 +16,7 @@ def wilson(right: int, images: int) -> str:
     z, share = norm.ppf(0.975), right / images
     middle, half = share + z**2 / (2 * images), z * np.sqrt(share * (1 - share) / images + z**2 / (4 * images**2))
     low, high = (100 * (middle + sign * half) / (1 + z**2 / images) for sign in (-1, 1))
-    return f"{low:.1f} to {high:.1f}\u00a0%"
+    return f"{low:.1f} to {high:.1f}%"
 
 
 def test_each_threshold_has_its_images_errors_and_interval(run: EvaluatedRun) -> None:

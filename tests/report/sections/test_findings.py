@@ -67,7 +67,7 @@ def test_the_summary_compares_with_the_best_of_all_rows(run: EvaluatedRun) -> No
     rows = {name: {"overall": 50.0, "few": None} for name in run.metrics["rows"]}
     rows["visual.linear_probe"] = {"overall": 60.0, "few": None}
     text = result.summary(replace(run, metrics={**run.metrics, "rows": rows}))
-    assert "overall 10.0 points below linear probe, visual (60.0 %)" in text and "few-shot" not in text
+    assert "overall 10.0 points below linear probe, visual (60.0%)" in text and "few-shot" not in text
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_pairs_and_false_positives_are_counted(run: EvaluatedRun) -> None:
     labels, predicted = np.array([0, 0, 0, 1, 2, 2]), np.array([0, 1, 1, 0, 1, 2])
     pairs = texts(confusions.pairs(run, predicted, labels))
     assert pairs == [
-        ["class 0", "class 1", "2", "22 %"],  # of nine images
-        ["class 1", "class 0", "1", "17 %"],
-        ["class 2", "class 1", "1", "20 %"],
+        ["class 0", "class 1", "2", "22%"],  # of nine images
+        ["class 1", "class 0", "1", "17%"],
+        ["class 2", "class 1", "1", "20%"],
     ]
     assert texts(confusions.false_positives(run, predicted, labels)) == [
-        ["class 1", "3", "0 %"],
-        ["class 0", "1", "50 %"],
+        ["class 1", "3", "0%"],
+        ["class 0", "1", "50%"],
     ]
     assert confusions.pairs(run, predicted, labels).rows[0][0].style == "shot many"
 
@@ -158,11 +158,11 @@ def test_without_errors_there_is_no_section(run: EvaluatedRun) -> None:
 def test_rejection_keeps_confident_predictions(run: EvaluatedRun) -> None:
     found = texts(calibration.rejection(with_predictions(run, [0, 0, 0, 0], [0, 0, 1, 1], [0.95, 0.5, 0.6, 0.2])))
     by_limit = {row[0]: row[1:] for row in found}
-    assert by_limit["0.00"] == ["100.0 %", "4", "2", "50.0 %", "15.0 to 85.0 %"]
-    assert by_limit["0.50"] == ["75.0 %", "3", "1", "66.7 %", "20.8 to 93.9 %"]
-    assert by_limit["0.95"] == ["25.0 %", "1", "0", "100.0 %", "20.7 to 100.0 %"]
+    assert by_limit["0.00"] == ["100.0%", "4", "2", "50.0%", "15.0 to 85.0%"]
+    assert by_limit["0.50"] == ["75.0%", "3", "1", "66.7%", "20.8 to 93.9%"]
+    assert by_limit["0.95"] == ["25.0%", "1", "0", "100.0%", "20.7 to 100.0%"]
     none = texts(calibration.rejection(with_predictions(run, [0], [0], [0.2])))
-    assert none[-1] == ["0.95", "0.0 %", "0", "0", "–", "–"]
+    assert none[-1] == ["0.95", "0.0%", "0", "0", "–", "–"]
 
 
 @pytest.mark.parametrize(

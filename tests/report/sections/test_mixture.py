@@ -52,8 +52,7 @@ def test_every_image_counts_once_among_the_experts_that_are_right(run: Evaluated
         counted[kind].append(of.predicted[MIXTURE][i] == label)
     rows = {row[0].text: (row[1].text, row[2].text) for row in agreement(run).rows}
     assert rows == {
-        kind: (f"{100 * len(right) / images:.1f}\u00a0%", f"{100 * np.mean(right):.1f}\u00a0%")
-        for kind, right in counted.items()
+        kind: (f"{100 * len(right) / images:.1f}%", f"{100 * np.mean(right):.1f}%") for kind, right in counted.items()
     }
 
 

@@ -27,8 +27,8 @@ SOURCES: dict[str, Callable[..., ImageDataset]] = {
     "cifar100_lt": cifar.cifar100_lt,
 }
 MEANINGS = {
-    "root": "the image folder, or for huggingface a saved data set or a name on the hub",
-    "train_list": "the training images: a text file of lines `path label`, a table, or tar shards",
+    "root": "the image folder, or for huggingface a saved data set or a name on the Hub",
+    "train_list": "the training images (a text file of lines `path label`, a table, or tar shards)",
     "test": "the share of every class drawn for the test split, such as 0.2",
     "split_seed": "the seed of the drawn splits, an integer",
     "profile": "exponential or step",

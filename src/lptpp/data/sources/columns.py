@@ -6,6 +6,7 @@ from typing import Any
 from lptpp.data.dataset import EncodedImage, ImageReference, MissingImage
 from lptpp.data.sources.locate import Locator
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.text import either
 
 IMAGE_COLUMNS = ("image", "path", "file", "filename", "file_name", "filepath", "image_path")
 LABEL_COLUMNS = ("label", "labels", "class", "class_name", "category")
@@ -34,8 +35,7 @@ def pick_column(header: Sequence[str], given: str | None, known: Sequence[str], 
     if found:
         raise UserError(f"{where} has several candidates for {key} ({', '.join(found)}): set {key}=NAME.")
     raise UserError(
-        f"{where} has no column named {', '.join(known)}: set {key}=NAME; its columns are"
-        f" {', '.join(header) or 'none'}."
+        f"{where} has no column named {either(known)}: set {key}=NAME; its columns are {', '.join(header) or 'none'}."
     )
 
 

@@ -152,6 +152,8 @@ def _hint(row: str) -> str:
         return "; it looks like a table: add a line with the names of the columns, and set data.source=csv"
     if fields[0].isdecimal() and is_image(row):
         return "; this line has the label first"
+    if fields[-1].removesuffix(".0").isdecimal():
+        return "; labels are whole numbers, without a decimal point"
     if is_image(fields[0]):
         return "; for labels that are names, write a table, and set data.source=csv"
     return ""
@@ -167,5 +169,5 @@ def _check(file: str, lines: Lines, classes: int) -> None:
     if len(wrong):
         raise UserError(
             f"{file} line {lines.numbers[wrong[0]]} has label {lines.labels[wrong[0]]}, expected 0 to {classes - 1} for"
-            f" {classes} names: correct the label or the file data.class_names."
+            f" {classes} names: labels count from 0; correct the label or the file data.class_names."
         )

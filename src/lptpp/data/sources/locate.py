@@ -5,6 +5,7 @@ from pathlib import Path
 
 from lptpp.data.sources.walk import is_image
 from lptpp.utils.errors import UserError
+from lptpp.utils.text import either
 
 URL = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)
 
@@ -36,7 +37,7 @@ class Locator:
         if not images or path.is_file():
             return path
         if len(images) > 1:
-            raise UserError(f"{place}: {path} may be {' or '.join(sorted(images))}: write the suffix.")
+            raise UserError(f"{place}: {path} may be {either(sorted(images))}: write the suffix.")
         return path.parent / images[0]
 
     def _images(self, folder: Path) -> dict[str, list[str]]:

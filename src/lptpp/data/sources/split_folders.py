@@ -1,5 +1,6 @@
 """Which folders of a collection are its splits: train/, Training/, seg_train/, ILSVRC2012_img_val/, …"""
 
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +35,7 @@ def find_splits(root: Path) -> dict[str, Path]:
     folders = subfolders(root)
     chosen = _chosen([one for one in map(_candidate, folders) if one is not None])
     splits = {one.split: one.path for one in chosen}
-    if len(splits) < len(chosen):
-        raise UserError(
-            f"{root} has more than one folder for the same split ({listed((one.path for one in chosen), 5)}): keep one,"
-            " or rename it: train, val and test are understood."
-        )
+    _refuse_twins(root, chosen)
     if chosen and "train" not in splits:
         found = listed((one.path for one in chosen), 5)
         raise UserError(f"{root} has {found} but no train: name the folder of training images train.")
@@ -68,6 +65,17 @@ def _belong_together(one: Candidate, train: Candidate) -> bool:
     if one == train or one.rest in (ALONE, train.rest):
         return True
     return one.holds_folders and ALONE in (one.rest, train.rest) and bool(_names(one.path) & _names(train.path))
+
+
+def _refuse_twins(root: Path, chosen: list[Candidate]) -> None:
+    """Raise `UserError` if two folders are the same split."""
+    split, number = Counter(one.split for one in chosen).most_common(1)[0] if chosen else ("", 0)
+    if number > 1:
+        twins = listed((one.path for one in chosen if one.split == split), 5)
+        raise UserError(
+            f"{root} has {number} folders for the {split} split ({twins}): keep one, or rename the others; train, val"
+            " and test are understood."
+        )
 
 
 def _refuse_unclear(root: Path, folders: list[Path]) -> None:

@@ -99,11 +99,6 @@ def _in_order(images: dict[str, list[str]], folder: str, base: str) -> Files:
     return Files.of(paths, base)
 
 
-def images_below(path: Path) -> Files:
-    """Return the image files at any depth below a folder, without hidden ones, in natural order."""
-    return walk(path).images
-
-
 def subfolders(path: Path) -> list[Path]:
     """Return the folders in a folder, links included, without hidden ones and those of an operating system."""
     return sorted(Path(child) for kind, child in _entries(str(path)) if kind in (FOLDER, LINKED))

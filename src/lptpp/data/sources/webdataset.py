@@ -141,12 +141,16 @@ def _read(shard: Path, image_column: str | None, label_column: str | None) -> La
     return LabeledImages(list(images), labels, [str(image) for image in images])
 
 
+def _described(sample: SampleFiles) -> str:
+    return f"{'the members' if len(sample) > 1 else 'only the member'} {', '.join(sample)}"
+
+
 def _image(sample: SampleFiles, place: str, column: str | None) -> Member:
     found = [sample[kind] for kind in sample if kind == column.lower()] if column else _of_kind(sample, IMAGES)
     if len(found) != 1:
         wanted = column or "jpg, png, webp or other image"
         raise UserError(
-            f"{place} has the members {', '.join(sample)}, expected one {wanted}: set data.image_column to the member"
+            f"{place} has {_described(sample)}, expected one {wanted}: set data.image_column to the member"
             " to use; the name of a sample ends at the first dot."
         )
     return found[0]
@@ -162,7 +166,7 @@ def _label(sample: SampleFiles, place: str, column: str | None) -> Any:
     pickled = [kind for kind in sample if _suffix(kind) in PICKLES]
     refused = f"; {', '.join(pickled)} is not read because unpickling can execute code" if pickled else ""
     raise UserError(
-        f"{place} has the members {', '.join(sample)}, expected a label as {column or 'cls, txt or json'}{refused}: set"
+        f"{place} has {_described(sample)}, expected a label as {column or 'cls, txt or json'}{refused}: set"
         " data.label_column to the member or the json key to use."
     )
 

@@ -58,7 +58,7 @@ def rejection(run: EvaluatedRun) -> Table:
     confidence = run.predictions.confidence[run.result]
     correct = run.predictions.predicted[run.result] == run.predictions.labels
     rows = [_kept(threshold, correct[confidence >= threshold], len(correct)) for threshold in THRESHOLDS]
-    headings = ["threshold", "kept", "images", "errors", "accuracy", "95 % interval"]
+    headings = ["threshold", "kept", "images", "errors", "accuracy", "95% interval"]
     caption = (
         "Predictions with a lower probability are rejected, as with the threshold option of lptpp predict. If errors"
         " are costly, use the lowest threshold whose interval, not only its accuracy, starts high enough."

@@ -4,7 +4,7 @@ import numpy as np
 
 from lptpp.data.statistics import SHOTS
 from lptpp.report.gather import EvaluatedRun
-from lptpp.report.section import Cell, ClassTable, Listing, class_cell, number
+from lptpp.report.section import Cell, ClassTable, Preformatted, class_cell, number
 from lptpp.report.text import percent
 from lptpp.utils.text import counted
 
@@ -53,7 +53,7 @@ def most_frequent_errors(predicted: np.ndarray, labels: np.ndarray, classes: int
     return {int(pairs[i] // classes): (int(pairs[i] % classes), int(images[i])) for i in order}
 
 
-def never_recognized(run: EvaluatedRun) -> list[Listing]:
+def never_recognized(run: EvaluatedRun) -> list[Preformatted]:
     """Return the names of the tested classes of which no image is recognized, by shot; nothing if there are none."""
     never = run.classes.accuracy[run.result] == 0
     lines = []
@@ -62,4 +62,4 @@ def never_recognized(run: EvaluatedRun) -> list[Listing]:
         names = [f"{run.classes.names[index]} ({run.classes.tested[index]:,})" for index in indices]
         lines += [f"{shot}-shot, {counted(len(names), 'class')}: {'; '.join(names)}"] if names else []
     title = f"Never recognized: {counted(int(never.sum()), 'class')} (and their test images)"
-    return [Listing(title, "\n\n".join(lines))] if lines else []
+    return [Preformatted(title, "\n\n".join(lines))] if lines else []

@@ -31,7 +31,7 @@ def distribution(run: EvaluatedRun) -> Plot:
 def accuracy(run: EvaluatedRun) -> Plot:
     """Draw the accuracy of the result on each class over its training images."""
     values = run.classes.accuracy[run.result]
-    figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f} %", "accuracy, %")
+    figure, ax, tooltips = class_plot(run, values, "accuracy {:.0f}%", "accuracy, %")
     ax.set_ylim(-3, 103)
     tested, never = np.isfinite(values).sum(), (values == 0).sum()
     of = f"of the {counted(tested, 'class')} with images in {run.place}"

@@ -48,7 +48,7 @@ def confusion_matrix(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarra
     finding = f"{percent(correct, 1)} of the images are on the diagonal: their class is recognized."
     caption = (
         "Classes are sorted by training images, largest first, and colored by shot. A dark column far from the diagonal"
-        " is a class that others are taken for; a row without color has no test images."
+        " is a class that others are mistaken for; a row without color has no test images."
     )
     return Plot(figure, "Confusion matrix", finding, caption, style="wide")
 
@@ -96,6 +96,6 @@ def direction(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> s
         return f"The only error {verb} a class with more training images than the true class."
     return (
         f"Of {counted(len(predicted), 'error')}, {percent(100 * upwards.mean())} predict a class with more training"
-        " images than the true class. Far above 50 %, the model is biased towards frequent classes; far below, towards"
+        " images than the true class. Far above 50%, the model is biased toward frequent classes; far below, toward"
         " rare ones."
     )

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lptpp.config import to_yaml
 from lptpp.evaluation.table import thousands
 from lptpp.report.gather import EvaluatedRun
-from lptpp.report.section import Cell, Listing, Section, Table, number
+from lptpp.report.section import Cell, Preformatted, Section, Table, number
 from lptpp.report.text import percent
 
 
@@ -13,7 +13,9 @@ def section(run: EvaluatedRun) -> Section:
     """Return the section on settings and versions."""
     versions = run.versions or {"versions": "unknown, the run folder contains no checkpoint"}
     tables = [_table("Run", facts(run)), parameters(run), _table("Versions used for training", versions)]
-    return Section("Settings and versions", [*tables, Listing("All settings (config.yaml)", to_yaml(run.settings))])
+    return Section(
+        "Settings and versions", [*tables, Preformatted("All settings (config.yaml)", to_yaml(run.settings))]
+    )
 
 
 def facts(run: EvaluatedRun) -> dict[str, str]:

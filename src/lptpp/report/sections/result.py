@@ -44,7 +44,7 @@ def summary(run: EvaluatedRun) -> str:
 
 
 def intervals(run: EvaluatedRun) -> str:
-    """Return the 95 % intervals of the result's accuracies if the evaluated images are few, else nothing."""
+    """Return the 95% intervals of the result's accuracies if the evaluated images are few, else nothing."""
     tested = run.classes.tested
     if not few_tested(tested):
         return ""
@@ -59,7 +59,7 @@ def intervals(run: EvaluatedRun) -> str:
         if known(row[key]) and (key == "overall" or images < whole)
     ]
     median = f"{np.median(tested[tested > 0]):g}"
-    return f"These images are few (median {median} per class); 95 % intervals: {', '.join(shown)}."
+    return f"These images are few (median {median} per class); 95% intervals: {', '.join(shown)}."
 
 
 def no_balanced_part(run: EvaluatedRun) -> str:

@@ -17,7 +17,7 @@ for (const part of document.querySelectorAll(".part.classes")) {
     const made = document.createElement("tr"), other = row[row.length - 2], images = row[row.length - 1];
     made.append(cell(row[0], "shot " + shots[row[1]]));
     row.slice(2, 4).forEach(value => made.append(cell(value.toLocaleString("en"), "number")));
-    row.slice(4, -2).forEach(value => made.append(cell(value === null ? "–" : value.toFixed(0) + "\u00a0%", "number")));
+    row.slice(4, -2).forEach(value => made.append(cell(value === null ? "–" : value.toFixed(0) + "%", "number")));
     made.append(cell(images ? `${names[other]} (${images.toLocaleString("en")})` : "", ""));
     return made;
   }

@@ -1,0 +1,85 @@
+"""The group of all commands: its help, the options before a command, and mistakes in arguments."""
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from lptpp.utils import processes
+from lptpp.utils.errors import StoppedAtOnce, UserError
+from lptpp.utils.text import either
+
+TOGETHER = ("fit", "predict")  # commands for several processes
+
+
+class Commands(TyperGroup):
+    """Handles Ctrl-C and wrong arguments instead of Click, with hints at settings and an example."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that the arguments name."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message or f"For example: {_first_example(error.ctx)}"  # a missing argument has none
+            raise
+        except KeyboardInterrupt:
+            raise StoppedAtOnce from None
+        except Exception as error:
+            if not hasattr(error, "possibilities"):  # of NoSuchOption, which typer does not export
+                raise
+            raise UserError(_unknown_option(error)) from None
+
+
+def _unknown_option(error: Any) -> str:
+    """Return what to write instead of an option that does not exist: a setting of this name, or a similar option."""
+    from lptpp.config import Settings
+    from lptpp.config.validate import settings_named
+
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    takes_settings = any(parameter.name == "overrides" for parameter in parameters)
+    keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
+    similar = list(error.possibilities or ()) if not keys else []
+    file = next((given for given in sys.argv[1:] if given.startswith(error.option_name) and Path(given).exists()), None)
+    similar += [] if file is None else [f"./{file} (the file)"]
+    hint = [*(f"{key}=VALUE" for key in keys), *similar]
+    advice = f"did you mean {either(hint)}?" if hint else "see --help."
+    also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
+    return f"there is no option {error.option_name}: {advice}{also}"
+
+
+def _first_example(ctx: Any) -> str:
+    """Return the first example in the help of a command."""
+    lines = (line.strip() for line in ctx.command.help.split("**Example")[-1].splitlines())
+    return next(line for line in lines if line.startswith("lptpp "))
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="LPT++: image classification for long-tailed data sets, where few classes have most of the images.",
+    epilog="Start with `lptpp fit emoji`, then with a folder of your own: `lptpp fit my_images/`.",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(version("lptpp"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Hold the options of `lptpp` itself."""
+    if context.invoked_subcommand not in TOGETHER:
+        processes.refuse_many(str(context.invoked_subcommand))
