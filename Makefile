@@ -17,7 +17,7 @@ demo: $(DEMO)  ## train LPT++ on 1,903 emoji, print its shot table and three pre
 	$(BIN)/lptpp fit emoji
 
 test: $(DEV)  ## run all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 reliability: $(DEV)  ## try every promise about crashes, full disks and hostile files: less than 20 minutes on 2 free cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.reliability --write docs/reliability.md

@@ -8,22 +8,42 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from markupsafe import Markup
 from PIL import Image
 
-from lptpp import api
-from lptpp.config import Settings, load_settings
-from lptpp.models.mixture import Mixture
-from lptpp.report import page, svg
-from lptpp.training import fit as training
-from lptpp.training import recorder
 from lptpp.utils import progress
-from tests.towers import LANGUAGE, VISION, write_card
 
+if TYPE_CHECKING:  # pytest-xdist reads this file before it starts the workers, which import PyTorch
+    from lptpp.config import Settings
+    from lptpp.models.mixture import Mixture
+
+LONG = (  # files that take longest, the longest first: at the end, no process of pytest-xdist waits for another
+    "benchmarks/test_reliability.py",
+    "benchmarks/test_speed.py",
+    "training/test_processes.py",
+    "training/test_tracking_page.py",
+    "export/test_docs.py",
+    "export/test_onnx_files.py",
+    "report/test_page.py",
+    "app/test_page_in_browser.py",
+    "training/test_resume.py",
+    "test_full_disk.py",
+    "data/test_docs.py",
+    "sweep/test_search.py",
+    "config/test_presets.py",
+    "test_cli.py",
+    "models/test_families.py",
+    "export/test_torch_program.py",
+    "inference/test_model.py",
+    "training/test_cross_fitting.py",
+    "evaluation/test_new_images.py",
+    "models/test_encoder.py",
+)
+STARTED = set[Path]()  # files of tests
 COUNTS = {"apple": 8, "bear": 5, "car": 3, "dog": 1}  # training images
 TESTED = 3  # of each class
 SMALL = """
@@ -56,7 +76,25 @@ evaluation: {{shot_thresholds: [2, 6]}}
 
 
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
+gc.disable()  # until the first test: imports leave no garbage
 progress.FIRST_LINE = math.inf  # no line depends on how busy the machine is
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take longest."""
+    folder = Path(__file__).parent
+    rank = {folder / name: place for place, name in enumerate(LONG)}
+    items.sort(key=lambda item: rank.get(item.path, len(LONG)))
+
+
+@pytest.hookimpl(tryfirst=True)  # before the fixtures, of which those of the session come first
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Keep what is imported and shared out of the garbage collections at the end of every phase: 0.4 s each."""
+    if item.path not in STARTED:
+        STARTED.add(item.path)
+        gc.enable()
+        gc.collect()
+        gc.freeze()
 
 
 @dataclass(frozen=True)
@@ -65,22 +103,35 @@ class Run:
 
     folder: Path
     metrics: dict[str, Any]
-    mixture: Mixture
+    mixture: "Mixture"
     checkpoints: list[Path]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_collection() -> None:
-    """Keep what is imported and shared out of the garbage collections at the end of every phase: 0.4 s each."""
-    gc.collect()
-    gc.freeze()
+@pytest.fixture(scope="session", autouse=True)
+def no_power_failure() -> Iterator[None]:
+    """Wait for no disk: hundreds of files are slow on some, and what a killed process wrote is there without it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="module")
 def no_figures() -> Iterator[None]:
     """Write reports without their figures, most of their time, in tests of something else."""
+    from lptpp.report import page
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(page, "inline", lambda plot, name: Markup("<svg></svg>"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def no_sections() -> Iterator[None]:
+    """Write reports without what they say, and so without the tables and axes that it takes."""
+    from lptpp.report import page
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(page, "SECTIONS", ())
         yield
 
 
@@ -106,6 +157,8 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def cards(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the cards and weights of two tiny towers."""
+    from tests.towers import LANGUAGE, VISION, write_card
+
     folder = tmp_path_factory.mktemp("cards")
     write_card(folder, VISION)
     write_card(folder, LANGUAGE)
@@ -120,13 +173,20 @@ def config(pictures: Path, cards: Path, tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def settings_of(config: Path) -> Callable[..., Settings]:
+def settings_of(config: Path) -> Callable[..., "Settings"]:
     """Return a function of a run folder and key=value overrides."""
+    from lptpp.config import load_settings
+
     return lambda folder, *overrides: load_settings(config, [f"run={folder}", *overrides])
 
 
 @pytest.fixture(scope="session")
-def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def trained(settings_of: Callable[..., "Settings"], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    from lptpp import api
+    from lptpp.report import page, svg
+    from lptpp.training import fit as training
+    from lptpp.training import recorder
+
     folder, copies = tmp_path_factory.mktemp("trained") / "run", tmp_path_factory.mktemp("copies")
     mixtures, checkpoints = [], []
     write_checkpoint, write_evaluation = recorder.write_checkpoint, training.write_evaluation
@@ -136,7 +196,7 @@ def trained(settings_of: Callable[..., Settings], tmp_path_factory: pytest.TempP
         checkpoints.append(Path(shutil.copytree(root, copies / f"{len(checkpoints)}" / "checkpoint")).parent)
         return written
 
-    def evaluate_and_keep(settings: Settings, mixture: Mixture, *arguments: Any) -> Any:
+    def evaluate_and_keep(settings: "Settings", mixture: "Mixture", *arguments: Any) -> Any:
         mixtures.append(mixture)
         return write_evaluation(settings, mixture, *arguments)
 

@@ -22,7 +22,8 @@ from pathlib import Path
 from lptpp.cli import main
 from lptpp.config import resolve
 resolve.FOLDER = Path(sys.argv[1])
-for line in sys.argv[2:]:
+exec(sys.argv[2])
+for line in sys.argv[3:]:
     words = shlex.split(line)
     first = words.index("lptpp")
     os.environ.update(word.split("=") for word in words[:first])
@@ -61,12 +62,15 @@ def run_lptpp(*arguments: object) -> int:
     return ended.value.code
 
 
-def run_in_a_process(lines: Sequence[str], cwd: Path, presets: Path = SHIPPED) -> tuple[list[str], str]:
+def run_in_a_process(
+    lines: Sequence[str], cwd: Path, presets: Path = SHIPPED, first: str = ""
+) -> tuple[list[str], str]:
     """Run command lines in order in one new process, which imports PyTorch once; return their outputs and its errors.
 
-    What a command prints as it is imported, such as a warning, is seen here only. All of them must succeed.
+    What a command prints as it is imported, such as a warning, is seen here only. All of them must succeed. `first` is
+    Python code to run before them.
     """
-    command = [sys.executable, "-c", RUN_ALL, str(presets), *lines]
+    command = [sys.executable, "-c", RUN_ALL, str(presets), first, *lines]
     done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.split(END)[:-1], done.stderr

@@ -25,7 +25,7 @@ from tests import golden
 from tests.presets import run_lptpp
 from tests.ranks import forked
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 COMMANDS = [
     "fit", "presets", "backbones", "init", "data", "evaluate", "predict", "app", "report", "compare", "sweep", "export",
 ]  # fmt: skip

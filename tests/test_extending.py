@@ -27,7 +27,7 @@ from tests.docs.pages import ROOT, blocks, commands
 from tests.presets import quick_presets
 from tests.test_readme import tiny
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 TEXT = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 SECTION = {section.split("\n")[0]: section for section in TEXT.split("\n## ")}
 RARE = torch.tensor([50, 5, 0])

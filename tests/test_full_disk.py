@@ -15,7 +15,7 @@ from tests.disks import Disk, fill, small_disk
 from tests.presets import run_lptpp
 from tests.training.test_resume import BARE, assert_same_run
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 FULL = "No space left on device): make room, then repeat the command."
 
 

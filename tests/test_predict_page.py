@@ -16,7 +16,7 @@ from lptpp import cli
 from lptpp.evaluation.prior import read_prior
 from lptpp.training.fit import fit
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 PAGE = (Path(__file__).parent.parent / "docs" / "predict.md").read_text(encoding="utf-8")
 
 

@@ -14,7 +14,7 @@ from lptpp.config import resolve
 from tests.presets import change, quick_presets, run_lptpp
 from tests.towers import experts_on
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 TINY_EXPERT = {

@@ -26,6 +26,7 @@ from lptpp import cli
 
 CONTEXT = multiprocessing.get_context("fork")
 LANES = "LPTPP_LANES"  # the environment variable for the number of trials at once, by default 2
+LATER = ("matplotlib.pyplot", "sklearn.linear_model", "sklearn.cluster", "scipy.optimize", "scipy.stats", "open_clip")
 LIMIT = 300  # seconds; a process that takes longer is killed and does not hold
 Trial = Callable[[Path], str | None]  # gets an empty folder; returns the problem
 
@@ -149,7 +150,7 @@ def warm_up() -> None:
     for module in pkgutil.walk_packages(lptpp.__path__, "lptpp."):
         if not module.name.endswith("__main__"):
             importlib.import_module(module.name)
-    for name in ("matplotlib.pyplot", "matplotlib.backends.backend_svg", "sklearn.linear_model", "open_clip"):
+    for name in LATER:
         importlib.import_module(name)
     torch.set_num_threads(1)
     gc.collect()

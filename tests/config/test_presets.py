@@ -80,7 +80,7 @@ def test_it_opens_with_its_command_hardware_time_and_score(path: Path):
 def test_it_parses_with_every_method_and_survives_a_round_trip(path: Path, method: str, tmp_path: Path):
     settings = load_settings(path, [f"method={method}"])
     saved = tmp_path / "saved.yaml"
-    OmegaConf.save(OmegaConf.structured(settings), saved)
+    saved.write_text(to_yaml(settings), encoding="utf-8")
     assert to_dictionary(saved_settings(saved)) == to_dictionary(settings)
     assert settings.method == method
 

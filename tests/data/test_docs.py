@@ -23,7 +23,7 @@ from lptpp.data.sources import SOURCES
 from tests.presets import quick_presets
 from tests.towers import experts_on
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 ROOT = Path(__file__).parents[2]
 PAGES = sorted((ROOT / "docs" / "data").glob("*.md"))
 TREES = {"red oak": 6, "elm": 4, "ash": 3}  # images per class

@@ -15,7 +15,7 @@ from lptpp.evaluation.tta import Adjustment, with_estimate
 from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.predict import predict_paths
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 CLASSES, FEATURES = 10, 4
 
 

@@ -13,7 +13,7 @@ from lptpp.evaluation.prior import assumed_prior
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 QUICK = "evaluation.baselines=[]"
 ADJUSTED = [QUICK, "evaluation.views=five_crops", "evaluation.prior=training", "evaluation.temperature=2"]
 

@@ -1,5 +1,4 @@
 import json
-import os
 from pathlib import Path
 
 import numpy as np
@@ -44,7 +43,6 @@ def test_nothing_is_a_store_too(tmp_path):
 def test_cut_off_anywhere_it_goes_on_from_the_last_whole_chunk_and_ends_with_the_same_bytes(
     width, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # hundreds are slow on some disks
     filled(tmp_path, width)
     names = (ROWS, FEATURES) if width else (ROWS,)
     whole = {name: (tmp_path / name).read_bytes() for name in names}

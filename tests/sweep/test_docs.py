@@ -12,7 +12,7 @@ from lptpp.sweep.plan import make_plan
 from tests.docs.pages import ROOT, blocks, commands
 from tests.presets import SHIPPED, change, quick_presets, run_lptpp
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 PAGE = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
 SHIPPED_SPACES = sorted((SHIPPED / SPACES).glob("*.yaml"))
 

@@ -21,7 +21,7 @@ from lptpp.utils.errors import UserError
 from tests import golden
 from tests.training.test_resume import stop_at
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 QUICK = ("method=linear_probe", "data.validation=0.4", "phase1.epochs=2", "evaluation.baselines=[]")
 SPACE = "phase1.learning_rate: {low: 0.001, high: 0.1, log: true}\nphase1.batch_size: [4, 8]\n"
 

@@ -26,7 +26,7 @@ from lptpp.utils.errors import UserError
 from tests.ranks import exit_codes, one_thread, printed, run_ranks, start_ranks
 from tests.training.test_resume import assert_same_run, tuned
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 SHORT = (
     "shards=4", "phase1.epochs=1", "phase2.epochs=1", "phase3.epochs=1", "evaluation.batch_size=3",
     "evaluation.baselines=[class_means]", "evaluation.controls=[none]",
@@ -156,6 +156,7 @@ def test_a_killed_process_ends_the_others_and_the_run_resumes(
     if before is not None:
         shutil.copytree(alone[1][before], tmp_path / "run")
     with monkeypatch.context() as patch:
+        patch.setattr(processes, "HEARD", 0.5)  # the one that is killed says nothing
         killed_in(stage, patch)
         ranks = start_ranks(command(*SHORT), 2, tmp_path)
         assert exit_codes(ranks[1:]) == [-signal.SIGKILL]

@@ -16,7 +16,7 @@ from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, pa
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import duration
 
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 METHOD = ["method=vpt_deep", "phase1.batch_size=4", "evaluation.baselines=[]"]
 
 

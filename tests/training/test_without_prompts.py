@@ -16,7 +16,7 @@ from lptpp.inference.model import load
 from lptpp.utils.errors import UserError
 
 NAME, COMMIT = "test_resnet.r160_in1k", "c0ffee"
-pytestmark = pytest.mark.usefixtures("no_figures")
+pytestmark = pytest.mark.usefixtures("no_sections")
 BACKBONE = [
     *(f"experts.visual.backbone.{key}" for key in (f"name={NAME}", "weights=null", "image_size=64")),
     "experts.visual.shared_prompts=0",

@@ -64,7 +64,7 @@ def sweep(world: World, folder: Path) -> Callable[[], None]:
     return command("sweep", world.config, *options)
 
 
-PROBING, DRAWING = "evaluation.probes:LogisticRegression.fit", "report.page:_drawn"
+PROBING, DRAWING = "evaluation.probes:_path", "report.page:_drawn"
 MOMENTS = {
     "fit: listing": Moment(fit(), "data.sources.walk:listing"),
     "fit: checking images": Moment(fit("data.on_error=skip"), DECODING),

@@ -54,7 +54,7 @@ def main() -> None:
         leave(
             1,
             f"Another process of this run has ended ({error}). The last checkpoint is kept: repeat the command.",
-            wait=5,
+            wait=processes.HEARD,
         )
     except Exception:
         processes.first_to_report()  # by its traceback

@@ -40,7 +40,7 @@ def fit_temperature(batches: Iterable[tuple[torch.Tensor, torch.Tensor]], split:
 
     The loss is convex in 1/T, so a bounded search over log T finds the minimum.
     """
-    from scipy.optimize import minimize_scalar  # training does not wait for its import
+    from scipy.optimize import minimize_scalar  # here, as importing it takes half a second
 
     parts = [(log_probabilities(probabilities).cpu(), labels.cpu()) for probabilities, labels in batches]
     log_p, labels = (torch.cat(column) for column in zip(*parts, strict=True))  # (n, C), (n,)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.special import ndtri
 
 from lptpp.utils.text import listed
 
@@ -19,7 +20,7 @@ SMALL_CLASS, SMALL_SPLIT = 5, 400  # fewer test images of the median class, or i
 
 def interval(accuracy: float, images: int) -> tuple[float, float]:
     """Return the 95% interval, in percent, of an accuracy (percent) measured on `images` > 0 images."""
-    from scipy.stats import binomtest  # training does not wait for its import
+    from scipy.stats import binomtest  # here, as importing it takes half a second
 
     correct = round(accuracy / 100 * images)
     found = binomtest(correct, images).proportion_ci(CONFIDENCE, method="wilson")
@@ -34,21 +35,14 @@ def paired_interval(first: np.ndarray, second: np.ndarray) -> tuple[float, float
     """
     images = len(first) + 2
     p1, p2 = ((np.count_nonzero(one & ~other) + 1) / images for one, other in ((first, second), (second, first)))
-    half = _z() * math.sqrt((p1 + p2 - (p1 - p2) ** 2) / images)
+    half = ndtri((1 + CONFIDENCE) / 2) * math.sqrt((p1 + p2 - (p1 - p2) ** 2) / images)
     return 100 * float(p1 - p2 - half), 100 * float(p1 - p2 + half)
 
 
 def widest(images: int) -> float:
     """Return half the width, in points, of the interval of 50% on `images` > 0 images, the widest: z/(2√(n + z²))."""
-    z = _z()
+    z = ndtri((1 + CONFIDENCE) / 2)
     return 50 * z / math.sqrt(images + z**2)
-
-
-def _z() -> float:
-    """Return half the width of the interval of a standard normal distribution."""
-    from scipy.stats import norm
-
-    return float(norm.ppf((1 + CONFIDENCE) / 2))
 
 
 def few_tested(tested: np.ndarray) -> bool:

@@ -21,7 +21,7 @@ from lptpp.evaluation.table import BASELINES
 from lptpp.utils.progress import Bar, progress_bar
 from lptpp.utils.text import either
 
-if TYPE_CHECKING:  # training does not wait for its import
+if TYPE_CHECKING:
     from sklearn.linear_model import LogisticRegression
 
 log = logging.getLogger("lptpp")
@@ -116,7 +116,7 @@ def _held_out(train: LabeledFeatures, kinds: Sequence[str], bar: Bar) -> dict[st
 
 def _path(train: LabeledFeatures, strengths: Sequence[float], bar: Bar | None = None) -> Iterator["LogisticRegression"]:
     """Yield a fit for each C, which starts from the one before."""
-    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.exceptions import ConvergenceWarning  # here, as importing scikit-learn takes a second
     from sklearn.linear_model import LogisticRegression
 
     model = LogisticRegression(max_iter=300, warm_start=True)

@@ -46,7 +46,7 @@ def start_keys(expert: Expert, queries: Features, seed: int) -> None:
     `queries` computes the features of the training images by the phase-1 model. With fewer images than groups, the
     keys stay random.
     """
-    from sklearn.cluster import KMeans  # training does not wait for its import
+    from sklearn.cluster import KMeans  # here, as importing scikit-learn takes a second
 
     assert expert.encoder.groups is not None
     keys, (features, _) = expert.encoder.groups.keys, queries()

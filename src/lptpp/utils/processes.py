@@ -19,6 +19,7 @@ Item = TypeVar("Item")
 PATIENCE = timedelta(days=30)  # of a process that waits: a lost connection is an error at once, however long this is
 DEVICE_PATIENCE = timedelta(seconds=25)  # of NCCL, which does not see that another process has died
 REPORT = "lptpp/report"
+HEARD = 5.0  # seconds within which a process that ends has told the user why
 LAUNCHER = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")  # what torchrun and accelerate set
 MPI = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE", "MV2_COMM_WORLD_SIZE")  # what srun and mpirun set, and accelerate reads
 
