@@ -1,3 +1,4 @@
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 import lptpp
+from lptpp.export import torch_program
 from lptpp.export.samples import samples
 from lptpp.export.torch_program import write_torch
 from lptpp.utils.errors import UserError
@@ -66,9 +68,11 @@ def test_no_path_of_this_machine_is_in_it(folder):
     assert not any(home in part or b"site-packages" in part for part in parts)
 
 
-def test_a_program_with_other_outputs_is_refused(tmp_path):
-    model = make_model("wide")
+def test_a_program_with_other_outputs_is_refused(model, folder, tmp_path, monkeypatch):
+    """As if tracing had made another program than PyTorch expects."""
     found = samples(model.mixture, make_images(3))
     found.expected["model"][1] = found.expected["model"][1] + 1
+    monkeypatch.setattr(torch_program, "traced", lambda program, images: None)
+    monkeypatch.setattr(torch_program, "_save", lambda graph, path, about: shutil.copy(folder / path.name, path))
     with pytest.raises(UserError, match="exported model differs from PyTorch by 1"):
         list(write_torch(model, found, tmp_path))

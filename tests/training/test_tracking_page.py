@@ -3,7 +3,7 @@
 import shutil
 
 from tests.docs.pages import ROOT, commands
-from tests.presets import run_in_a_process
+from tests.presets import run_in_a_fork
 
 PAGE = (ROOT / "docs" / "tracking.md").read_text(encoding="utf-8")
 NO_SECTIONS = "from lptpp.report import page; page.SECTIONS = ()"
@@ -18,7 +18,7 @@ def test_the_commands_run_without_a_warning(config, pictures, tmp_path):
     lines = [line for line in commands(PAGE) if " lptpp " in f" {line}" and not line.startswith("pip")]
     assert len(lines) == 3
     quick = [" ".join([line.replace("data.validation=0.2", "data.validation=0.4"), *QUICK]) for line in lines]
-    _, errors = run_in_a_process(quick, tmp_path, presets, NO_SECTIONS)
+    _, errors = run_in_a_fork(quick, tmp_path, presets, NO_SECTIONS)
     assert "Warning" not in errors  # of a library; warnings of the data are in data_warnings.csv
     assert list(tmp_path.glob("runs/mine/tensorboard/events*"))
     assert list(tmp_path.glob("runs/mine_too/wandb/offline-run-*"))

@@ -1,17 +1,14 @@
-"""The table of all classes and the classes never recognized, against loops; sorted and searched in a real browser."""
+"""The table of all classes and the classes never recognized, against loops."""
 
 import json
 import re
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 
 from lptpp.data.statistics import SHOTS
-from lptpp.report.gather import EvaluatedRun, gather
-from lptpp.report.page import write_report
+from lptpp.report.gather import EvaluatedRun
 from lptpp.report.sections.class_table import class_table, most_frequent_errors, never_recognized
-from tests.report.made import make_run
 
 
 def test_the_rows_are_those_of_the_classes_least_accurate_first(run: EvaluatedRun) -> None:
@@ -45,25 +42,3 @@ def test_classes_never_recognized_are_named_by_shot(run: EvaluatedRun) -> None:
     lines = dict(re.findall(r"(\w+)-shot, \d+ class\w*: (.*)", found[0].text)) if found else {}
     assert lines == {shot: "; ".join(names) for shot, names in expected.items() if names}
     assert len(found) == any(never)
-
-
-def test_a_browser_sorts_and_searches_8142_classes(browser, tmp_path: Path) -> None:
-    counts = np.maximum(2, 1000 * np.exp(-np.linspace(0, 6.2, 8142))).astype(int)
-    names = [f"species {index}" for index in range(8142)]
-    folder = make_run(tmp_path / "run", counts, names, tested=1)
-    table = class_table(gather(folder))
-    page = browser.new_page()
-    page.goto(write_report(folder).as_uri())
-    part = page.locator(".part.classes")
-    first = part.locator("tbody td").first
-    assert first.inner_text() == table.data[0][0]
-    assert part.locator("tbody tr").count() == 50
-    part.get_by_text("training images", exact=True).click()
-    assert first.inner_text() == "species 0"
-    part.get_by_text("training images", exact=True).click()
-    assert part.locator("tbody tr").first.locator("td").nth(1).inner_text() == "2"
-    part.get_by_placeholder("part of a class name").fill("SPECIES 81")
-    assert part.locator(".more").inner_text().startswith("50 of 53.")  # 81, 810 to 819, 8100 to 8141
-    part.get_by_role("button").click()
-    assert part.locator("tbody tr").count() == 53
-    page.close()
