@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from open_clip.pretrained import list_pretrained_tags_by_model
 
 from lptpp.backbones.base import BUNDLED
-from lptpp.config import load_settings, saved_settings, to_dictionary, to_yaml
+from lptpp.config import Settings, load_settings, saved_settings, to_dictionary, to_yaml
 from lptpp.config.methods import METHODS
 from lptpp.config.resolve import FOLDER, SPACES, header, preset_header, presets, spaces, write_copy
 from lptpp.models.encoder import AdaptedEncoder
@@ -54,6 +54,11 @@ def pretrained() -> list[str]:
     return timm.list_pretrained()
 
 
+@cache  # tests only read them
+def shipped(name: str) -> Settings:
+    return load_settings(name)
+
+
 def test_every_promised_setting_is_shipped():
     assert {path.stem for path in SHIPPED} == NAMES
 
@@ -73,7 +78,7 @@ def test_it_opens_with_its_command_hardware_time_and_score(path: Path):
     [
         (path, method)
         for path in SHIPPED
-        for method in (METHODS if "experts" in OmegaConf.load(path) else [load_settings(path).method])
+        for method in (METHODS if "experts" in OmegaConf.load(path) else [shipped(path.stem).method])
     ],
     ids=lambda value: getattr(value, "stem", value),
 )
@@ -87,7 +92,7 @@ def test_it_parses_with_every_method_and_survives_a_round_trip(path: Path, metho
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_its_backbones_and_pretrained_weights_exist_by_these_names(path: Path):
-    for expert in load_settings(path).experts.values():
+    for expert in shipped(path.stem).experts.values():
         backbone = expert.backbone
         if backbone.name in BUNDLED.values():
             assert backbone.name == BUNDLED[backbone.kind]
@@ -100,7 +105,7 @@ def test_its_backbones_and_pretrained_weights_exist_by_these_names(path: Path):
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_published_presets_carry_the_published_values(name: str):
-    settings = load_settings(name)
+    settings = shipped(name)
     assert settings.method == name.split("_")[0]
     assert list(settings.experts) == (["visual"] if settings.method == "lpt" else ["visual", "language"])
     for expert in settings.experts.values():
@@ -125,7 +130,7 @@ def test_the_published_presets_carry_the_published_values(name: str):
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_no_preset_trains_a_phase_with_balancing_loss_and_balanced_batches_alone(path: Path):
-    settings = load_settings(path)
+    settings = shipped(path.stem)
     for phase in (settings.phase1, settings.phase2):
         twice = phase.main.loss.name != "cross_entropy" and phase.main.sampler.startswith("class_")
         assert not twice or phase.dual.weight > 0
@@ -246,7 +251,7 @@ def test_a_file_can_extend_a_preset_and_its_neighbor_comes_first(tmp_path):
 def test_a_copy_has_the_settings_of_the_preset_and_a_run_folder_of_its_own(name, tmp_path):
     path = tmp_path / "new" / "mine.yaml"
     write_copy(name, path)
-    copied, preset = to_dictionary(load_settings(path)), to_dictionary(load_settings(name))
+    copied, preset = to_dictionary(load_settings(path)), to_dictionary(shipped(name))
     if name not in ("vit_base", "lpt_base"):  # they name no run folder
         assert copied["run"] == "runs/mine"
     assert copied | {"run": ""} == preset | {"run": ""}

@@ -179,13 +179,18 @@ MADE: dict[str, Callable[[Path], None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def small_presets(cards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shipped settings made small."""
+    return quick_presets(tmp_path_factory.mktemp("small") / "presets", TINY | {"experts": experts_on(cards, SMALL)})
+
+
 @pytest.fixture
-def here(cards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working folder with the shipped settings made small."""
+def here(small_presets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder, where presets are the small ones."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    folder = quick_presets(tmp_path / "presets", TINY | {"experts": experts_on(cards, SMALL)})
-    monkeypatch.setattr(resolve, "FOLDER", folder)
+    monkeypatch.setattr(resolve, "FOLDER", small_presets)
     return tmp_path
 
 

@@ -17,15 +17,19 @@ PAGE = (ROOT / "docs" / "sweep.md").read_text(encoding="utf-8")
 SHIPPED_SPACES = sorted((SHIPPED / SPACES).glob("*.yaml"))
 
 
-@pytest.fixture
-def reader(config, pictures, tmp_path, monkeypatch) -> Path:
-    quick_presets(tmp_path / "presets", {})
-    preset = Path(shutil.copy(config, tmp_path / "presets" / "folder.yaml"))
-    change(preset, {"evaluation": {"baselines": []}})
+@pytest.fixture(scope="module")
+def presets(config, tmp_path_factory) -> Path:
+    folder = quick_presets(tmp_path_factory.mktemp("quick") / "presets", {})
+    change(Path(shutil.copy(config, folder / "folder.yaml")), {"evaluation": {"baselines": []}})
     epochs = {"low": 1, "high": 2}
-    change(tmp_path / "presets" / SPACES / "lptpp.yaml", {"phase1.epochs": epochs, "phase2.epochs": epochs})
+    change(folder / SPACES / "lptpp.yaml", {"phase1.epochs": epochs, "phase2.epochs": epochs})
+    return folder
+
+
+@pytest.fixture
+def reader(presets, pictures, tmp_path, monkeypatch) -> Path:
     shutil.copytree(pictures, tmp_path / "my_images")
-    monkeypatch.setattr(resolve, "FOLDER", tmp_path / "presets")
+    monkeypatch.setattr(resolve, "FOLDER", presets)
     return tmp_path
 
 
