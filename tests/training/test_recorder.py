@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lptpp.training.recorder import BELOW_ZERO, left, remark, stopping_softly
+from lptpp.training.recorder import BELOW_ZERO, Pace, remark, stopping_softly
 from lptpp.utils.errors import Interrupted
 from lptpp.utils.stopping import waiting_for_step
 
@@ -70,7 +70,10 @@ def test_off_the_main_thread_signals_stay_as_they_are():
 
 
 @pytest.mark.parametrize(
-    ("seconds", "epochs", "told"), [(22.6, 11, "4m9s"), (59.4, 1, ""), (0.0, 0, ""), (3600.0, 2, "2h")]
+    ("first", "seconds", "done", "told"),
+    [(0, 22.6, 10, "4m9s"), (40, 22.6, 50, "2m38s"), (0, 59.4, 60, ""), (0, 0.0, 120, ""), (0, 7200.0, 60, "2h")],
 )
-def test_an_epoch_tells_how_long_the_others_take(seconds, epochs, told):
-    assert left(seconds, epochs) == (f", about {told} left in this phase" if told else "")
+def test_an_epoch_tells_how_long_the_remaining_steps_take(first, seconds, done, told):
+    ticks = iter([100.0, 100.0 + seconds])
+    pace = Pace(120, first, lambda: next(ticks))
+    assert pace.left(done) == (f", about {told} left in this phase" if told else "")

@@ -47,10 +47,17 @@ def remark(history: Sequence[Mapping[str, Any]]) -> str:
     return BELOW_ZERO if below[-1] and sum(below) == 1 else ""
 
 
-def left(seconds: float, epochs: int) -> str:
-    """Return how long further epochs of a phase take, at this many seconds each; empty for less than a minute."""
-    total = round(seconds * epochs)
-    return f", about {duration(total)} left in this phase" if total >= 60 else ""
+class Pace:
+    """How long the remaining steps of a stage take at the pace of those since it was made, after the preparation."""
+
+    def __init__(self, steps: int, done: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.steps, self.first, self.clock = steps, done, clock
+        self.began = clock()
+
+    def left(self, done: int) -> str:
+        """Return the time left after `done` steps as the end of a sentence; empty for less than a minute."""
+        seconds = round((self.clock() - self.began) * (self.steps - done) / max(done - self.first, 1))
+        return f", about {duration(seconds)} left in this phase" if seconds >= 60 else ""
 
 
 class RunRecorder:
@@ -81,6 +88,7 @@ class RunRecorder:
         self.stop_asked = False
         self.bar: Bar | None = None
         self.epochs = 0
+        self.pace = Pace(0, 0)
         if self.history:
             self._write_history()  # which may lack the last epoch: the disk was full
 
@@ -91,6 +99,7 @@ class RunRecorder:
         self.tracking.begin(stage, position)
         steps = stage.optimization.steps
         done = position.epoch * (steps // stage.epochs) + position.batch
+        self.pace = Pace(steps, done)
         with progress_bar(str(stage.key), steps, done) as self.bar:
             yield
 
@@ -123,10 +132,10 @@ class RunRecorder:
             self._choose(self.best, position)
         self._save(position, optimizer)
         self._write_history()
+        done = position.epoch * self.pace.steps // self.epochs
         log.info(
             "%s epoch %d of %d: loss %.4f, %.1f s%s%s", position.stage, position.epoch, self.epochs,
-            summary["loss"], summary["seconds"], left(summary["seconds"], self.epochs - position.epoch),
-            remark(self.history),
+            summary["loss"], summary["seconds"], self.pace.left(done), remark(self.history),
         )  # fmt: skip
 
     def _write_history(self) -> None:
