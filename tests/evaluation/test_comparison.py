@@ -2,13 +2,17 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+from lptpp.checkpoint.record import ImageRecord, packed, write_digests, write_record
 from lptpp.config import Settings, to_yaml
 from lptpp.console.tables import comparison_table
-from lptpp.evaluation.compare import ComparedRun, Spread, flat_rows, spread
+from lptpp.data.content import DIGEST
+from lptpp.evaluation.answers import comparable_answers
+from lptpp.evaluation.compare import ComparedRun, Spread, differences, flat_rows, spread
 from lptpp.evaluation.leader import leader
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
@@ -231,5 +235,55 @@ def test_a_sentence_says_whether_the_best_run_is_clearly_best(tmp_path: Path) ->
     ]
     fewer = with_predictions(tmp_path / "fewer", [True] * 30)
     validation = with_predictions(tmp_path / "validation", [True] * 60, split="validation")
-    for runs in ([good], [good, fewer], [good, validation], [good, run("gone", {"mixture": metrics(1)})]):
+    for runs in ([good], [good, validation]):
         assert list(leader(runs)) == []
+    for runs, reason in (
+        ([good, fewer], "the paths of their evaluated images differ, and not all runs record the contents."),
+        ([good, run(str(tmp_path / "gone"), {"mixture": metrics(1)})], "there is no predictions.csv in gone;"),
+    ):
+        (sentence,) = leader(runs)
+        assert sentence.startswith("Which run is best cannot be said: ") and reason in sentence
+
+
+def recorded(folder: Path, contents: str, right: list[bool], **changes) -> ComparedRun:
+    """A run whose record says that its test images, in the order of their places, have these contents."""
+    found = with_predictions(folder, right, **changes)
+    answers = [
+        {"image": f"{folder.name}/{i}", "true": "a", "label_1": "a" if good else "b"} for i, good in enumerate(right)
+    ]
+    write_csv(folder / "predictions.csv", answers)
+    n = len(contents)
+    text, lengths = packed([f"{i:02}" for i in range(n)])
+    numbers = np.zeros(n, np.int32), np.full(n, 2, np.uint8), np.arange(n, dtype=np.uint32)[::-1].copy()
+    record = ImageRecord(text, lengths, numbers[0], numbers[1], numbers[1], numbers[2], np.zeros((n, DIGEST), np.uint8))
+    write_record(folder / "checkpoint", record)
+    digests = np.array([[ord(letter)] * DIGEST for letter in contents], np.uint8)
+    write_digests(folder / "checkpoint", digests)  # in the order of the places
+    return found
+
+
+def test_images_of_another_folder_are_known_by_their_contents(tmp_path: Path) -> None:
+    a = recorded(tmp_path / "a", "tuvwxyz", [True] * 6 + [False])
+    copied = recorded(tmp_path / "copied", "zyxwvut", [False] * 4 + [True] * 3)  # in another order
+    other = recorded(tmp_path / "other", "tuvwxab", [False] * 7)
+    (sentence,) = leader([a, copied])
+    assert "on the same 7 images" in sentence
+    by_image = comparable_answers([(one.folder, one.metrics) for one in (a, copied)])
+    assert by_image is not None and by_image[1]
+    assert [one.right.tolist() for one in by_image[0]] == [
+        [True] * 6 + [False],
+        [True] * 3 + [False] * 4,
+    ]
+    assert list(leader([a, other])) == [
+        "Which run is best cannot be said: they were evaluated on different images (5 evaluated images are in all runs,"
+        " 2 and 2 are not)."
+    ]
+
+
+def test_different_data_say_how_many_evaluated_images_are_the_same(tmp_path: Path) -> None:
+    a = recorded(tmp_path / "a", "tuvwxyz", [True] * 7, training_images=99)
+    copied = recorded(tmp_path / "copied", "zyxwvut", [True] * 7, training_images=102)
+    fewer = recorded(tmp_path / "fewer", "tuvab", [True] * 5, training_images=102)
+    assert "; all 7 evaluated images are the same)." in " ".join(differences([a, copied]))
+    assert "; 3 evaluated images are in all runs, 4 and 2 are not)." in " ".join(differences([a, fewer]))
+    assert "are not" not in " ".join(differences([a, run("gone", {"mixture": metrics(1)})]))

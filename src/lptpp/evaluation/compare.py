@@ -12,12 +12,13 @@ from typing import Any
 from lptpp.config import run_settings, to_dictionary
 from lptpp.config.run_format import check_format
 from lptpp.data.statistics import SHOTS, describe_shots
+from lptpp.evaluation.answers import Answers, comparable_answers, not_in_all
 from lptpp.evaluation.costs import COSTS, row_costs
 from lptpp.evaluation.files import consistent, read_metrics
 from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, one_decimal
 
 MEASURES = (*COLUMNS, *COSTS)
-THRESHOLDS = "shot thresholds"
+DATA, THRESHOLDS = "data", "shot thresholds"
 
 
 @dataclass(frozen=True)
@@ -174,7 +175,23 @@ def differences(runs: Sequence[ComparedRun]) -> Iterator[str]:
     for what, values in _values(runs).items():
         if len(values) > 1:
             concerned = "Many, medium and few are not comparable" if what == THRESHOLDS else "Not comparable"
-            yield f"{concerned}: the runs have different {what} ({'; '.join(values)})."
+            yield f"{concerned}: the runs have different {what} ({'; '.join(values)}{_images(runs, what)})."
+
+
+def _images(runs: Sequence[ComparedRun], what: str) -> str:
+    """Return how many evaluated images of different data are the same; empty if that is unknown."""
+    if what != DATA or (found := comparable_answers([(run.folder, run.metrics) for run in runs])) is None:
+        return ""
+    answers, by_image = found
+    return f"; {shared_images(answers)}" if by_image else ""
+
+
+def shared_images(answers: Sequence[Answers]) -> str:
+    """Return how many evaluated images are in all runs, and how many others each run has, in order."""
+    shared, others = not_in_all(answers)
+    if not any(others):
+        return f"all {shared:,} evaluated images are the same"
+    return f"{shared:,} evaluated images are in all runs, {' and '.join(f'{number:,}' for number in others)} are not"
 
 
 def comparable_measures(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
@@ -188,7 +205,7 @@ def comparable_measures(runs: Sequence[ComparedRun]) -> tuple[str, ...]:
 def _values(runs: Sequence[ComparedRun]) -> dict[str, list[str]]:
     metrics = [run.metrics for run in runs]
     return {
-        "data": distinct(map(data_size, metrics)),
+        DATA: distinct(map(data_size, metrics)),
         "splits": distinct(found["split"] for found in metrics),
         THRESHOLDS: distinct(map(medium_range, metrics)),
     }
