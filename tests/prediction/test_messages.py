@@ -8,7 +8,7 @@ import pytest
 from lptpp.prediction.inputs import expand
 from lptpp.prediction.options import PredictOptions
 from lptpp.prediction.store import Store
-from lptpp.prediction.writer import TABLES, check_suffix
+from lptpp.prediction.suffixes import TABLES, check_suffix
 from lptpp.utils.errors import Interrupted, UserError
 from tests import golden
 

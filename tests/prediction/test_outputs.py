@@ -6,7 +6,8 @@ import pyarrow.parquet
 import pytest
 
 from lptpp.prediction import writer as outputs
-from lptpp.prediction.writer import FEATURES, TABLES, check_suffix, write_features, write_rows
+from lptpp.prediction.suffixes import FEATURES, TABLES, check_suffix
+from lptpp.prediction.writer import write_features, write_rows
 from lptpp.utils.errors import UserError
 
 COLUMNS = ["image", "prediction", "label_1", "probability_1", "error"]

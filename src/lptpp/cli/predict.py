@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from lptpp.cli.arguments import LOADING, LargestMegapixels, Run, console, log
+from lptpp.prediction.suffixes import TABLES, check_suffix
 from lptpp.utils import processes
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import refuse_no_input, refuse_no_run
+from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_swapped
 
 DEFAULT_OUTPUT = "predictions.csv"
 
@@ -83,9 +84,12 @@ def predict(
 
     find /photos -name '*.jpg' | lptpp predict runs/my_images - --views five_crops --prior expected.csv
     """
+    refuse_swapped(run, paths)
     refuse_no_run(run)
     for path in paths:
         refuse_no_input(path)
+    if output is not None:
+        check_suffix(output, TABLES)
     file, several = output or Path(DEFAULT_OUTPUT), processes.launched() > 1
     if several:
         _refuse_for_several(paths, file, overwrite)

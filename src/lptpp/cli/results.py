@@ -45,13 +45,19 @@ def evaluate(
     """
     from lptpp.config import run_settings
     from lptpp.config.validate import check_environment
+    from lptpp.evaluation.changeable import CHANGEABLE, CHANGEABLE_ON, check_changeable
 
+    check_changeable(overrides or [], CHANGEABLE if on is None else CHANGEABLE_ON)
     check_environment(run_settings(run, overrides or []))
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
         refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
+    if on is not None and on.is_dir() and not any(one.is_dir() for one in on.iterdir()):
+        raise UserError(
+            f"--on: {on} has no labeled image: expected one folder per class; for unlabeled images, use `lptpp predict`."
+        )
     log.info(LOADING)
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result

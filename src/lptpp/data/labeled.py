@@ -52,8 +52,15 @@ def labeled_images(
     with _of_new_images():
         split = _of_folder(path, class_names, renamed) if path.is_dir() else _of_file(path, class_names, settings)
         if not len(split):
-            raise UserError(f"{path} has no labeled image.")
+            raise UserError(f"{path} has no labeled image{_expected(path)}.")
         return check_splits({"new": split}, settings, report, how)["new"]
+
+
+def _expected(path: Path) -> str:
+    """Return what a folder without labeled images should contain; empty for a file."""
+    if not path.is_dir():
+        return ""
+    return ": expected one folder per class; for unlabeled images, use `lptpp predict`"
 
 
 @contextmanager

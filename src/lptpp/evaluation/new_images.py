@@ -19,9 +19,10 @@ from lptpp.data.sources.class_names import names_file
 from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
+from lptpp.evaluation.changeable import CHANGEABLE_ON, check_changeable
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
-from lptpp.evaluation.run import CHANGEABLE, TABLES, check_changeable, evaluate_rows, write_files
+from lptpp.evaluation.run import TABLES, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
 from lptpp.inference.model import Model, load
@@ -34,7 +35,6 @@ log = logging.getLogger("lptpp")
 FOLDER = "evaluations"  # in the run folder
 SKIPPED = "skipped.csv"
 OF_TABLES = tuple(f"data.{key}=" for key in ("root", *COLUMNS))  # of the new images; the run may have another source
-ACCEPTED = (*CHANGEABLE, *(f"data.{key}=" for key in COLUMNS))
 
 
 class Evaluated(NamedTuple):
@@ -54,7 +54,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     Raises:
         UserError: the images cannot be read or have unknown classes, or another evaluation has the same name.
     """
-    check_changeable(overrides, ACCEPTED)
+    check_changeable(overrides, CHANGEABLE_ON)
     folder = new_folder(run, on, name)
     _refuse_others(folder, on)
     settings = _settings(run, on, overrides)

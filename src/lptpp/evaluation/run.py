@@ -15,6 +15,7 @@ from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.prepare import check_splits, decoding
 from lptpp.evaluation.baselines import baseline_rankings
+from lptpp.evaluation.changeable import CHANGEABLE, check_changeable
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
 from lptpp.evaluation.evaluate import Evaluation, evaluate
 from lptpp.evaluation.files import (
@@ -47,9 +48,6 @@ from lptpp.utils.memory import cache_bytes
 
 log = logging.getLogger("lptpp")
 TABLES = ("per_class.csv", "predictions.csv", "confusion.csv", "groups.csv", "group_sets.csv")
-CHANGEABLE = (
-    "evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=", "data.on_error=",
-)  # fmt: skip
 
 
 def evaluate_run(run: Path, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], ImageDataset]:
@@ -72,14 +70,6 @@ def _readable(settings: Settings, collection: ImageDataset, report: Path) -> dic
     after training."""
     splits = {name: split for name, split in collection.splits().items() if name != "train"}
     return check_splits(splits, settings, report)
-
-
-def check_changeable(overrides: Sequence[str], changeable: tuple[str, ...]) -> None:
-    """Raise `UserError` for a setting that cannot change after training."""
-    for override in overrides:
-        if not override.startswith(changeable) or override.startswith("evaluation.keep="):
-            keys = ", ".join(key.rstrip("=") + ("*" if key.endswith(".") else "") for key in changeable)
-            raise UserError(f"{override} cannot change after training: evaluate accepts {keys}.")
 
 
 def write_evaluation(settings: Settings, mixture: Mixture, collection: ImageDataset, runner: Runner) -> dict[str, Any]:

@@ -20,12 +20,11 @@ from lptpp.data.sources.table_reader import open_table
 from lptpp.data.sources.walk import SUFFIXES, in_words, scan
 from lptpp.utils.errors import UserError
 from lptpp.utils.natural import sorted_stream
-from lptpp.utils.paths import natural_key, refuse_no_input, refuse_special, special_kind
+from lptpp.utils.paths import LISTS, natural_key, refuse_binary, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.spreadsheet import exact
 from lptpp.utils.text import printable
 
 log = logging.getLogger("lptpp")
-LISTS = (".txt",)
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 STANDARD_INPUT = "-"
 
@@ -57,6 +56,7 @@ def expand(paths: Iterable[Path], column: str | None = None, scratch: Path | Non
         elif special_kind(path):
             refuse_special(path)
         elif path.suffix.lower() in LISTS:
+            refuse_binary(path)
             with path.open("rb") as file:
                 yield from _lines(file, str(path), path.parent)
         elif path.suffix.lower() in TABLES:

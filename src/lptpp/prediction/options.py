@@ -8,7 +8,7 @@ from typing import Any
 from lptpp.config import Settings
 from lptpp.data.decode import Decoding, check_megapixels
 from lptpp.evaluation.tta import OPTIONS, Adjustment
-from lptpp.prediction.writer import FEATURES, check_suffix
+from lptpp.prediction.suffixes import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import percent_hint, short_number
 

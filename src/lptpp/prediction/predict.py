@@ -40,7 +40,8 @@ from lptpp.prediction.resume import (
     summary_of,
 )
 from lptpp.prediction.store import Joined
-from lptpp.prediction.writer import TABLES, PredictionRow, Predictor, check_suffix, write_features, write_rows
+from lptpp.prediction.suffixes import TABLES, check_suffix
+from lptpp.prediction.writer import PredictionRow, Predictor, write_features, write_rows
 from lptpp.utils.crew import Crew
 from lptpp.utils.disk import atomic_write, keeping, make_folder
 from lptpp.utils.progress import Bar, progress_bar

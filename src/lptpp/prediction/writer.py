@@ -16,7 +16,6 @@ from lptpp.inference.model import Model
 from lptpp.inference.pipeline import ImageViews
 from lptpp.prediction.inputs import Input, file_state
 from lptpp.utils.disk import atomic_write
-from lptpp.utils.errors import UserError
 from lptpp.utils.extras import extra
 from lptpp.utils.io import Rows, write_csv, write_json_lines, write_parquet
 
@@ -91,8 +90,6 @@ def printable(name: str) -> str:
     return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
-TABLES = (".csv", ".jsonl", ".parquet")
-FEATURES = (".npy", ".parquet")
 BLOCK = 4096  # rows of features written at once
 
 
@@ -101,14 +98,6 @@ class Matrix(Protocol):
 
     def __len__(self) -> int: ...
     def __getitem__(self, rows: slice, /) -> np.ndarray: ...
-
-
-def check_suffix(path: Path, known: Sequence[str]) -> None:
-    """Raise `UserError` for an unknown suffix, or if the library that writes the file is not installed."""
-    if path.suffix not in known:
-        raise UserError(f"{path} must end in {', '.join(known[:-1])} or {known[-1]}.")
-    if path.suffix == ".parquet":
-        extra("pyarrow", "parquet", f"{path}: parquet")
 
 
 def write_rows(path: Path, rows: Rows, names: Sequence[str], formulas: bool = False) -> None:

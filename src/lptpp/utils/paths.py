@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.signatures import binary_kind
 from lptpp.utils.text import listed
 
 KINDS = {
@@ -29,6 +30,7 @@ KINDS = {
     ".jpeg": "an image",
     ".png": "an image",
 }
+LISTS = (".txt",)  # of paths
 SPREADSHEETS = {
     ".xlsx": "an Excel workbook",
     ".xlsm": "an Excel workbook",
@@ -130,13 +132,40 @@ def refuse_no_run(run: Path) -> None:
     raise UserError(f"{found}: {advice}")
 
 
+def is_run(path: Path) -> bool:
+    """Return whether a folder looks like a run."""
+    return (path / "config.yaml").is_file() and (path / "checkpoint").is_dir()
+
+
+def refuse_swapped(run: Path, paths: list[Path]) -> None:
+    """Raise UserError if the run folder of `lptpp predict` is not the first argument but a later one."""
+    found = None if is_run(run) or not run.exists() else next(filter(is_run, paths), None)
+    if found is not None:
+        given = " ".join(str(run if path == found else path) for path in paths)
+        raise UserError(
+            f"{run} is not a run folder, but {found} is; the run comes first: lptpp predict {found} {given}"
+        )
+
+
+def refuse_binary(path: Path) -> None:
+    """Raise UserError if a list of paths is an image or another binary file."""
+    if kind := binary_kind(path):
+        advice = "rename it as an image" if "image" in kind else "write one path a line, as text in UTF-8"
+        raise UserError(f"{path} is {kind}, not a list of paths: {advice}.")
+
+
 def refuse_no_input(path: Path) -> None:
-    """Raise UserError if an argument of `lptpp predict` does not exist and is neither a glob nor standard input."""
+    """Raise UserError if an argument of `lptpp predict` is neither a file nor a folder, a glob or standard input.
+
+    A list of paths must be text.
+    """
     if not path.is_dir():
         refuse_other_places(path)
     if str(path) != "-" and not path.exists() and not glob.has_magic(str(path)):
         advice = similar(path, "pass images, folders, globs, .txt lists, .csv or .parquet tables.")
         raise UserError(f"{path} does not exist: {advice}")
+    if path.suffix.lower() in LISTS and path.is_file():
+        refuse_binary(path)
 
 
 def similar(path: Path, otherwise: str) -> str:
