@@ -261,6 +261,10 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["predict", "nowhere", "PICTURES"], "nowhere"),
         (["predict", "RUN", "nowhere.png"], "nowhere.png"),
         (["predict", "RUN", "PICTURES", "-o", "x.txt"], "x.txt"),
+        (["predict", "RUN", "PICTURES", "-o", "x.xlsx"], "Use .csv, which spreadsheets open."),
+        (["predict", "PICTURES", "RUN"], "the run comes first: lptpp predict "),
+        (["evaluate", "RUN", "phase1.epochs=2"], "phase1.epochs=2 cannot change after training"),
+        (["evaluate", "RUN", "--on", "TMP"], "for unlabeled images, use `lptpp predict`"),
         (
             ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "70"],
             "threshold=70: expected a probability between 0 and 1; for 70%, write 0.7.",

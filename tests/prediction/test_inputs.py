@@ -6,12 +6,20 @@ from types import SimpleNamespace
 import pyarrow
 import pyarrow.parquet
 import pytest
+from PIL import Image
 
 from lptpp.data.sources import walk
 from lptpp.prediction.inputs import Input, expand, file_state
 from lptpp.utils import natural
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import natural_key
+from lptpp.utils.paths import natural_key, refuse_no_input
+
+
+def drawn(kind: str) -> bytes:
+    """An image file."""
+    file = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(file, kind)
+    return file.getvalue()
 
 
 @pytest.fixture
@@ -121,6 +129,25 @@ def test_names_that_are_no_utf8_still_lead_to_their_files(folder):
     assert [one.name for one in found] == [odd, "x" * 5000, "nul\0.png"]
     assert file_state(found[0].path).st_size == 5
     assert file_state(found[1].path) is None and file_state(found[2].path) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "content"),
+    [
+        ("an image (PNG)", drawn("PNG")),
+        ("an image (JPEG)", drawn("JPEG")),
+        ("an image (GIF)", drawn("GIF")),
+        ("an image (TIFF)", drawn("TIFF")),
+        ("an image (WebP)", drawn("WEBP")),
+        ("a binary file (it contains NUL bytes)", b"a.png\0b.png\0"),
+    ],
+)
+def test_a_list_that_is_no_text_is_refused(kind, content, folder):
+    (folder / "photo.txt").write_bytes(content)
+    for refuse in (names, lambda name: refuse_no_input(Path(name))):
+        with pytest.raises(UserError) as caught:
+            refuse("photo.txt")
+        assert str(caught.value).startswith(f"photo.txt is {kind}, not a list of paths: ")
 
 
 def test_a_list_in_utf16_is_refused(folder):

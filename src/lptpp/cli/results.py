@@ -56,7 +56,8 @@ def evaluate(
         raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
     if on is not None and on.is_dir() and not any(one.is_dir() for one in on.iterdir()):
         raise UserError(
-            f"--on: {on} has no labeled image: expected one folder per class; for unlabeled images, use `lptpp predict`."
+            f"--on: {on} has no labeled image: expected one folder per class; for unlabeled images, use"
+            " `lptpp predict`."
         )
     log.info(LOADING)
     from lptpp import api

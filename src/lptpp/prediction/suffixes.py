@@ -14,9 +14,7 @@ FEATURES = (".npy", ".parquet")
 def check_suffix(path: Path, known: Sequence[str]) -> None:
     """Raise `UserError` for an unknown suffix, or if the library that writes the file is not installed."""
     if path.suffix not in known:
-        hint = (
-            " Spreadsheet programs open .csv files." if path.suffix.lower() in SPREADSHEETS and ".csv" in known else ""
-        )
+        hint = " Use .csv, which spreadsheets open." if path.suffix.lower() in SPREADSHEETS and ".csv" in known else ""
         raise UserError(f"{path} must end in {', '.join(known[:-1])} or {known[-1]}.{hint}")
     if path.suffix == ".parquet":
         extra("pyarrow", "parquet", f"{path}: parquet")
