@@ -81,7 +81,7 @@ PROMISE = Promise(
     "the disk is full: one sentence; with room again, the same bits",
     verdicts,
     2 * len(KINDS) + len(SLOW),
-    2,
+    1,
     seconds=1.3,
     once=30.0,
 )

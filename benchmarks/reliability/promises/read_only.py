@@ -46,5 +46,5 @@ def _trial(world: World, kind: str, folder: Path) -> str | None:
 
 
 PROMISE = Promise(
-    "a read-only disk: what only reads works, what must write is one sentence", verdicts, 8, 2, seconds=0.3
+    "a read-only disk: what only reads works, what must write is one sentence", verdicts, 8, 1, seconds=0.3
 )
