@@ -264,7 +264,6 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["predict", "RUN", "PICTURES", "-o", "x.xlsx"], "Use .csv, which spreadsheets open."),
         (["predict", "PICTURES", "RUN"], "the run comes first: lptpp predict "),
         (["evaluate", "RUN", "phase1.epochs=2"], "phase1.epochs=2 cannot change after training"),
-        (["evaluate", "RUN", "--on", "TMP"], "for unlabeled images, use `lptpp predict`"),
         (
             ["predict", "RUN", "PICTURES", "-o", "TMP/x.csv", "--threshold", "70"],
             "threshold=70: expected a probability between 0 and 1; for 70%, write 0.7.",
@@ -289,6 +288,14 @@ def test_a_user_error_is_one_line_and_status_2(arguments, words, lptpp, config, 
     assert err.startswith("Error: ")
     assert words.replace("TMP", str(tmp_path)) in err
     assert err.count("\n") == 1
+
+
+def test_unlabeled_images_are_refused_by_evaluate(lptpp, run, tmp_path, caplog):
+    (tmp_path / "loose").mkdir()
+    (tmp_path / "loose" / "a.png").touch()
+    status, _, err = lptpp("evaluate", run, "--on", tmp_path / "loose")
+    assert status == 2 and "expected one folder per class; for unlabeled images, use `lptpp predict`." in err
+    assert "Loading" not in caplog.text
 
 
 def test_ctrl_c_saves_and_the_same_command_resumes(lptpp, config, tmp_path, monkeypatch):
