@@ -11,7 +11,7 @@ from lptpp import api
 from lptpp.config import load_settings
 from lptpp.evaluation.balanced import balanced_metrics, balanced_part, describe_balanced
 from lptpp.evaluation.evaluate import Evaluation, Ranking
-from lptpp.evaluation.run import evaluate_run, evaluated
+from lptpp.evaluation.run import evaluate_run, evaluated, other_options
 from lptpp.evaluation.table import AVERAGE, MIXTURE
 from lptpp.inference.runtime import Runner
 
@@ -102,5 +102,7 @@ def test_a_run_that_was_evaluated_otherwise_is_evaluated_again(run) -> None:
     assert evaluated(plain) is not None
     assert evaluated(balanced) is None
     evaluate_run(run, ["evaluation.balanced=2"])
-    assert evaluated(plain) is None
     assert evaluated(balanced) is not None
+    assert evaluated(plain) == evaluated(balanced)  # that of `evaluate` is shown, as the run asks for no other
+    assert other_options(plain, evaluated(plain)) == {"balanced": 2}
+    assert other_options(balanced, evaluated(plain)) == {}

@@ -106,3 +106,29 @@ def test_fit_on_a_finished_run_adds_the_rows_too(run, trained):
     assert api.fit(run_settings(run)) == trained.metrics
     metrics = api.fit(run_settings(run, [QUICK, "evaluation.views=flip"]))
     assert list(metrics["rows"])[-1] == "mixture.flip"
+    assert api.fit(run_settings(run)) == metrics
+
+
+@pytest.mark.parametrize("option, given", [("shot_thresholds", "[4,15]"), ("views", "flip")])
+def test_fit_on_a_finished_run_shows_its_latest_evaluation(option, given, run, monkeypatch, caplog):
+    settings = run_settings(run)
+    latest = api.evaluate(run, [QUICK, f"evaluation.{option}={given}"])
+    files = {path: path.read_bytes() for path in run.iterdir() if path.is_file()}
+    monkeypatch.setattr("lptpp.training.fit.write_evaluation", None)
+    with caplog.at_level("INFO", "lptpp"):
+        assert api.fit(settings) == json.loads(json.dumps(latest))
+    assert f"with other settings: evaluation.{option}={given}. `lptpp evaluate {run}`" in caplog.text
+    assert {path: path.read_bytes() for path in run.iterdir() if path.is_file()} == files
+
+
+def test_an_interrupted_evaluation_for_other_settings_is_repeated(run, monkeypatch, caplog):
+    asked = [QUICK, "evaluation.shot_thresholds=[4,15]"]
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopped, pytest.raises(BaseException), caplog.at_level("INFO", "lptpp"):  # noqa: B017
+        stopped.setattr("lptpp.training.fit.write_evaluation", stop)
+        api.fit(run_settings(run, asked))
+    assert "only the evaluation is left" in caplog.text and "Resuming from" not in caplog.text
+    assert api.fit(run_settings(run, asked))["shot_thresholds"] == [4, 15]

@@ -1,7 +1,7 @@
 """Evaluate a run and write metrics.json and its tables, the CSV files of docs/report.md."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +36,6 @@ from lptpp.evaluation.tta import (
     adjusted_rankings,
     adjusted_rows,
     fit_on_validation,
-    options,
 )
 from lptpp.inference.model import load
 from lptpp.inference.runtime import Runner, runner_of
@@ -153,19 +152,25 @@ def _fit_temperature(settings: Settings, mixture: Mixture, collection: ImageData
 
 
 def evaluated(settings: Settings) -> dict[str, Any] | None:
-    """Return the metrics of a run folder if they were measured with these evaluation settings, else None."""
+    """Return the metrics of the latest evaluation in a run folder; None if these settings ask for another one.
+
+    Those in the run folder ask for none: the evaluation may be one of `lptpp evaluate` with others.
+    """
+    folder = Path(settings.run)
     try:
-        metrics = read_metrics(Path(settings.run))
+        metrics = read_metrics(folder)
+        asks = settings.evaluation != run_settings(folder).evaluation
     except UserError:
         return None
-    asked = settings.evaluation
-    wanted = {
-        "split": asked.split,
-        "shot_thresholds": list(asked.shot_thresholds),
-        "test_time": options(asked),
-        "controls": list(asked.controls),
-        NAMES: names_in(settings),
+    return None if asks and other_options(settings, metrics) else metrics
+
+
+def other_options(settings: Settings, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of `evaluation` that metrics were measured with, where the settings have others."""
+    measured = {
+        **{key: metrics.get(key) for key in ("split", "shot_thresholds", "controls")},
+        "balanced": (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"],
+        "escape_formulas": metrics.get(NAMES) == "escaped",
+        **metrics.get("test_time", {}),
     }
-    balanced = (metrics.get("balanced") or {"images_per_class": 0})["images_per_class"]
-    same = balanced == asked.balanced and all(metrics.get(key) == value for key, value in wanted.items())
-    return metrics if same else None
+    return {key: value for key, value in measured.items() if getattr(settings.evaluation, key) != value}

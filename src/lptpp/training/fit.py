@@ -18,10 +18,11 @@ from lptpp.checkpoint.store import Checkpoint, latest_checkpoint, load_tuned, re
 from lptpp.config import Settings, to_yaml
 from lptpp.config.resolve import SETTINGS
 from lptpp.config.stages import SCORER, StageKey
+from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.prepare import check_dataset, load_dataset, log_warnings, preprocessings
 from lptpp.data.seen import sampled_size, sentences
-from lptpp.evaluation.run import evaluated, write_evaluation
+from lptpp.evaluation.run import evaluated, other_options, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, place, runner_of, runner_on
 from lptpp.losses import build_loss
@@ -77,6 +78,7 @@ def fit(settings: Settings) -> FitResult:
     check_before_training(settings, collection, mixture)
     if checkpoint is not None and checkpoint.manifest["finished"] and (metrics := evaluated(settings)) is not None:
         log.info("%s is already finished: nothing to train.", folder)
+        _log_options(settings, metrics)
         return FitResult(metrics, collection, trained=False)
     exchange.agree({"backbone weights": repr(fingerprints(mixture))})
     with _prepared(settings, collection, checkpoint, seen):
@@ -92,13 +94,14 @@ def _prepared(
         exchange.barrier()
         yield
         return
-    folder = Path(settings.run)
+    folder, finished = Path(settings.run), checkpoint is not None and checkpoint.manifest["finished"]
     make_folder(folder)
     with alone(folder):
         if steps(folder / "checkpoint") != seen:
             raise UserError(f"Another `lptpp fit` trained {folder} in the meantime: repeat the command to resume it.")
         remove_leftovers(folder)
-        _write_settings(settings)
+        if not finished:
+            _write_settings(settings)
         with logging_to(folder / "log.txt"):
             _log_start(collection, folder)
             _log_input(settings, collection)
@@ -107,6 +110,7 @@ def _prepared(
                 record_images(settings, collection)
             exchange.barrier()
             yield
+        _write_settings(settings)  # of a finished run, only with the evaluation that they ask for
 
 
 def _collection(settings: Settings, checkpoint: Checkpoint | None) -> ImageDataset:
@@ -158,6 +162,16 @@ def _log_start(collection: ImageDataset, folder: Path) -> None:
 def _log_input(settings: Settings, collection: ImageDataset) -> None:
     if (median := sampled_size(collection.train.images)) is not None:
         log.info("%s", " ".join(sentences(preprocessings(settings), median)))
+
+
+def _log_options(settings: Settings, metrics: dict[str, Any]) -> None:
+    """Say with which settings the latest evaluation was made if it has others."""
+    if others := other_options(settings, metrics):
+        shown = " ".join(f"evaluation.{key}={written(value).replace(', ', ',')}" for key, value in others.items())
+        log.info(
+            "Its latest evaluation is shown, with other settings: %s. `lptpp evaluate %s` repeats it with those of"
+            " the run.", shown, settings.run,
+        )  # fmt: skip
 
 
 def before_scorer(checkpoint: Checkpoint | None) -> Checkpoint | None:
@@ -229,6 +243,9 @@ class Training:
         assert self.checkpoint is not None
         load_tuned(self.mixture, self.checkpoint)
         position = Position.restored(self.checkpoint.manifest["position"])
+        if self.checkpoint.manifest["finished"]:
+            log.info("All phases are trained (%s): only the evaluation is left.", self.checkpoint.folder)
+            return position
         log.info("Resuming from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
         return position
 
