@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -225,5 +226,6 @@ def test_a_client_that_goes_away_is_no_error():
         sent.append(message)
 
     scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "headers": []}
-    asyncio.run(guard.Guard(gone, Path("/nowhere"))(scope, None, send))
+    with ThreadPoolExecutor() as threads:  # the browser of other tests has its own loop in this thread
+        threads.submit(asyncio.run, guard.Guard(gone, Path("/nowhere"))(scope, None, send)).result()
     assert sent[0]["status"] == 400

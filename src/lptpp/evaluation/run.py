@@ -26,7 +26,6 @@ from lptpp.evaluation.files import (
     group_rows,
     group_set_rows,
     has_formulas,
-    names_in,
     prediction_rows,
     read_metrics,
 )
