@@ -41,6 +41,7 @@ def main() -> None:
     given = parser.parse_args()
     starts = [(measure, number) for name, (measure, _) in STARTS.items() if (number := getattr(given, name))]
     for measure, number in starts:
+        console.print(f"{number:,} images: writing them, then one run …")
         with tempfile.TemporaryDirectory() as folder:
             print(f"{number:,} images, from the command to the first step: {measure(number, Path(folder))}")
     if not starts:

@@ -27,7 +27,6 @@ FREE = (
     "data.root", "data.memory_gb", "data.largest_megapixels",
     "tower_precision", "phase1.gradient_checkpointing", "phase2.gradient_checkpointing",
 )  # fmt: skip
-SAMPLE = 1_000  # the former `mean_sample` that `mean_images=auto` stands for
 FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
 
@@ -158,17 +157,7 @@ def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, s
 def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
     """Return the settings that must not change, under dotted keys."""
     # runs from before there was a choice ended with the last epoch and cut no batch
-    every = _one_setting_of_means({TRAINS: "last", "shards": 1} | flat(settings))
+    every = {TRAINS: "last", "shards": 1} | flat(settings)
     return {
         key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
     }
-
-
-def _one_setting_of_means(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return settings, under dotted keys, in which `mean_images` says what it and `mean_sample` said before."""
-    found = {key: value for key, value in settings.items() if not key.endswith(".mean_sample")}
-    for key in [key for key in found if key.endswith(".mean_images")]:
-        sample = settings.get(key.replace(".mean_images", ".mean_sample"), 0)
-        images = str(found[key])
-        found[key] = images if images != "0" or not sample else "auto" if sample == SAMPLE else f"{sample} in total"
-    return found

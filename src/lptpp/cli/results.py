@@ -7,7 +7,7 @@ import typer
 
 from lptpp.cli.arguments import LOADING, Overrides, Run, console, log
 from lptpp.utils.errors import UserError
-from lptpp.utils.paths import refuse_no_run, refuse_other_places, similar, suggest_files
+from lptpp.utils.paths import refuse_no_run, refuse_other_places, refuse_unlabeled, similar, suggest_files
 
 
 def evaluate(
@@ -55,10 +55,7 @@ def evaluate(
         refuse_other_places(on)
         raise UserError(f"--on: {on} does not exist: {similar(on, suggest_files(on))}")
     if on is not None and on.is_dir() and not any(one.is_dir() for one in on.iterdir()):
-        raise UserError(
-            f"--on: {on} has no labeled image: expected one folder per class; for unlabeled images, use"
-            " `lptpp predict`."
-        )
+        refuse_unlabeled(on, "--on: ")
     log.info(LOADING)
     from lptpp import api
     from lptpp.console.result import show_new_images, show_result

@@ -21,7 +21,7 @@ from lptpp.data.sources.walk import by_kind, has_images, loose_files, subfolders
 from lptpp.data.split import split_in
 from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
-from lptpp.utils.paths import natural_key, refuse_other_places
+from lptpp.utils.paths import natural_key, refuse_other_places, refuse_unlabeled
 from lptpp.utils.text import counted, listed, printable
 
 log = logging.getLogger("lptpp")
@@ -51,16 +51,11 @@ def labeled_images(
     renamed = _renamed(settings.data.class_names)
     with _of_new_images():
         split = _of_folder(path, class_names, renamed) if path.is_dir() else _of_file(path, class_names, settings)
+        if not len(split) and path.is_dir():
+            refuse_unlabeled(path)
         if not len(split):
-            raise UserError(f"{path} has no labeled image{_expected(path)}.")
+            raise UserError(f"{path} has no labeled image.")
         return check_splits({"new": split}, settings, report, how)["new"]
-
-
-def _expected(path: Path) -> str:
-    """Return what a folder without labeled images should contain; empty for a file."""
-    if not path.is_dir():
-        return ""
-    return ": expected one folder per class; for unlabeled images, use `lptpp predict`"
 
 
 @contextmanager

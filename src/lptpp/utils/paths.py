@@ -168,6 +168,12 @@ def refuse_no_input(path: Path) -> None:
         refuse_binary(path)
 
 
+def refuse_unlabeled(folder: Path, key: str = "") -> None:
+    """Raise UserError, with `key` first: a folder of labeled images has none."""
+    advice = "expected one folder per class; for unlabeled images, use `lptpp predict`."
+    raise UserError(f"{key}{folder} has no labeled image: {advice}")
+
+
 def similar(path: Path, otherwise: str) -> str:
     """Return a clause that suggests the file or folder with the name closest to a missing one, or another clause."""
     names = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
