@@ -7,6 +7,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,46 @@ def test_what_changed_in_a_folder_is_named(change, root, begin):
     assert str(caught.value).startswith(f"{settings.run} was trained on other images")
     assert CHANGES[change] in str(caught.value)
     assert f"lptpp evaluate {settings.run} --on FOLDER" in str(caught.value)
+
+
+def divide(root: Path, test: set[Path]) -> None:
+    """Move the images `test` to test/, all others to train/."""
+    for path in list(root.glob("*/*.png")):
+        to = root / ("test" if path in test else "train") / path.relative_to(root)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(to)
+    for name in CLASSES:
+        (root / name).rmdir()
+
+
+def test_if_the_test_split_was_drawn_the_refusal_says_how_to_keep_its_images(root, begin):
+    settings, checkpoint, drawn = begin(source="folder", root=str(root))
+    add(root)
+    of_evaluation, unfinished = str(refusal(settings, checkpoint)), {**checkpoint.manifest, "finished": False}
+    assert "draws its test split anew" in of_evaluation and "not on the same images as before" in of_evaluation
+    assert "(predictions.csv lists them), move them to a folder test/ next to train/" in of_evaluation
+    of_resume = str(refusal(settings, replace(checkpoint, manifest=unfinished)))
+    assert "draws its test split anew" in of_resume and "predictions.csv" not in of_resume
+    assert others(drawn, load_dataset(settings))
+
+
+def test_a_test_folder_keeps_the_test_images_when_others_are_added(root, begin):
+    settings, _, drawn = begin(source="folder", root=str(root))
+    divide(root, set(drawn.test.images))
+    settings, checkpoint, divided = begin(source="folder", root=str(root))
+    add(root / "train")
+    assert "anew" not in str(refusal(settings, checkpoint))
+    assert len(divided.test) == len(drawn.test) and not others(divided, load_dataset(settings))
+
+
+def refusal(settings: Settings, checkpoint: Checkpoint) -> UserError:
+    with pytest.raises(UserError, match="was trained on other images") as caught:
+        run_dataset(settings, checkpoint)
+    return caught.value
+
+
+def others(before: ImageDataset, now: ImageDataset) -> set[str]:
+    return set(map(str, before.test.images)) ^ set(map(str, now.test.images))
 
 
 def test_an_image_left_out_by_the_long_tail_may_not_vanish_either_and_its_content_is_not_read(root, begin, monkeypatch):

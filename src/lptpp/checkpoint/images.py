@@ -93,7 +93,9 @@ def run_dataset(settings: Settings, checkpoint: Checkpoint | None = None) -> Ima
     known = read_stamps(root, len(record.used()), _folder(settings))
     differences, stamps = _compare(record, listing, matched, known)
     if any(differences):
-        raise UserError(_refusal(folder, differences, checkpoint.manifest["finished"]))
+        finished = checkpoint.manifest["finished"]
+        anew = _drawn_anew(record, settings.evaluation.split, finished)
+        raise UserError(f"{_refusal(folder, differences, finished)}{anew}")
     _check_classes(whole.class_names, class_names, folder)
     if processes.is_main() and (known is None or not np.array_equal(stamps, known)):
         _renew_stamps(root, stamps, _folder(settings))
@@ -171,6 +173,18 @@ def _refusal(folder: Path, differences: Differences, finished: bool) -> str:
     return (
         f"{folder} was trained on other images than those here now ({differences}). Restore the files{new}; to train on"
         " what is here, set another run=FOLDER."
+    )
+
+
+def _drawn_anew(record: ImageRecord, split: str, finished: bool) -> str:
+    """Return a sentence if a new run would draw the evaluated split from the changed images, else nothing."""
+    if not record.is_drawn(split):
+        return ""
+    where = " (predictions.csv lists them)" if finished else ""
+    return (
+        f" That run draws its {split} split anew from the changed images, so its accuracy is not on the same images as"
+        f" before. To keep the {split} images fixed{where}, move them to a folder {split}/ next to train/, or list them"
+        f" in a file of their own (data.{split}_list)."
     )
 
 

@@ -56,6 +56,11 @@ class ImageRecord:
         rows = np.flatnonzero(self.splits != UNUSED)
         return rows[np.lexsort((self.places[rows], self.splits[rows]))]
 
+    def is_drawn(self, split: str) -> bool:
+        """Return whether the run drew images for a split: some that the source has in another one."""
+        mine = self.splits == SPLITS.index(split)
+        return bool((mine & (self.source_splits != self.splits)).any())
+
     def digests_in(self, split: str) -> np.ndarray:
         """Return the digests of the images of a split, (m, DIGEST)."""
         return self.digests[self.splits == SPLITS.index(split)]
