@@ -32,9 +32,10 @@ def shown(folder: Path, counts: Sequence[int], tested: int | Sequence[int] = 3, 
         ((9, 2, 1, 0, 0), "[2,2]"),
         ((90, 70, 50, 0), "[70,70]"),
         ((500, 400, 300, 200, 120, 101), "[200,300]"),
+        ((90, *range(1, 18)), "[7,12]"),
     ],
 )
-def test_if_all_classes_are_in_one_group_other_thresholds_are_suggested(
+def test_if_nearly_all_classes_are_in_one_group_other_thresholds_are_suggested(
     counts: tuple[int, ...], thresholds: str, tmp_path: Path
 ) -> None:
     command = f"lptpp evaluate {tmp_path}/run evaluation.shot_thresholds={thresholds}\n"

@@ -1,10 +1,19 @@
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from lptpp.data.dataset import ImageDataset, Split
-from lptpp.data.statistics import describe_shots, gini, imbalance_factor, shots, suggested_thresholds, summary
+from lptpp.data.statistics import (
+    better_thresholds,
+    describe_shots,
+    gini,
+    imbalance_factor,
+    shots,
+    suggested_thresholds,
+    summary,
+)
 
 
 def test_shots_at_the_thresholds() -> None:
@@ -22,6 +31,31 @@ def test_suggested_thresholds_give_three_groups_of_about_a_third() -> None:
         assert len(set(shots(counts, suggested_thresholds(counts)).tolist())) == 3
     assert suggested_thresholds(np.array([0, 3, 3, 5])) is None
     assert suggested_thresholds(np.array([], dtype=int)) is None
+
+
+FEW = "{} of the {} classes with training images are few-shot."
+
+
+@pytest.mark.parametrize(
+    "counts, sentence, setting",
+    [
+        ([19, 12, 8, 6, 0, 0], "All classes are few-shot.", "[8,12]"),
+        ([300, 200, 101, 0], "All classes are many-shot.", "[200,200]"),
+        ([90, 50, *range(2, 18)], FEW.format(16, 18), None),  # 89%
+        ([90, *range(1, 18), 0], FEW.format(17, 18), "[7,12]"),
+        ([20, *range(1, 10)], FEW.format(9, 10), "[4,7]"),
+        ([500, *[1] * 17, 2], FEW.format(18, 19), "[2,2]"),  # 17 of 19 would still be few-shot
+        ([500, 50, *[1] * 18], FEW.format(18, 20), None),  # nothing splits equal counts
+        ([], "", None),
+    ],
+)
+def test_better_thresholds_are_suggested_if_a_group_has_nearly_all_classes(
+    counts: list[int], sentence: str, setting: str | None
+) -> None:
+    expected = None if setting is None else (sentence, f"evaluation.shot_thresholds={setting}")
+    assert better_thresholds(np.array(counts, dtype=int), (20, 100)) == expected
+    if setting is not None:
+        assert better_thresholds(np.array(counts), json.loads(setting)) is None
 
 
 def test_thresholds_in_words() -> None:

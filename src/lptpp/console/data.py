@@ -101,8 +101,8 @@ def _show_counts(console: Console, inspection: Inspection) -> None:
     imbalance = f"imbalance factor {found['imbalance_factor']:.1f}, Gini coefficient {found['gini']:.2f}"
     console.print(f"{imbalance}; {found['shot_thresholds']}")
     if better := better_thresholds(collection.counts(), inspection.shot_thresholds):
-        shot, setting = better
-        console.print(f"All classes are {shot}-shot. To split them into three groups, set {setting}.")
+        problem, setting = better
+        console.print(f"{problem} To split them into three groups, set {setting}.")
 
 
 def _show_intervals(console: Console, inspection: Inspection) -> None:

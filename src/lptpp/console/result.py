@@ -10,10 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lptpp.console.tables import cell, shot_table
-from lptpp.data.statistics import better_thresholds
 from lptpp.evaluation.balanced import describe_balanced
 from lptpp.evaluation.files import has_formulas, place, read_rows
-from lptpp.evaluation.findings import findings, precision, trained_on
+from lptpp.evaluation.findings import findings, one_shot_group, precision, trained_on
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
 from lptpp.evaluation.table import BALANCED, ResultRow
@@ -153,14 +152,11 @@ def _of(found: Sequence[object], file: str) -> str:
 
 
 def _suggest_thresholds(console: Console, run: Path, folder: Path, metrics: dict[str, Any]) -> None:
-    """Suggest shot thresholds that yield three groups if the present ones put all classes into one."""
+    """Suggest shot thresholds that yield three groups if the present ones put (nearly) all classes into one."""
     rows = read_rows(folder / "per_class.csv", has_formulas(metrics))
     counts = np.array([int(row["training_images"]) for row in rows])
-    if better := better_thresholds(counts, metrics["shot_thresholds"]):
-        shot, setting = better
-        console.print(
-            f"All classes are {shot}-shot. To split them into three groups, run: lptpp evaluate {run} {setting}"
-        )
+    for sentence in one_shot_group(metrics, counts, run):
+        console.print(sentence)
 
 
 def show_predictions(console: Console, rows: Sequence[Mapping[str, Any]]) -> int:

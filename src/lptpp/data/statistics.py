@@ -9,6 +9,7 @@ from lptpp.data.dataset import ImageDataset, Split
 
 SHOTS = ("many", "medium", "few")
 SHOT_THRESHOLDS = (20, 100)  # customary: few < 20 <= medium <= 100 < many
+NEARLY_ALL = 0.9  # of the classes in one shot group leave little to compare
 
 
 def shots(counts: np.ndarray, shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> np.ndarray:
@@ -34,15 +35,26 @@ def suggested_thresholds(counts: np.ndarray) -> tuple[int, int] | None:
 
 
 def better_thresholds(counts: np.ndarray, shot_thresholds: Sequence[int]) -> tuple[str, str] | None:
-    """Return the one shot group of all classes with training images, and thresholds as a setting that split them.
+    """Return a sentence on the shot group of (nearly) all classes, and thresholds as a setting that split them better.
 
-    None if there are several groups, or if no thresholds split the classes into three.
+    Classes without training images do not count. None if no group has `NEARLY_ALL` of the classes, or if the largest
+    group of `suggested_thresholds` has no fewer.
     """
-    found = np.unique(shots(counts[counts > 0], shot_thresholds))
-    suggested = suggested_thresholds(counts)
-    if len(found) != 1 or suggested is None:
+    present, suggested = counts[counts > 0], suggested_thresholds(counts)
+    if suggested is None:
         return None
-    return str(found[0]), f"evaluation.shot_thresholds=[{suggested[0]},{suggested[1]}]"
+    shot, classes = _largest_group(present, shot_thresholds)
+    if classes < NEARLY_ALL * len(present) or _largest_group(present, suggested)[1] >= classes:
+        return None
+    number = f"{classes:,} of the {len(present):,} classes with training images"
+    sentence = f"{'All classes' if classes == len(present) else number} are {shot}-shot."
+    return sentence, f"evaluation.shot_thresholds=[{suggested[0]},{suggested[1]}]"
+
+
+def _largest_group(counts: np.ndarray, shot_thresholds: Sequence[int]) -> tuple[str, int]:
+    """Return the shot group with the most classes, and how many it has."""
+    groups, classes = np.unique(shots(counts, shot_thresholds), return_counts=True)
+    return str(groups[classes.argmax()]), int(classes.max())
 
 
 def describe_shots(shot_thresholds: Sequence[int] = SHOT_THRESHOLDS) -> str:

@@ -1,10 +1,12 @@
 """Sentences about the contents of a metrics.json: the result against all other rows, the scorer, zero-shot."""
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lptpp.data.statistics import better_thresholds
 from lptpp.evaluation.differences import is_undecided
 from lptpp.evaluation.intervals import interval
 from lptpp.evaluation.table import MIXTURE, UPPER_BOUNDS, ResultRow, known, one_decimal
@@ -63,6 +65,17 @@ def precision(metrics: Metrics) -> Iterator[str]:
     yield (
         f"On {images}, the 95% interval of the overall accuracy is {_ends(row['overall'], metrics['images'])}{of_few}."
     )
+
+
+def one_shot_group(metrics: Metrics, counts: np.ndarray, run: Path) -> Iterator[str]:
+    """Yield shot thresholds that yield three groups if (nearly) all classes are in one; counts: (C,) training images.
+
+    The sentence ends with what a reader copies.
+    """
+    if better := better_thresholds(counts, metrics["shot_thresholds"]):
+        problem, setting = better
+        how = "evaluate again with" if "evaluated_on" in metrics else f"run: lptpp evaluate {run}"
+        yield f"{problem} To split them into three groups, {how} {setting}"
 
 
 def _ends(accuracy: float, images: int) -> str:

@@ -114,7 +114,7 @@ class Preformatted:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page; `note` says what is missing."""
+    """A section of the page; `note` says what is missing, or what to do."""
 
     title: str
     parts: Sequence[Plot | Table | ClassTable | Gallery | Picture | Preformatted] = ()

@@ -36,6 +36,19 @@ def test_the_shot_table_is_that_of_the_metrics(run: EvaluatedRun) -> None:
     assert best == [value == max(overall) for value in overall]
 
 
+def test_if_nearly_all_classes_are_in_one_shot_group_the_note_has_thresholds_to_copy(run: EvaluatedRun) -> None:
+    setting = "To split them into three groups, {} evaluation.shot_thresholds=[12,25]"
+    assert result.section(run).note == ""
+    narrow = {**run.metrics, "shot_thresholds": [1, 140]}
+    note = result.section(replace(run, metrics=narrow)).note
+    assert note == (
+        "12 of the 13 classes with training images are medium-shot. "
+        + setting.format(f"run: lptpp evaluate {run.folder}")
+    )
+    note = result.section(replace(run, metrics={**narrow, "evaluated_on": "/photos", "trained_on": 0})).note
+    assert note.endswith(setting.format("evaluate again with"))
+
+
 def test_the_balanced_table_is_there_where_it_was_measured(run: EvaluatedRun) -> None:
     rows = {
         name: {key: row[key] for key in ("overall", "many", "medium", "few")}

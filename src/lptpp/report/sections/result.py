@@ -7,7 +7,7 @@ import numpy as np
 
 from lptpp.data.statistics import SHOTS, describe_shots
 from lptpp.evaluation.balanced import describe_balanced
-from lptpp.evaluation.findings import findings, trained_on
+from lptpp.evaluation.findings import findings, one_shot_group, trained_on
 from lptpp.evaluation.intervals import few_tested
 from lptpp.evaluation.table import (
     ACCURACIES,
@@ -32,7 +32,10 @@ LONGEST = 32  # characters of the title of a row in the figure
 def section(run: EvaluatedRun) -> Section:
     """Return the section with the accuracies."""
     intro = " ".join(filter(None, (summary(run), intervals(run), no_balanced_part(run))))
-    return Section("Results", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], intro)
+    note = " ".join(one_shot_group(run.metrics, run.classes.counts, run.folder))
+    return Section(
+        "Results", [*balanced_table(run), shot_table(run), shot_plot(run), *test_time_table(run)], intro, note
+    )
 
 
 def summary(run: EvaluatedRun) -> str:
