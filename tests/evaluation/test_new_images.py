@@ -15,6 +15,7 @@ from lptpp.cli import app
 from lptpp.console.result import show_new_images
 from lptpp.evaluation.compare import ComparedRun, flat_rows
 from lptpp.evaluation.findings import findings, precision, trained_on
+from lptpp.evaluation.intervals import interval
 from lptpp.evaluation.run import evaluate_run
 from lptpp.export.hugging_face import write_hugging_face
 from lptpp.utils.errors import UserError
@@ -72,6 +73,19 @@ def test_training_images_among_them_are_counted_whatever_their_name(run, garden,
     shown = CliRunner().invoke(app, ["evaluate", str(run), "--on", str(garden), "--name", "leak", BARE]).stdout
     assert f"2 of 8 images are identical to one of the 17 training images of {run}; accuracy on" in shown
     assert str(run / "evaluations" / "leak") in shown
+    known = ("/apple/new name.png", "/car/7.png")
+    new = [row for row in predictions(run / "evaluations" / "leak") if not row["image"].endswith(known)]
+    accuracy = 100 * sum(row["label_1"] == row["true"] for row in new) / 6
+    low, high = interval(accuracy, 6)
+    of_new = f"{accuracy:.1f}% (95% interval {low:.1f} to {high:.1f}%, 6 images)"
+    assert len(new) == 6 and f"Without these, LPT++ has an overall accuracy of {of_new}." in shown
+    assert of_new in (run / "evaluations" / "leak" / "report.html").read_text(encoding="utf-8")
+
+
+def test_if_no_image_or_each_is_a_training_image_there_is_no_accuracy_without_them(run, garden, pictures):
+    assert evaluate_on(run, garden, [BARE], name="new")["not_trained_on"] is None
+    metrics = evaluate_on(run, pictures / "train", [BARE], name="seen")
+    assert metrics["trained_on"] == metrics["images"] and metrics["not_trained_on"] is None
 
 
 def test_findings_and_a_report_as_of_the_test_split(run, garden, capsys):

@@ -78,13 +78,21 @@ def one_shot_group(metrics: Metrics, counts: np.ndarray, run: Path) -> Iterator[
         yield f"{problem} To split them into three groups, {how} {setting}"
 
 
+def accuracy_text(accuracy: float, images: int) -> str:
+    """Return an accuracy (percent) with its 95% interval and the number of images it was measured on."""
+    return f"{accuracy:.1f}% (95% interval {_ends(accuracy, images)}, {counted(images, 'image')})"
+
+
 def _ends(accuracy: float, images: int) -> str:
     low, high = interval(accuracy, images)
     return f"{low:.1f} to {high:.1f}%"
 
 
 def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
-    """Yield how many of other images the run, by its name, was trained on; nothing for its own test images."""
+    """Yield how many of other images the run, by its name, was trained on, and how accurate it is on the rest.
+
+    Nothing for its own test images.
+    """
     if "trained_on" not in metrics:
         return
     known, images, training = metrics["trained_on"], metrics["images"], metrics["training_images"]
@@ -95,6 +103,9 @@ def trained_on(metrics: Metrics, run: str) -> Iterator[str]:
         caution = "; accuracy on these is higher than on new images" * (known > 0)
         identical = f"identical to one of the {training:,} training images of {run}"
         yield f"{number} of {images:,} images {verb} {identical}{caution}."
+    if others := metrics.get("not_trained_on"):
+        title, accuracy = ResultRow.parse(metrics["result"]).title, accuracy_text(others["overall"], others["images"])
+        yield f"Without these, {title} has an overall accuracy of {accuracy}."
 
 
 def _relation(value: float, best: float) -> str:

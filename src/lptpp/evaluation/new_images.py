@@ -22,6 +22,7 @@ from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.changeable import CHANGEABLE_ON, check_changeable
 from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
+from lptpp.evaluation.metrics import percent
 from lptpp.evaluation.run import TABLES, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows
@@ -62,7 +63,7 @@ def evaluate_on(run: Path, on: Path, overrides: Sequence[str] = (), name: str | 
     split = labeled_images(on, model.class_names, settings, folder / SKIPPED, model.decoding)
     evaluation = _evaluated(settings, model, split, runner_of(settings))
     metrics = summary(settings, model.mixture, model.class_names, model.counts, evaluation)
-    metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), "trained_on": _trained_on(run, split)}
+    metrics |= {"split": folder.name, "evaluated_on": str(on.resolve()), **_training_images(run, split, evaluation)}
     make_folder(folder)
     experts = list(model.mixture.experts)
     write_files(folder, metrics, evaluation, split, model.class_names, model.counts, experts)
@@ -134,8 +135,19 @@ def _temperature(settings: Settings, model: Model) -> float:
     return read_fitted(Path(settings.run), model.mixture.fingerprint()).temperature
 
 
-def _trained_on(run: Path, split: Split) -> int | None:
-    """Return how many images have the content of a training image; None if the run does not record all its images."""
+def _training_images(run: Path, split: Split, evaluation: Evaluation) -> dict[str, Any]:
+    """Return how many images are training images (`trained_on`, None if unknown) and, if some are, the result of the
+    others: their number and overall accuracy (`not_trained_on`, else None)."""
+    known = _trained_on(run, split)
+    if known is None or not known.any() or known.all():
+        return {"trained_on": None if known is None else int(known.sum()), "not_trained_on": None}
+    right = evaluation.rankings[evaluation.result].classes[:, 0] == evaluation.labels  # (n,)
+    others = {"images": int((~known).sum()), "overall": percent(right[~known])}
+    return {"trained_on": int(known.sum()), "not_trained_on": others}
+
+
+def _trained_on(run: Path, split: Split) -> np.ndarray | None:
+    """Return which images have the content of a training image, (n,) bool; None if the run does not record them all."""
     _, checkpoint = finished_run(run)
     if "images" not in checkpoint.manifest:
         return None
@@ -143,7 +155,7 @@ def _trained_on(run: Path, split: Split) -> int | None:
     if not trained.any(1).all():
         return None
     found = digests_of(split.images, "Looking for training images")
-    return int(np.isin(_as_texts(found), _as_texts(trained)).sum())
+    return np.isin(_as_texts(found), _as_texts(trained))
 
 
 def _as_texts(digests: np.ndarray) -> np.ndarray:
