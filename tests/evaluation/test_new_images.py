@@ -62,6 +62,8 @@ def test_every_labeled_image_is_evaluated_with_the_facts_of_the_run(run, garden,
     assert [row["label_1"] for row in predictions(folder)] == best
     right = [row["label_1"] == row["true"] for row in predictions(folder)]
     assert metrics["rows"]["mixture"]["overall"] == pytest.approx(100 * sum(right) / 5)
+    probabilities = [float(row["probability_1"]) for row in predictions(folder)]
+    assert metrics["mean_probability"] == pytest.approx(20 * sum(probabilities), abs=1e-3)
     assert metrics["rows"].keys() == {key for key in trained.metrics["rows"] if not key.endswith("_probe")}
     assert ((run / "metrics.json").read_bytes(), (run / "predictions.csv").read_bytes()) == before
 

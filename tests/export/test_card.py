@@ -29,6 +29,8 @@ def metrics(**changed) -> dict:
         "result": "mixture",
         "split": "test",
         "images": 1234,
+        "tested": {"many": {"images": 900}, "medium": {"images": 314}, "few": {"images": 20}},
+        "mean_probability": 68.0,
         "seed": 3,
         "shot_thresholds": [20, 100],
         "classes": 5,
@@ -90,6 +92,20 @@ def test_limitations_state_only_what_is_known(settings):
     lines = limitations(settings, facts((120, 30, 5, 1, 1)), full)
     assert len(lines) == 3
     assert not any("None" in line for line in lines)
+
+
+def test_few_shot_accuracy_and_calibration_have_intervals_numbers_of_images_and_a_direction(settings):
+    lines = limitations(settings, facts(), metrics())
+    assert "- The accuracy on few-shot classes is 20.0% (95% interval 8.1 to 41.6%, 20 images)." in lines
+    measured = "accuracy 61.2% (95% interval 58.5 to 63.9%, 1,234 images), so they are overconfident."
+    assert (
+        f"- The probabilities are off by 7.0 percentage points on average: their mean is 68.0%, the {measured}" in lines
+    )
+    for mean, direction in ((55.0, "underconfident"), (61.9, "about right"), (63.0, "not clearly over- or underconf")):
+        assert any(
+            f"so they are {direction}" in line
+            for line in limitations(settings, facts(), metrics(mean_probability=mean))
+        )
 
 
 def test_a_missing_extra_is_named(settings, monkeypatch):

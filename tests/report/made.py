@@ -12,7 +12,7 @@ from lptpp.evaluation.evaluate import Evaluation, Ranking
 from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, group_set_rows, mean_weights, prediction_rows
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
-from lptpp.evaluation.metrics import tested_by_shot
+from lptpp.evaluation.metrics import percent, tested_by_shot
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.utils.io import write_csv, write_json
 
@@ -88,6 +88,7 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str
     return {
         "rows": evaluation.metrics(counts, THRESHOLDS),
         "result": str(evaluation.result),
+        "mean_probability": percent(evaluation.rankings[evaluation.result].probabilities[:, 0]),
         "tested": tested_by_shot(evaluation.labels, counts, THRESHOLDS),
         "split": "test",
         "names_in_csv": "escaped",

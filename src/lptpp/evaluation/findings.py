@@ -15,6 +15,7 @@ from lptpp.utils.text import counted
 MEASURES = {"overall": "overall", "mean_class": "in the mean over the classes", "few": "on few-shot classes"}
 CONSTANT = 0.005  # a weight that differs less from 1/E is printed like it
 NEARLY = 0.05
+CLOSE = 1  # points between mean probability and accuracy that do not matter
 UNDECIDED = 10  # points above chance that the interval of an accuracy must exclude
 CHANCE = 0.02  # of the way from chance to 100%
 Metrics = Mapping[str, Any]  # as in metrics.json
@@ -76,6 +77,14 @@ def one_shot_group(metrics: Metrics, counts: np.ndarray, run: Path) -> Iterator[
         problem, setting = better
         how = "evaluate again with" if "evaluated_on" in metrics else f"run: lptpp evaluate {run}"
         yield f"{problem} To split them into three groups, {how} {setting}"
+
+
+def leaning(mean: float, accuracy: float, images: int) -> str:
+    """Return whether probabilities are too high or too low on average: their mean against the accuracy, in percent."""
+    low, high = interval(accuracy, images)
+    if abs(mean - accuracy) <= CLOSE:
+        return "about right"
+    return "overconfident" if mean > high else "underconfident" if mean < low else "not clearly over- or underconfident"
 
 
 def accuracy_text(accuracy: float, images: int) -> str:

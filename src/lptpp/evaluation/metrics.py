@@ -50,9 +50,9 @@ def tested_by_shot(
     }
 
 
-def percent(correct: np.ndarray) -> float | None:
-    """Return the percentage of true values, or None if there are no values."""
-    return 100 * float(correct.mean()) if len(correct) else None
+def percent(values: np.ndarray) -> float | None:
+    """Return the percentage of true values, or the mean of probabilities in percent; None if there are no values."""
+    return 100 * float(values.mean()) if len(values) else None
 
 
 def class_accuracy(predicted: np.ndarray, labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -11,7 +11,7 @@ from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import NAMES, mean_weights, names_in
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
-from lptpp.evaluation.metrics import tested_by_shot
+from lptpp.evaluation.metrics import percent, tested_by_shot
 from lptpp.evaluation.tta import options
 from lptpp.models.mixture import Mixture
 
@@ -25,6 +25,7 @@ def summary(
         "rows": evaluation.metrics(counts, asked.shot_thresholds),
         "balanced": _balanced(settings, evaluation, counts),
         "result": str(evaluation.result),
+        "mean_probability": percent(evaluation.rankings[evaluation.result].probabilities[:, 0]),
         "differences": intervals_by_row(evaluation, counts, asked.shot_thresholds),
         "tested": tested_by_shot(evaluation.labels, counts, asked.shot_thresholds),
         "split": asked.split,

@@ -11,6 +11,7 @@ import numpy as np
 from lptpp.backbones.base import BUNDLED
 from lptpp.config import BackboneSettings, DataSettings, Settings
 from lptpp.data.statistics import SHOTS, describe_shots, gini, imbalance_factor, shots
+from lptpp.evaluation.findings import accuracy_text, leaning
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.table import COLUMNS, ResultRow, one_decimal
 from lptpp.utils.extras import extra
@@ -205,9 +206,14 @@ def _limitations(facts: Facts, metrics: Facts) -> Iterator[str]:
     yield "The model assigns one of its classes to every image, including images of something else."
     yield "The accuracy above is for images from the same data set; expect less on images from other sources."
     if (few := result.get("few")) is not None:
-        yield f"The accuracy on few-shot classes is {one_decimal(few)}%."
+        yield f"The accuracy on few-shot classes is {accuracy_text(few, metrics['tested']['few']['images'])}."
     if (error := result.get("calibration_error")) is not None:
-        yield f"The probabilities are off by {one_decimal(error)} percentage points on average."
+        mean, accuracy, images = metrics["mean_probability"], result["overall"], metrics["images"]
+        yield (
+            f"The probabilities are off by {one_decimal(error)} percentage points on average: their mean is"
+            f" {one_decimal(mean)}%, the accuracy {accuracy_text(accuracy, images)}, so they are"
+            f" {leaning(mean, accuracy, images)}."
+        )
     if untrained:
         yield f"Classes without training images: {untrained}."
     if classes := untested(metrics):

@@ -13,7 +13,7 @@ from lptpp.checkpoint.folder import finished_run
 from lptpp.checkpoint.sharing import FACTS_FILE, FILES, FORMAT_KEY, WEIGHTS
 from lptpp.config import DataSettings, EvaluationSettings, ExpertSettings, Settings, to_yaml
 from lptpp.config.run_format import FORMAT
-from lptpp.evaluation.files import read_metrics
+from lptpp.evaluation.files import consistent, read_metrics
 from lptpp.export.card import data_name, model_card
 from lptpp.utils.digest import file_digest, sealed
 from lptpp.utils.disk import atomic_write
@@ -63,7 +63,9 @@ def write_hugging_face(run: Path, folder: Path, name: str, license: str) -> Iter
     ]
     files = {name: file_digest(folder / name) for name in names}
     write_json(folder / FACTS_FILE, sealed({**about, **facts, "files": files}))
-    write_text(folder / "README.md", model_card(name, public, facts, metrics, license))
+    with consistent(run):
+        card = model_card(name, public, facts, metrics, license)
+    write_text(folder / "README.md", card)
     yield f"{WEIGHTS}, config.yaml, config.json, metrics.json and README.md, the model card"
 
 

@@ -180,10 +180,16 @@ def test_rejection_keeps_confident_predictions(run: EvaluatedRun) -> None:
 
 @pytest.mark.parametrize(
     "confidence, verdict",
-    [(0.9, ": overconfident"), (0.2, ": underconfident"), (0.5, ": about right"), (0.505, ": about right")],
+    [
+        (0.9, ": overconfident"),
+        (0.2, ": underconfident"),
+        (0.5, ": about right"),
+        (0.505, ": about right"),
+        (0.55, ": not clearly over- or underconfident on average."),
+    ],
 )
 def test_the_mean_probability_is_compared_with_the_accuracy(confidence: float, verdict: str) -> None:
-    assert verdict in calibration.confidence_verdict(np.full(2, confidence), np.array([True, False]), 3.0)
+    assert verdict in calibration.confidence_verdict(np.full(200, confidence), np.array([True, False] * 100), 3.0)
 
 
 def test_the_bars_of_the_diagram_are_the_share_that_is_right(run: EvaluatedRun) -> None:

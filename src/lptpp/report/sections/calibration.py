@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from lptpp.evaluation.findings import leaning
 from lptpp.evaluation.intervals import few_tested
 from lptpp.evaluation.metrics import calibration_bins
 from lptpp.evaluation.table import MISSING, ResultRow
@@ -48,7 +49,7 @@ def reliability(run: EvaluatedRun, row: ResultRow) -> Plot:
 def confidence_verdict(confidence: np.ndarray, correct: np.ndarray, error: float) -> str:
     """Return whether the probabilities are too high or too low on average, and the calibration error."""
     mean, accuracy = 100 * confidence.mean(), 100 * correct.mean()
-    verdict = "overconfident" if mean - accuracy > 1 else "underconfident" if accuracy - mean > 1 else "about right"
+    verdict = leaning(mean, accuracy, len(correct))
     means = f"Mean probability {percent(mean, 1)}, accuracy {percent(accuracy, 1)}: {verdict} on average."
     return f"{means} Expected calibration error {percent(error, 1)}."
 
