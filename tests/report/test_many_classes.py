@@ -41,7 +41,14 @@ def test_a_browser_sorts_and_searches_the_classes(browser, folder: Path) -> None
     part.get_by_text("training images", exact=True).click()
     assert part.locator("tbody tr").first.locator("td").nth(1).inner_text() == "2"
     part.get_by_placeholder("part of a class name").fill("SPECIES 81")
-    assert part.locator(".more").inner_text().startswith("50 of 53.")  # 81, 810 to 819, 8100 to 8141
+    assert (
+        part.locator(".more").inner_text().startswith("Showing 50 of 53 classes found.")
+    )  # 81, 810 to 819, 8100 to 8141
     part.get_by_role("button").click()
     assert part.locator("tbody tr").count() == 53
+    for text, sentence in (("species 8141", "1 of 1 class found."), ("", "50 of 8,142 classes. Show more")):
+        part.get_by_placeholder("part of a class name").fill(text)
+        assert part.locator(".more").inner_text() == f"Showing {sentence}"
+    part.get_by_placeholder("part of a class name").fill("nowhere")
+    assert part.locator(".more").inner_text() == "No class has this in its name."
     page.close()

@@ -135,14 +135,45 @@ def test_pairs_and_false_positives_are_counted(run: EvaluatedRun) -> None:
     assert confusions.pairs(run, predicted, labels).rows[0][0].style == "shot many"
 
 
-def test_errors_towards_larger_classes_are_counted(run: EvaluatedRun) -> None:
-    assert re.findall(r"\d+", confusions.direction(run, np.array([0, 5]), np.array([3, 4])))[:2] == ["2", "50"]
+def test_many_errors_toward_larger_classes_have_a_percentage(run: EvaluatedRun) -> None:
+    found = confusions.direction(run, np.array([0, 5] * 10), np.array([3, 4] * 10))
+    assert found.startswith(
+        "Of 20 errors, 50% predict a class with more training images than the true class. Far above"
+    )
 
 
-def test_a_single_error_is_told_in_the_singular(run: EvaluatedRun) -> None:
-    for predicted, verb in ((0, "predicts"), (5, "does not predict")):
-        found = confusions.direction(run, np.array([predicted]), np.array([3]))
-        assert found == f"The only error {verb} a class with more training images than the true class."
+@pytest.mark.parametrize(
+    "errors, larger, subject",
+    [
+        (1, 1, "The only error predicts"),
+        (1, 0, "The only error does not predict"),
+        (2, 2, "Both errors predict"),
+        (3, 3, "All 3 errors predict"),
+        (3, 2, "2 of the 3 errors predict"),
+        (3, 1, "1 of the 3 errors predicts"),
+        (2, 0, "None of the 2 errors predicts"),
+        (19, 10, "10 of the 19 errors predict"),
+    ],
+)
+def test_few_errors_toward_larger_classes_are_counted(
+    run: EvaluatedRun, errors: int, larger: int, subject: str
+) -> None:
+    predicted = np.array([0] * larger + [5] * (errors - larger))
+    found = confusions.direction(run, predicted, np.full(errors, 3))
+    assert found == f"{subject} a class with more training images than the true class."
+
+
+@pytest.mark.parametrize(
+    "never, weak, subject",
+    [(1, 1, "It has"), (2, 2, "Both have"), (3, 3, "All 3 have"), (3, 1, "1 of these has"), (3, 2, "2 of these have")],
+)
+def test_classes_with_few_images_among_those_never_recognized(
+    run: EvaluatedRun, never: int, weak: int, subject: str
+) -> None:
+    accuracy, tested = np.full(14, 50.0), np.full(14, 9)
+    accuracy[:never], tested[:weak] = 0, 2
+    of = replace(run, classes=replace(run.classes, accuracy={run.result: accuracy}, tested=tested))
+    assert f"never recognized. {subject} only one or two images there, which" in classes.accuracy(of).finding
 
 
 def test_a_single_class_is_told_in_the_singular(run: EvaluatedRun) -> None:

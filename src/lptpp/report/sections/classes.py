@@ -38,8 +38,7 @@ def accuracy(run: EvaluatedRun) -> Plot:
     verb = "is" if never == 1 else "are"
     finding = f"{never:,} {of} {verb} never recognized." if never else f"Each {of} is recognized at least once."
     if never and (weak := int((run.classes.tested[values == 0] <= FEW_TESTED).sum())):
-        verb = "has" if weak == 1 else "have"
-        finding += f" {weak:,} of these {verb} only one or two images there, which proves little."
+        finding += f" {_of_these(weak, int(never))} only one or two images there, which proves little."
     if untested := [name for name, images in zip(run.classes.names, run.classes.tested, strict=True) if not images]:
         finding += f" Classes without such images: {listed(untested)}."
     names = " (hover for names)" if tooltips else ""
@@ -48,6 +47,13 @@ def accuracy(run: EvaluatedRun) -> Plot:
         " classes of similar size: the flatter it is, the less accuracy depends on class frequency."
     )
     return Plot(figure, f"Accuracy of {run.result.title} per class", finding, caption, tooltips)
+
+
+def _of_these(some: int, these: int) -> str:
+    """Return a subject with its verb for some, at least one, of these classes."""
+    if some < these:
+        return f"{some:,} of these {'has' if some == 1 else 'have'}"
+    return {1: "It has", 2: "Both have"}.get(these, f"All {these:,} have")
 
 
 def imbalance(run: EvaluatedRun) -> str:

@@ -12,6 +12,7 @@ from lptpp.utils.text import counted
 
 SHOWN = 15
 LARGEST_MATRIX = 50  # classes
+FEW_ERRORS = 20  # fewer are counted: their percentage shows no bias
 LONGEST = 40  # characters of a class name in the matrix
 
 
@@ -45,7 +46,9 @@ def confusion_matrix(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarra
             label.set_color(COLORS[run.classes.shots[index]])
     figure.colorbar(shown, ax=ax, label="images of the true class, %", shrink=0.6, aspect=40)
     correct = 100 * (predicted == labels).mean()
-    finding = f"{percent(correct, 1)} of the images are on the diagonal: their class is recognized."
+    finding = (
+        f"{percent(correct, 1)} of the {counted(len(labels), 'image')} are on the diagonal: their class is recognized."
+    )
     caption = (
         "Classes are sorted by training images, largest first, and colored by shot. A dark column far from the diagonal"
         " is a class that others are mistaken for; a row without color has no test images."
@@ -66,7 +69,7 @@ def pairs(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> Table
         ]
         for true, other, images in wrong[:SHOWN]
     ]
-    shown = f"{len(rows)} of {counted(len(wrong), 'pair')}. " if len(rows) < len(wrong) else ""
+    shown = f"Showing {len(rows)} of {counted(len(wrong), 'pair')}. " if len(rows) < len(wrong) else ""
     caption = f"{shown}confusion.csv contains all pairs."
     headings = ["true class", "predicted class", "images", "share of the true class"]
     return Table("Most confused pairs", headings, rows, caption)
@@ -91,11 +94,19 @@ def false_positives(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray
 def direction(run: EvaluatedRun, predicted: np.ndarray, labels: np.ndarray) -> str:
     """Return how often a wrong prediction is a class with more training images than the true class."""
     upwards = run.classes.counts[predicted] > run.classes.counts[labels]
-    if len(predicted) == 1:
-        verb = "predicts" if upwards[0] else "does not predict"
-        return f"The only error {verb} a class with more training images than the true class."
+    if len(predicted) < FEW_ERRORS:
+        return f"{_errors(int(upwards.sum()), len(predicted))} a class with more training images than the true class."
     return (
         f"Of {counted(len(predicted), 'error')}, {percent(100 * upwards.mean())} predict a class with more training"
         " images than the true class. Far above 50%, the model is biased toward frequent classes; far below, toward"
         " rare ones."
     )
+
+
+def _errors(some: int, errors: int) -> str:
+    """Return a subject with its verb for some of a few errors, such as: None of the 3 errors predicts."""
+    if errors == 1:
+        return f"The only error {'predicts' if some else 'does not predict'}"
+    if some == errors:
+        return f"{'Both' if errors == 2 else f'All {errors}'} errors predict"
+    return f"{some or 'None'} of the {errors} errors {'predict' if some > 1 else 'predicts'}"

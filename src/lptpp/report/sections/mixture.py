@@ -96,9 +96,10 @@ def agreement(run: EvaluatedRun) -> Table:
         if (here := (right == kind).all(1)).any()
     ]
     headings = ["correct experts", "images", f"accuracy of {run.result.title}"]
+    share, images = percent(100 * right.any(1).mean(), 1), counted(len(right), "image")
     caption = (
-        f"At least one expert is correct on {percent(100 * right.any(1).mean(), 1)} of the images. If only one is, a"
-        " high accuracy means that the mixture follows the correct expert."
+        f"At least one expert is correct on {share} of the {images}. If only one is, a high accuracy means that the"
+        " mixture follows the correct expert."
     )
     return Table("Agreement of the experts", headings, rows, caption)
 

@@ -21,6 +21,12 @@ for (const part of document.querySelectorAll(".part.classes")) {
     made.append(cell(images ? `${names[other]} (${images.toLocaleString("en")})` : "", ""));
     return made;
   }
+  function sentence(found, drawn) {
+    if (found === rows.length && drawn === found) return "";
+    if (found === 0) return "No class has this in its name.";
+    const these = found === rows.length ? "classes" : found === 1 ? "class found" : "classes found";
+    return `Showing ${drawn.toLocaleString("en")} of ${found.toLocaleString("en")} ${these}. `;
+  }
   function compare(one, other) {
     const [a, b] = [key(one, column), key(other, column)];
     if (a === null || b === null) return (a === null) - (b === null);  // missing values last
@@ -31,7 +37,7 @@ for (const part of document.querySelectorAll(".part.classes")) {
     const found = rows.filter(row => row[0].toLowerCase().includes(wanted));
     if (column !== null) found.sort(compare);
     body.replaceChildren(...found.slice(0, limit).map(line));
-    more.textContent = `${Math.min(limit, found.length).toLocaleString("en")} of ${found.length.toLocaleString("en")}. `;
+    more.textContent = sentence(found.length, Math.min(limit, found.length));
     if (found.length > limit) {
       const button = document.createElement("button");
       button.textContent = "Show more";
