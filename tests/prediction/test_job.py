@@ -20,7 +20,7 @@ from lptpp.utils.errors import UserError
 
 IDENTITY = {"model": "m", "inputs": {"count": 2, "sha256": "i"}, "options": {"top_k": 5, "views": "one"}}
 OTHERS = {
-    "model": IDENTITY | {"model": "n"},
+    "of /runs/a, not of /runs/b": IDENTITY | {"model": "n"},
     "inputs": IDENTITY | {"inputs": {"count": 2, "sha256": "j"}},
     r"\(top_k was 5, now 3\)": IDENTITY | {"options": {"top_k": 3, "views": "one"}},
 }
@@ -32,7 +32,7 @@ def output(tmp_path) -> Path:
 
 
 def job_of(identity: dict) -> Job:
-    return Job(identity, {"paths": ["list.txt"]}, 8, [0])
+    return Job(identity, {"paths": ["list.txt"]}, 8, [0], f"/runs/{'a' if identity['model'] == 'm' else 'b'}")
 
 
 def computed(output: Path, identity: dict = IDENTITY) -> Path:
@@ -54,7 +54,7 @@ def finished(output: Path, identity: dict = IDENTITY) -> None:
     started(output, identity)
     output.write_text("old")
     with alone(output):
-        finish(output, identity, {"rows": 2})
+        finish(output, job_of(identity), {"rows": 2})
 
 
 def test_a_new_job_keeps_its_inputs_and_the_same_job_goes_on(output):
@@ -85,7 +85,7 @@ def test_another_job_is_refused_whether_the_first_is_finished_or_not(message, id
     assert (partial(output) / INPUTS).read_text() == "i"
     output.write_text("")
     with alone(output):
-        finish(output, IDENTITY, {})
+        finish(output, job_of(IDENTITY), {})
     with pytest.raises(UserError, match=rf"out\.csv .*{message}.*--output.*--overwrite"):
         started(output, identity)
 
@@ -95,7 +95,7 @@ def test_overwriting_begins_anew_and_keeps_the_old_output_until_the_end(output):
     (output.parent / "x").mkdir()
     assert started(output, overwrite=True)  # also of the same job
     rows = computed(output)
-    other = OTHERS["model"]
+    other = IDENTITY | {"model": "n"}
     assert started(output, other, overwrite=True)
     assert not rows.exists()
     rows = computed(output, other)

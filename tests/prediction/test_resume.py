@@ -1,14 +1,20 @@
 import multiprocessing
 import os
+import shutil
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+import lptpp
+from lptpp.checkpoint.folder import recorded_fingerprint
+from lptpp.export.hugging_face import write_hugging_face
 from lptpp.prediction import parts, resume
 from lptpp.prediction import predict as prediction
 from lptpp.prediction.options import PredictOptions
-from lptpp.prediction.resume import finish, refuse_taken
+from lptpp.prediction.predict import predict_paths
+from lptpp.prediction.resume import Job, finish, refuse_taken
 from lptpp.prediction.store import Store
 from lptpp.utils.errors import Interrupted, UserError
 
@@ -98,15 +104,50 @@ def test_killed_at_different_places_it_ends_with_the_bytes_of_an_unbroken_run(su
         ({"escape_formulas": False}, "escape_formulas was True, now False"),
     ],
 )
-def test_an_output_with_other_options_is_refused_before_the_model_is_loaded(given, words, tmp_path):
+def test_an_output_with_other_options_is_refused_before_the_model_is_loaded(given, words, tmp_path, monkeypatch):
+    monkeypatch.setattr(resume, "recorded_fingerprint", lambda run: "m")
     output, options = tmp_path / "a.csv", PredictOptions()
-    refuse_taken([output], options.given(), overwrite=False)
+    refuse_taken([output], tmp_path, options.given())
     output.touch()
     with pytest.raises(UserError, match=r"a\.csv already exists: use another --output"):
-        refuse_taken([output], options.given(), overwrite=False)
-    finish(output, {"model": "m", "inputs": {}, "options": options.given() | {"batch_size": 4}}, {})
-    refuse_taken([output], options.given(), overwrite=False)
-    changed = PredictOptions(**given).given()
-    refuse_taken([output], changed, overwrite=True)
+        refuse_taken([output], tmp_path, options.given())
+    identity = {"model": "m", "inputs": {}, "options": options.given() | {"batch_size": 4}}
+    finish(output, Job(identity, {}, 8, [0], "runs/a"), {})
+    refuse_taken([output], tmp_path, options.given())
     with pytest.raises(UserError, match=words):
-        refuse_taken([output], changed, overwrite=False)
+        refuse_taken([output], tmp_path, PredictOptions(**given).given())
+
+
+def test_an_output_of_another_run_is_refused_before_the_model_is_loaded_and_images_are_listed(
+    predict, trained, listed, tmp_path, monkeypatch
+):
+    predict("a.csv", listed)
+    with monkeypatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(Store, "append", interrupt)
+        predict("b.csv", listed)
+    monkeypatch.chdir(tmp_path)
+    other = Path(shutil.copytree(trained.folder, tmp_path / "runs" / "other"))
+    predict_paths(other, [listed], tmp_path / "a.csv", PredictOptions())  # a copy of the run is the same model
+    monkeypatch.setattr(prediction, "load", lambda run: pytest.fail("loaded"))
+    monkeypatch.setattr(prediction, "expand", lambda *_: pytest.fail("listed"))
+    monkeypatch.setattr(resume, "recorded_fingerprint", lambda run: "another")
+    for name, found in (("a.csv", "a.csv"), ("b.csv", "b.csv.partial")):
+        with pytest.raises(UserError) as caught:
+            predict_paths(other, [listed], tmp_path / name, PredictOptions())
+        assert str(caught.value) == (
+            f"{tmp_path / found} contains predictions of {trained.folder}, not of runs/other: use another --output, or"
+            " replace it with --overwrite."
+        )
+    with pytest.raises(UserError, match=f"predictions of {trained.folder} as it was trained before: use another"):
+        predict("a.csv", listed)
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_model_is_known_by_its_files(trained, tmp_path):
+    fingerprint = recorded_fingerprint(trained.folder)
+    assert fingerprint == lptpp.load(trained.folder).mixture.fingerprint()
+    list(write_hugging_face(trained.folder, tmp_path, "me/fruit", "mit"))
+    assert recorded_fingerprint(tmp_path) == fingerprint

@@ -1,5 +1,6 @@
 """Several processes that predict into one output: in threads, one after the other, killed, and started by torchrun."""
 
+import json
 import logging
 import multiprocessing
 import os
@@ -15,10 +16,11 @@ from lptpp import cli
 from lptpp.prediction import compute, parts, resume
 from lptpp.prediction import predict as prediction
 from lptpp.prediction.compute import Work
-from lptpp.prediction.resume import WORKING, partial
+from lptpp.prediction.resume import JOB, WORKING, partial
 from lptpp.prediction.store import Store
 from lptpp.utils.crew import Crew
 from lptpp.utils.errors import Interrupted, UserError
+from lptpp.utils.io import write_json
 from tests.ranks import printed, run_ranks
 
 OPTIONS = {"batch_size": 2, "threshold": 0.3}
@@ -203,6 +205,13 @@ def test_another_prediction_is_refused(path, options, message, unfinished, predi
     given = Path(path) if path == "-" else tmp_path / path
     with pytest.raises(UserError, match=rf"^Process {os.getpid()} on .* is writing .*b\.csv, and .*{message}"):
         predict("b.csv", given, **(OPTIONS | options))
+
+
+def test_another_run_is_refused_by_its_name(unfinished, predict, trained, listed, tmp_path):
+    job = partial(tmp_path / "b.csv") / JOB
+    write_json(job, json.loads(job.read_text()) | {"model": "another", "run": "/runs/old"})
+    with pytest.raises(UserError, match=f"contains predictions of /runs/old, not of {trained.folder}: wait for it"):
+        predict("b.csv", listed, **OPTIONS)
 
 
 def test_a_list_that_has_changed_is_refused(unfinished, predict, listed):

@@ -5,8 +5,9 @@ from typing import Any
 
 from lptpp.checkpoint.identity import check_saved_settings
 from lptpp.checkpoint.sharing import shared_folder, shared_run
-from lptpp.checkpoint.store import Checkpoint, latest_checkpoint
+from lptpp.checkpoint.store import TUNED, Checkpoint, latest_checkpoint
 from lptpp.config import Settings, run_settings
+from lptpp.models.mixture import model_fingerprint
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import refuse_no_run
 
@@ -21,6 +22,16 @@ def finished_run(run: str | Path) -> tuple[Settings, Checkpoint]:
     settings, checkpoint = _trained_run(Path(run)) if shared is None else shared_run(shared)
     _check_classes(checkpoint.manifest, run)
     return settings, checkpoint
+
+
+def recorded_fingerprint(run: str | Path) -> str:
+    """Return `Mixture.fingerprint` of a finished run by its files: no backbone is loaded.
+
+    Raises `UserError` as `finished_run`.
+    """
+    settings, checkpoint = finished_run(run)
+    towers = [checkpoint.manifest["fingerprints"][name]["tower"] for name in settings.experts]
+    return model_fingerprint(checkpoint.tensors(TUNED), towers)
 
 
 def _trained_run(folder: Path) -> tuple[Settings, Checkpoint]:

@@ -1,7 +1,7 @@
 """The mixture of long-tailed experts and the scorer that weighs them image by image (docs/method.md)."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -95,9 +95,13 @@ class Mixture(nn.Module):
 
     def fingerprint(self) -> str:
         """Return a sha256 over the tuned weights and the backbone weights, which determine every output."""
-        backbones = "".join(expert.backbone.fingerprint for expert in self.experts.values())
-        return hashlib.sha256((weights_digest(self.tuned_state()) + backbones).encode()).hexdigest()
+        return model_fingerprint(self.tuned_state(), (expert.backbone.fingerprint for expert in self.experts.values()))
 
     def backbone_parameters(self) -> int:
         """Return the number of parameters of all image towers."""
         return sum(p.numel() for expert in self.experts.values() for p in expert.encoder.tower.parameters())
+
+
+def model_fingerprint(tuned: Mapping[str, torch.Tensor], backbones: Iterable[str]) -> str:
+    """Return `Mixture.fingerprint` of tuned weights, by name, and the fingerprint of each expert's backbone."""
+    return hashlib.sha256((weights_digest(tuned) + "".join(backbones)).encode()).hexdigest()

@@ -20,6 +20,7 @@ from lptpp.evaluation.tta import Adjustment, adjustment, warn_about_prior, with_
 from lptpp.inference.model import load
 from lptpp.inference.pipeline import chunks, read_ahead
 from lptpp.prediction.compute import compute_parts
+from lptpp.prediction.differences import recorded
 from lptpp.prediction.inputs import expand
 from lptpp.prediction.listing import read_listing, write_listing
 from lptpp.prediction.options import PredictOptions
@@ -100,11 +101,12 @@ def predict_paths(run: Path, paths: Sequence[Path], output: Path, options: Predi
 def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictOptions) -> Summary | None:
     check_suffix(output, TABLES)
     outputs = [output] if options.embeddings is None else [output, options.embeddings]
-    refuse_taken(outputs, options.given(), options.overwrite)  # before the model is loaded
+    if not options.overwrite:
+        refuse_taken(outputs, run, options.given())  # before the model is loaded
     predictor, chunk = predictor_of(run, options)
     with ExitStack() as working:
         with alone(output) as first:
-            job, resumed = _job(predictor, paths, outputs, options, chunk, first)
+            job, resumed = _job(predictor, recorded(run), paths, outputs, options, chunk, first)
             if job is None:
                 log.info("%s already contains these predictions; use --overwrite to compute them again.", output)
                 return Summary(**summary_of(output))
@@ -118,13 +120,14 @@ def _predicted(run: Path, paths: Sequence[Path], output: Path, options: PredictO
             return None
         summary = _write(predictor, parts, outputs, not options.escape_formulas)
         with alone(output):
-            finish(output, job.identity, asdict(summary))
+            finish(output, job, asdict(summary))
             working.close()  # so that the folder is empty
     return summary
 
 
 def _job(
     predictor: Predictor,
+    run: str,
     paths: Sequence[Path],
     outputs: list[Path],
     options: PredictOptions,
@@ -137,12 +140,12 @@ def _job(
         "model": predictor.model.mixture.fingerprint(),
         "options": options.deciding(predictor.adjust, chunk),
     }
-    if (job := shared(output, first, identity, request)) is not None:
+    if (job := shared(output, first, identity, request, run)) is not None:
         return job, True
     size, folder = part_size(chunk), partial(output)
     inputs, starts = write_listing(folder / NEW_INPUTS, expand(paths, options.column, folder), size)
     whole = {"model": identity["model"], "inputs": inputs, "options": identity["options"]}
-    begun = begin(outputs, Job(whole, request, size, starts), options.overwrite)
+    begun = begin(outputs, Job(whole, request, size, starts, run), options.overwrite)
     return (read_job(output) if begun else None), False
 
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lptpp.checkpoint.folder import recorded_fingerprint
+from lptpp.prediction.differences import Identity, changed_options, difference, recorded
 from lptpp.prediction.inputs import STANDARD_INPUT, file_state
 from lptpp.utils.crew import Crew, remove_claims
 from lptpp.utils.digest import content_digest
@@ -25,7 +27,6 @@ from lptpp.utils.paths import refuse_special
 from lptpp.utils.progress import progress_bar
 
 log = logging.getLogger("lptpp")
-Identity = Mapping[str, Any]  # model, inputs, options, as JSON: they determine the bytes of an output
 JOB, NEW_INPUTS, INPUTS, PARTS = "job.json", "inputs.new", "inputs.jsonl", "parts"
 STARTING, START, WORKING = "starting", "start", "working"  # folders of crews, what the first claims
 POLL = 0.5  # seconds between two looks at what other processes do
@@ -43,12 +44,13 @@ def note(output: Path) -> Path:
 
 @dataclass(frozen=True)
 class Job:
-    """What job.json records: the identity, how the inputs were given, and how they are cut into parts."""
+    """What job.json records: the identity, how the inputs were given and are cut into parts, and the run's path."""
 
     identity: Identity
     request: Mapping[str, Any]
     part: int  # inputs in a part
     starts: list[int]  # byte in `INPUTS` at which each part starts
+    run: str  # see `recorded`
 
     @property
     def count(self) -> int:
@@ -99,7 +101,7 @@ def _wait_for_claim(crew: Crew, path: Path, output: Path) -> None:
             bar.advance()
 
 
-def shared(output: Path, crew: Crew, identity: Identity, request: Mapping[str, Any]) -> Job | None:
+def shared(output: Path, crew: Crew, identity: Identity, request: Mapping[str, Any], run: str) -> Job | None:
     """Return the job that other processes are computing now; None if there are none. `identity` lacks the inputs.
 
     Raises:
@@ -113,7 +115,8 @@ def shared(output: Path, crew: Crew, identity: Identity, request: Mapping[str, A
     elif request != job.request:
         reason = _other_inputs(job.request, request)
     elif (identity := {**identity, "inputs": job.identity["inputs"]}) != job.identity:
-        reason = f"the folder {_difference(job.identity, identity)}: wait for it, or use another --output"
+        found = difference(job.identity, identity, job.run, run)
+        reason = f"the folder {found}: wait for it, or use another --output"
     else:
         return job
     raise UserError(f"{others[0][0].upper()}{others[0][1:]} is writing {output}, and {reason}.")
@@ -139,31 +142,41 @@ def begin(outputs: list[Path], job: Job, overwrite: bool) -> bool:
         (folder / NEW_INPUTS).unlink()
         return True
     there = [output for output in outputs if output.exists()]
-    done = _read(note(outputs[0]))
+    wrote, done = _finished(outputs[0])
     if not overwrite:
-        if there == outputs and done is not None and done.get("job") == identity:
+        if there == outputs and done == identity:
             return False
         if there:
-            raise _taken(there[0], (done or {}).get("job"), identity)
+            raise _taken(there[0], difference(done, identity, wrote, job.run))
         if unfinished is not None:
-            raise _taken(folder, unfinished.identity, identity)
+            raise _taken(folder, difference(unfinished.identity, identity, unfinished.run, job.run))
     with writing(folder):
         (folder / JOB).unlink(missing_ok=True)  # first: without it the other files are ignored
         _remove_results(folder)
         (folder / NEW_INPUTS).replace(folder / INPUTS)
-    write_json(folder / JOB, {**identity, "request": job.request, "part": job.part, "starts": job.starts})
+    how = {"request": job.request, "part": job.part, "starts": job.starts, "run": job.run}
+    write_json(folder / JOB, {**identity, **how})
     return True
 
 
-def refuse_taken(outputs: list[Path], given: Mapping[str, Any], overwrite: bool) -> None:
-    """Raise `UserError` if an output is not of a job with these options; `begin` checks the rest of the identity."""
-    there = [output for output in outputs if output.exists()]
-    if overwrite or not there or read_job(outputs[0]) is not None:
+def refuse_taken(outputs: list[Path], run: Path, given: Mapping[str, Any]) -> None:
+    """Raise `UserError` if no job of this run with these options can begin; `begin` also compares the inputs.
+
+    The model is known by its files and need not be loaded. A job that other processes compute is left to `shared`.
+    """
+    there, unfinished = [output for output in outputs if output.exists()], read_job(outputs[0])
+    at_work = unfinished is not None and Crew(partial(outputs[0]) / WORKING).at_work()
+    if at_work or not (there or unfinished):
         return
-    job = (_read(note(outputs[0])) or {}).get("job") or {}
-    options = job.get("options") or {}
-    if any(options.get(key) != value for key, value in given.items()):
-        raise _taken(there[0], job or None, {**job, "options": {**options, **given}})
+    known: Identity = {"model": recorded_fingerprint(run), "options": given}
+    wrote, done = _finished(outputs[0])
+    same = [*([unfinished.identity] if unfinished else []), *([done] if done and there == outputs else [])]
+    if any(one.get("model") == known["model"] and not changed_options(one, known) for one in same):
+        return
+    if there:
+        raise _taken(there[0], difference(done, known, wrote, recorded(run)))
+    assert unfinished is not None
+    raise _taken(partial(outputs[0]), difference(unfinished.identity, known, unfinished.run, recorded(run)))
 
 
 def read_job(output: Path) -> Job | None:
@@ -171,14 +184,14 @@ def read_job(output: Path) -> Job | None:
     found = _read(partial(output) / JOB) or {}
     try:
         identity = {key: found[key] for key in ("model", "inputs", "options")}
-        return Job(identity, found["request"], found["part"], found["starts"])
+        return Job(identity, found["request"], found["part"], found["starts"], str(found.get("run", "")))
     except (KeyError, TypeError):
         return None
 
 
-def finish(output: Path, identity: Identity, summary: Mapping[str, Any]) -> None:
+def finish(output: Path, job: Job, summary: Mapping[str, Any]) -> None:
     """Write the note of the finished output, and remove the job."""
-    write_json(note(output), {"job": identity, "summary": summary})
+    write_json(note(output), {"job": job.identity, "run": job.run, "summary": summary})
     (partial(output) / JOB).unlink(missing_ok=True)
 
 
@@ -187,20 +200,15 @@ def summary_of(output: Path) -> dict[str, Any]:
     return (_read(note(output)) or {})["summary"]
 
 
-def _taken(path: Path, found: Identity | None, identity: Identity) -> UserError:
-    return UserError(f"{path} {_difference(found, identity)}: use another --output, or replace it with --overwrite.")
+def _finished(output: Path) -> tuple[str, Identity | None]:
+    """Return the run and the identity in the note of an output; empty and None without a valid one."""
+    found = _read(note(output)) or {}
+    run, job = found.get("run"), found.get("job")
+    return run if isinstance(run, str) else "", job if isinstance(job, dict) else None
 
 
-def _difference(found: Identity | None, identity: Identity) -> str:
-    if found is None or found == identity:
-        return "already exists"
-    if found.get("model") != identity["model"]:
-        return "contains predictions of another model"
-    if found.get("inputs") != identity["inputs"]:
-        return "contains predictions of other inputs, or of files that have changed since"
-    before, now = found.get("options", {}), identity["options"]
-    changed = [f"{key} was {before.get(key)}, now {value}" for key, value in now.items() if before.get(key) != value]
-    return f"contains predictions with other options ({'; '.join(changed)})"
+def _taken(path: Path, reason: str) -> UserError:
+    return UserError(f"{path} {reason}: use another --output, or replace it with --overwrite.")
 
 
 def _read(path: Path) -> dict[str, Any] | None:
