@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 from rich.table import Table
+from typer.testing import CliRunner
 
 from lptpp.checkpoint.record import ImageRecord, packed, write_digests, write_record
+from lptpp.cli import app
 from lptpp.config import Settings, to_yaml
 from lptpp.console.tables import comparison_table
 from lptpp.data.content import DIGEST
@@ -17,6 +19,7 @@ from lptpp.evaluation.leader import leader
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 from tests import golden
+from tests.report.made import make_run
 
 PARTS = {"visual": {"adapters": 10, "classifier": 20}, "language": {"adapters": 30}, "scorer": {"scorer": 1000}}
 
@@ -243,6 +246,18 @@ def test_a_sentence_says_whether_the_best_run_is_clearly_best(tmp_path: Path) ->
     ):
         (sentence,) = leader(runs)
         assert sentence.startswith("Which run is best cannot be said: ") and reason in sentence
+
+
+def test_predictions_of_another_model_are_refused_before_the_table_is_printed(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / name, [30, 9, 3], tested=4) for name in ("a", "b")]
+    good = (runs[0] / "predictions.csv").read_text()
+    assert CliRunner().invoke(app, ["compare", *map(str, runs)]).exit_code == 0
+    of_predict = "image,prediction,label_1,probability_1,error\n1.png,class 0,class 0,0.5,\n"
+    for text in (of_predict, good[: good.rindex("\n", 0, -1)] + "\n"):
+        (runs[1] / "predictions.csv").write_text(text)
+        found = CliRunner().invoke(app, ["compare", *map(str, runs)])
+        message = f"{runs[1]}/predictions.csv has predictions of another model, or of other images, than {runs[1]}/met"
+        assert str(found.exception).startswith(message) and found.stdout == ""
 
 
 def recorded(folder: Path, contents: str, right: list[bool], **changes) -> ComparedRun:

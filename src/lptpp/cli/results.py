@@ -111,8 +111,9 @@ def compare(
     from lptpp.utils.io import write_csv, write_json
 
     found = [ComparedRun.read(run) for run in runs]
-    console.print(comparison_table(found))
-    for sentence in leader(found):
+    table, sentences = comparison_table(found), list(leader(found))
+    console.print(table)
+    for sentence in sentences:
         console.print(sentence)
     if output is not None:
         make_folder(output.parent)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from math import isclose
 from operator import and_
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lptpp.checkpoint.record import SPLITS, read_record, record_digest
-from lptpp.evaluation.files import has_formulas, read_rows
+from lptpp.evaluation.files import METRICS, has_formulas, read_rows
 from lptpp.utils.errors import UserError
 
 Image = tuple[Hashable, str]  # the path as written or the digest of the content, and the true class
@@ -31,12 +32,22 @@ class Answers:
 
 
 def read_answers(folder: Path, metrics: Mapping[str, Any]) -> Answers | None:
-    """Return the answers of a run by the paths of the images; None without predictions.csv."""
+    """Return the answers of a run by the paths of the images; None without predictions.csv.
+
+    Raises:
+        UserError: its predictions are not those that the metrics were measured on.
+    """
     file = folder / "predictions.csv"
     if not file.is_file():
         return None
     rows = read_rows(file, has_formulas(metrics))
-    right = np.array([row["true"] == row["label_1"] for row in rows])
+    right = np.array([row.get("true") == row.get("label_1") for row in rows])
+    overall = metrics["rows"].get(metrics["result"], {}).get("overall", 0.0)
+    if "true" not in rows[0] or not isclose(100 * right.mean(), overall):
+        raise UserError(
+            f"{file} has predictions of another model, or of other images, than {folder / METRICS}: run `lptpp evaluate"
+            f" {folder}` to write both again."
+        )
     return Answers([(row["image"], row["true"]) for row in rows], right)
 
 
