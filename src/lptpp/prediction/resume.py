@@ -162,11 +162,11 @@ def begin(outputs: list[Path], job: Job, overwrite: bool) -> bool:
 def refuse_taken(outputs: list[Path], run: Path, given: Mapping[str, Any]) -> None:
     """Raise `UserError` if no job of this run with these options can begin; `begin` also compares the inputs.
 
-    The model is known by its files and need not be loaded. A job that other processes compute is left to `shared`.
+    The model is known by its files and need not be loaded. A job of other processes is left to `shared`.
     """
     there, unfinished = [output for output in outputs if output.exists()], read_job(outputs[0])
-    at_work = unfinished is not None and Crew(partial(outputs[0]) / WORKING).at_work()
-    if at_work or not (there or unfinished):
+    crews = (Crew(partial(outputs[0]) / name) for name in (STARTING, WORKING))
+    if not (there or unfinished) or any(crew.at_work() for crew in crews):
         return
     known: Identity = {"model": recorded_fingerprint(run), "options": given}
     wrote, done = _finished(outputs[0])
