@@ -100,6 +100,17 @@ COMMANDS = [
     "compare . none",
     "export none --to onnx",
 ]
+FIRST_LINES = {
+    "fit emoji": "Loading the data set …",
+    "data emoji": "Loading the data set …",
+    "sweep emoji --space lptpp": "Loading the data set …",
+    "report .": "Loading the results …",
+    "compare . .": "Loading the results …",
+    "backbones": "Loading timm and open_clip …",
+    "predict . .": "Loading the model …",
+    "app .": "Loading the model …",
+    "export . --to onnx": "Loading the model …",
+}
 ANSWERS = """
 import sys
 from lptpp import cli
@@ -118,3 +129,24 @@ def test_wrong_paths_are_answered_before_anything_slow_is_imported(tmp_path: Pat
     assert done.stdout.splitlines() == ["2"] * len(COMMANDS)
     for command, line in zip(COMMANDS, done.stderr.splitlines(), strict=True):
         assert line.startswith("Error: ") and "none" in line, command
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from lptpp import cli
+for command in sys.argv[1:]:
+    sys.argv = ["lptpp", *command.split()]
+    try:
+        cli.main()
+    except ImportError as error:
+        print("without", error.name, file=sys.stderr)
+"""
+
+
+def test_the_first_line_comes_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, *FIRST_LINES]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = [line.split("] ")[-1].strip() for line in done.stderr.splitlines()]
+    assert found == [line for first in FIRST_LINES.values() for line in (first, "without torch")]
+    assert not done.stdout

@@ -10,7 +10,9 @@ from lptpp.utils.progress import Terminal
 
 console = Terminal(highlight=False, markup=False, emoji=False, soft_wrap=True)  # names may contain [brackets], :colons:
 log = logging.getLogger("lptpp")
-LOADING = "Loading the model …"  # logged first: importing its libraries takes seconds
+LOADING = "Loading the model …"  # logged first, as the next: importing what a command needs takes seconds
+LOADING_DATA = "Loading the data set …"
+LOADING_RESULTS = "Loading the results …"
 
 Config = Annotated[
     str,
