@@ -415,10 +415,15 @@ def wait_for_checkpoint(folder: Path, process: Process) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["fit", "emoji", "--epochs", "3"], "there is no option --epochs: did you mean phase1.epochs=VALUE, phase2"),
-        (["fit", "emoji", "--num-groups", "3"], "experts.NAME.num_groups=VALUE"),
+        (["fit", "emoji", "--epochs", "3"], "there is no option --epochs: write phase1.epochs=3, phase2.epochs=3"),
+        (["fit", "emoji", "--phase1.epochs=1"], "no option --phase1.epochs: write phase1.epochs=1, without dashes."),
+        (["fit", "emoji", "--phase1.epochs", "1"], "no option --phase1.epochs: write phase1.epochs=1, without dashes."),
+        (["fit", "emoji", "-phase1.epochs=1"], "no option -phase1.epochs: write phase1.epochs=1, without dashes."),
+        (["data", "folder", "--data.root", "my images"], "write 'data.root=my images', without dashes."),
+        (["sweep", "emoji", "--seed", "--space", "lptpp"], "no option --seed: write seed=VALUE, without dashes."),
+        (["fit", "emoji", "--num-groups", "3"], "write experts.NAME.num_groups=3, without dashes."),
         (["fit", "emoji", "--tiem", "3m"], "did you mean --time? Settings are given as key=value, such as phase1.epoc"),
-        (["evaluate", "runs/x", "--prior", "uniform"], "did you mean evaluation.prior=VALUE?"),
+        (["evaluate", "runs/x", "--prior", "uniform"], "write evaluation.prior=uniform, without dashes."),
         (["predict", "runs/x", "a.png", "--topk", "3"], "there is no option --topk: did you mean --top-k?"),
         (["fit", "emoji", "--time", "3"], "--time 3: expected a duration such as 20m"),
     ],
