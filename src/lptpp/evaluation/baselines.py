@@ -34,9 +34,10 @@ def baseline_rankings(
 ) -> Iterator[tuple[ResultRow, Ranking]]:
     """Yield (row, ranking) of the wanted baselines for every expert with a frozen backbone, then for all together.
 
-    Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`.
+    Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`. The log says what gets no row.
     """
     frozen = {name: expert for name, expert in mixture.experts.items() if not expert.tune_backbone}
+    _log_missing(mixture, frozen, wanted)
     widths = {name: expert.heads[0].weight.shape[1] for name, expert in frozen.items()}
     towers: dict[str, Features] = {}
     for name, expert in frozen.items() if wanted else ():
@@ -59,14 +60,33 @@ def baseline_rankings(
         yield from _joint_rankings(towers, wanted, split, len(class_names))
 
 
+def _log_missing(mixture: Mixture, frozen: Mapping[str, Expert], wanted: list[str]) -> None:
+    """Log why wanted baselines get no row: what they need of the experts."""
+    if not frozen:
+        _log_no_row(wanted, "a frozen backbone, and the run trains its own")
+        return
+    trained = mixture.experts.keys() - frozen
+    if wanted and trained:
+        log.info("%s: no baselines, as they need a frozen backbone.", ", ".join(sorted(trained)))
+    if "zero_shot" in wanted and all(expert.backbone.text is None for expert in frozen.values()):
+        _log_no_row(["zero_shot"], "a frozen backbone with a text tower, and no expert has one")
+    if len(frozen) < 2:
+        joint_rows = [row for row in wanted if row in JOINT]
+        _log_no_row(joint_rows, "two experts with frozen backbones, and the run has only one")
+
+
+def _log_no_row(rows: list[str], needed: str) -> None:
+    if rows:
+        which = f"no row, as it needs {needed}" if len(rows) == 1 else f"no rows, as they need {needed}"
+        log.info("%s: %s.", ", ".join(rows), which)
+
+
 def _joint_rankings(
     towers: Mapping[str, Features], wanted: list[str], split: str, classes: int
 ) -> Iterator[tuple[ResultRow, Ranking]]:
     """Yield (row, ranking) of the wanted probes on the features of all towers together."""
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
-    if together and len(towers) < 2:
-        log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
-    elif together:
+    if together and len(towers) > 1:
         yield from probe_rankings(joint(list(towers.values())), together, split, classes, "all towers")
 
 

@@ -156,6 +156,12 @@ def one_decimal(value: float | None) -> str:
     return f"{value:.1f}" if value is not None and known(value) else MISSING
 
 
+def two_digits(value: float) -> str:
+    """Return a number with one decimal; a smaller one with two significant digits, such as 0.031 or 0.0057."""
+    decimals = 1 if not 0 < value < 0.095 else 1 - math.floor(math.log10(value))
+    return f"{value:.{decimals}f}"
+
+
 def thousands(value: int | None) -> str:
     """Return a whole number with thousands separators; a dash for None."""
     return MISSING if value is None else f"{value:,}"
