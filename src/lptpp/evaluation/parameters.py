@@ -22,7 +22,7 @@ def trainable_share(metrics: Metrics) -> str | None:
 
 
 def parameters(metrics: Metrics) -> str:
-    """Return all numbers: 96 trainable, 133,140 frozen (0.072%; 0.0% without the classifiers)."""
+    """Return all numbers: 96 trainable, 133,140 frozen (0.072%; 0% without the classifiers)."""
     numbers = f"{metrics['tuned_parameters']:,} trainable, {frozen_parameters(metrics):,} frozen"
     share, without = trainable_share(metrics), two_digits(metrics["tuned_share_without_classifiers_percent"])
     return f"{numbers} ({share}; {without}% without the classifiers)" if share else numbers

@@ -157,9 +157,10 @@ def one_decimal(value: float | None) -> str:
 
 
 def two_digits(value: float) -> str:
-    """Return a number with one decimal; a smaller one with two significant digits, such as 0.031 or 0.0057."""
-    decimals = 1 if not 0 < value < 0.095 else 1 - math.floor(math.log10(value))
-    return f"{value:.{decimals}f}"
+    """Return a number with one decimal; a smaller one with two significant digits, such as 0.031 or 0.0057; or 0."""
+    if not value:
+        return "0"
+    return f"{value:.1f}" if value >= 0.095 else f"{value:.{1 - math.floor(math.log10(value))}f}"
 
 
 def thousands(value: int | None) -> str:
