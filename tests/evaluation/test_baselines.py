@@ -114,20 +114,19 @@ def test_joint_probes_have_the_features_of_all_towers(trained, pictures, caplog)
     [
         (
             ["visual"], [], ["joint_linear_probe"], [],
-            ["joint_linear_probe: no row, as it needs two experts with frozen backbones, and the run has only one."],
+            ["Baselines without a row: joint_linear_probe, for lack of a second expert with a frozen backbone."],
         ),
         (
             ["visual"], [], ["zero_shot"], [],
-            ["zero_shot: no row, as it needs a frozen backbone with a text tower, and no expert has one."],
+            ["Baselines without a row: zero_shot, for lack of a frozen backbone with a text tower."],
         ),
         (
-            ["visual"], ["visual"], ["zero_shot", "linear_probe", "joint_linear_probe"], [],
-            ["zero_shot, linear_probe, joint_linear_probe: no rows, as they need a frozen backbone, and the run trains"
-             " its own."],
+            ["visual"], ["visual"], ["zero_shot", "joint_linear_probe"], [],
+            ["Baselines without a row: zero_shot, joint_linear_probe, for lack of a frozen backbone."],
         ),
         (
             ["visual", "language"], ["visual"], ["zero_shot"], ["zero_shot"],
-            ["visual: no baselines, as they need a frozen backbone."],
+            ["Experts without baselines: visual, for lack of a frozen backbone."],
         ),
         (["visual", "language"], [], ["zero_shot"], ["zero_shot"], []),
         (["visual"], ["visual"], [], [], []),

@@ -61,24 +61,17 @@ def baseline_rankings(
 
 
 def _log_missing(mixture: Mixture, frozen: Mapping[str, Expert], wanted: list[str]) -> None:
-    """Log why wanted baselines get no row: what they need of the experts."""
-    if not frozen:
-        _log_no_row(wanted, "a frozen backbone, and the run trains its own")
-        return
-    trained = mixture.experts.keys() - frozen
-    if wanted and trained:
-        log.info("%s: no baselines, as they need a frozen backbone.", ", ".join(sorted(trained)))
-    if "zero_shot" in wanted and all(expert.backbone.text is None for expert in frozen.values()):
-        _log_no_row(["zero_shot"], "a frozen backbone with a text tower, and no expert has one")
-    if len(frozen) < 2:
-        joint_rows = [row for row in wanted if row in JOINT]
-        _log_no_row(joint_rows, "two experts with frozen backbones, and the run has only one")
-
-
-def _log_no_row(rows: list[str], needed: str) -> None:
-    if rows:
-        which = f"no row, as it needs {needed}" if len(rows) == 1 else f"no rows, as they need {needed}"
-        log.info("%s: %s.", ", ".join(rows), which)
+    """Log which wanted baselines get no row, and what the experts lack."""
+    reads_text = any(expert.backbone.text is not None for expert in frozen.values())
+    lacking = {
+        "a frozen backbone with a text tower": [row for row in wanted if row == "zero_shot" and not reads_text],
+        "a second expert with a frozen backbone": [row for row in wanted if row in JOINT and len(frozen) == 1],
+    }
+    for lack, rows in lacking.items() if frozen else [("a frozen backbone", wanted)]:
+        if rows:
+            log.info("Baselines without a row: %s, for lack of %s.", ", ".join(rows), lack)
+    if wanted and frozen and (trained := sorted(mixture.experts.keys() - frozen)):
+        log.info("Experts without baselines: %s, for lack of a frozen backbone.", ", ".join(trained))
 
 
 def _joint_rankings(
