@@ -58,4 +58,8 @@ def test_the_result_is_marked_among_other_rows_only():
     table = shot_table(rows, "title", THRESHOLDS, "visual.phase1", BALANCED, "balanced part")
     assert [str(cell) for cell in table.columns[0].cells] == ["linear probe, visual", "▸ visual, phase 1"]
     assert str(table.caption).splitlines()[:2] == ["balanced part", "▸ result of the run"]
-    assert "▸" not in printed(shot_table({"visual.phase1": metrics(60.0)}, "title", THRESHOLDS, "visual.phase1"))
+    with_calibration = shot_table(rows, "title", THRESHOLDS, "visual.phase1")
+    legend = "▸ result of the run; ECE: expected calibration error in %, lower is better"
+    assert str(with_calibration.caption).splitlines()[0] == legend
+    alone = printed(shot_table({"visual.phase1": metrics(60.0)}, "title", THRESHOLDS, "visual.phase1"))
+    assert "▸" not in alone and "ECE: expected" in alone

@@ -47,8 +47,12 @@ def shot_table(
     shot thresholds. `tested` are the images and classes of each shot group.
     """
     marked = result if len(rows) > 1 else None
-    legend = RESULT_LEGEND if marked in rows else ""
-    lines = [*filter(None, [caption, legend]), describe_shots(shot_thresholds), *notes(rows, columns, tested)]
+    legends = [RESULT_LEGEND] * (marked in rows) + [f"ECE: {CALIBRATION}"] * ("calibration_error" in columns)
+    lines = [
+        *filter(None, [caption, "; ".join(legends)]),
+        describe_shots(shot_thresholds),
+        *notes(rows, columns, tested),
+    ]
     table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)
