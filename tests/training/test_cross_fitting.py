@@ -72,7 +72,11 @@ def test_the_progress_names_phase_and_fold(settings_of, tmp_path, monkeypatch):
     shown: list[str] = []
     progress_bar = progress.progress_bar
     for module in (cross_fitting_module, inputs, pipeline):
-        monkeypatch.setattr(module, "progress_bar", lambda text, *rest: shown.append(text) or progress_bar(text, *rest))
+        monkeypatch.setattr(
+            module,
+            "progress_bar",
+            lambda text, *rest, **options: shown.append(text) or progress_bar(text, *rest, **options),
+        )
     for views in (0, 2):
         shown.clear()
         cross_fitting(training(settings_of(tmp_path / f"run{views}", *FOLDS, f"phase3.views={views}"))).data()

@@ -48,11 +48,8 @@ def shot_table(
     """
     marked = result if len(rows) > 1 else None
     legends = [RESULT_LEGEND] * (marked in rows) + [f"ECE: {CALIBRATION}"] * ("calibration_error" in columns)
-    lines = [
-        *filter(None, [caption, "; ".join(legends)]),
-        describe_shots(shot_thresholds),
-        *notes(rows, columns, tested),
-    ]
+    above = filter(None, [caption, "; ".join(legends)])
+    lines = [*above, describe_shots(shot_thresholds), *notes(rows, columns, tested)]
     table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)

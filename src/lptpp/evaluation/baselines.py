@@ -43,9 +43,7 @@ def baseline_rankings(
     for name, expert in frozen.items() if wanted else ():
         with_training = _reads_training(wanted, images, widths, name, len(class_names))
         used = images if with_training else {split: images[split]}
-        features = {
-            s: frozen_features(expert, one, runner, f"{name}, baselines: {s} images") for s, one in used.items()
-        }
+        features = {s: frozen_features(expert, one, runner, f"{name}, baselines, {s} split") for s, one in used.items()}
         if not processes.is_main():
             continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:

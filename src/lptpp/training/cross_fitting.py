@@ -133,7 +133,7 @@ class CrossFitting:
             stage = self.inputs.expert_stage(key, mixture.experts[key.owner], kept)
             description = f"Phase 3: {key}, {self._place(fold)}"
             done = at.epoch * (stage.optimization.steps // stage.epochs) + at.batch
-            with progress_bar(description, stage.optimization.steps, done) as recorder.bar:
+            with progress_bar(description, stage.optimization.steps, done, "steps") as recorder.bar:
                 train(stage, self.accelerator, recorder, self.settings.seed, at, optimizer_state)
             optimizer_state = None
         return mixture

@@ -187,7 +187,7 @@ class TrainingInputs:
         draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(own)
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
-        with progress_bar(progress, len(draws)) as bar:
+        with progress_bar(progress, len(draws), unit="views") as bar:
             workers = self.runner.loader_workers(0 if cached else len(draws))
             loader = batches(views, draws, self.runner.batch_size, workers, pin=self.runner.is_gpu)
             for outputs, labels, _ in self.runner.expert_outputs(mixture, loader):
