@@ -9,6 +9,7 @@ INSTALL := -m pip install --quiet $(if $(LOCK),--constraint $(LOCK))
 FLOOR_EXTRAS := demo,parquet,datasets,webdataset,heif,hub,sweep,tensorboard,onnx
 FLOOR_TESTS := tests/models tests/backbones tests/config tests/data tests/training/test_loop.py tests/test_losses.py \
 	tests/test_samplers.py
+unexport PYTHONDONTWRITEBYTECODE  # containers set it, and every process of the tests would compile the package again
 SHORT := phase1.epochs=1 phase2.epochs=1 phase3.epochs=1 augmentation.cached_views=1 evaluation.baselines=[]
 
 .PHONY: demo test reliability check docs figures wheel floors lock clean

@@ -15,7 +15,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -37,13 +37,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Try the promises, show the table, and write it; the exit status is 1 if one was not kept."""
     options = parsed(arguments)
     counts = {name: _count(PROMISES[name], options) for name in options.only}
-    known = remembered(counts) if options.only == list(PROMISES) and not options.all else {}
+    again = options.share or options.all or options.only != list(PROMISES)
+    known = {} if again else remembered(counts)
     tallies = {name: known.get(name) or Tally(PROMISES[name].text) for name in options.only}
     for name in known:
         print(f"{name}: held in {tallies[name].held} trials today; --all tries it again", file=sys.stderr)
     if options.share:
         make_quick()
-    try_all(tallies, {name: count for name, count in counts.items() if name not in known})
+    left = {name: count for name, count in counts.items() if name not in known}
+    try_all(tallies, left, (lambda *_: None) if options.share else remember)
     for line in problem_lines(tallies):
         print(line)
     if options.write:
@@ -75,8 +77,8 @@ def _count(promise: Promise, options: argparse.Namespace) -> int:
     return promise.share if options.share else math.ceil(options.part * promise.full)
 
 
-def try_all(tallies: dict[str, Tally], counts: dict[str, int]) -> None:
-    """Try promises, `counts` times each, and show the table."""
+def try_all(tallies: dict[str, Tally], counts: dict[str, int], note: Callable[[str, int, Tally], None]) -> None:
+    """Try promises, `counts` times each, show the table, and note each promise that has been tried."""
     console = Console()
     if console.is_terminal:
         print("Importing, and training the unbroken run ...", file=sys.stderr)
@@ -93,7 +95,7 @@ def try_all(tallies: dict[str, Tally], counts: dict[str, int]) -> None:
                 live.update(live_table(tallies, name, left), refresh=console.is_terminal)
                 lines.show(f"{name}: {tallies[name].tried:,} of {count:,}, about {in_words(left)} left in all")
             clock.finished(name)
-            remember(name, count, tallies[name])
+            note(name, count, tallies[name])
             lines.show(f"{name}: held in {tallies[name].held:,} of {tallies[name].tried:,} trials", at_once=True)
         live.update(live_table(tallies), refresh=True)
 

@@ -63,10 +63,19 @@ def address(process: Process, printed: Path) -> str:
     return found[0]
 
 
+@pytest.fixture(scope="module")
+def visitor(browser) -> Iterator:
+    """A visitor of the page, whose browser remembers its scripts."""
+    context = browser.new_context()
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def page(server, browser) -> Iterator:
+def page(server, visitor) -> Iterator:
     """The page, freshly opened; requests to other servers and errors fail the test."""
-    tab = browser.new_page(viewport={"width": 1280, "height": 1000})
+    tab = visitor.new_page()
+    tab.set_viewport_size({"width": 1280, "height": 1000})
     requests, errors = [], []
     tab.on("request", lambda request: requests.append(request.url))
     tab.on("pageerror", lambda error: errors.append(str(error)))

@@ -1,8 +1,6 @@
 """A share of the reliability suite, and its page."""
 
 import json
-import os
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,10 +8,13 @@ from pathlib import Path
 import pytest
 
 from benchmarks.reliability import costs, memory
+from benchmarks.reliability.__main__ import main
+from benchmarks.reliability.forks import ended
 from benchmarks.reliability.promise import Promise, Tally, Verdict
 from benchmarks.reliability.promises import PROMISES
 from benchmarks.reliability.table import problem_lines, write_page
 from tests.docs.pages import ROOT
+from tests.ranks import one_thread
 
 PAGE = ROOT / "docs" / "reliability.md"
 
@@ -21,10 +22,16 @@ PAGE = ROOT / "docs" / "reliability.md"
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> dict:
     """What came of a few trials of each promise, in a process of its own, which forks others."""
-    file = tmp_path_factory.mktemp("reliability") / "table.json"
-    command = [sys.executable, "-m", "benchmarks.reliability", "--share", "--json", file]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
-    assert done.returncode in (0, 1), done.stderr
+    folder = tmp_path_factory.mktemp("reliability")
+    file = folder / "table.json"
+
+    def try_a_share() -> None:
+        sys.stdout, sys.stderr = sys.__stdout__, sys.__stderr__  # not those of pytest, which the forks would inherit
+        with one_thread():
+            main(["--share", "--json", str(file)])
+
+    done = ended(try_a_share, folder, seconds=600)
+    assert done.status in (0, 1), done.output
     return json.loads(file.read_text())["promises"]
 
 

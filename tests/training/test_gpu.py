@@ -90,6 +90,7 @@ def test_so_does_every_other_pass_over_images(settings_of, tmp_path, monkeypatch
         "experts.visual.keys=kmeans", "augmentation.cached_views=2", "evaluation.controls=[random,none,mean,mixing]",
         "evaluation.views=flip", "evaluation.prior=estimated", "phase3.check=0.3", "phase1.optimizer=adamw", "shards=2",
         "phase3.reads=both", "phase1.gradient_checkpointing=true", "phase2.dropout=0.1", "evaluation.batch_size=16",
+        "phase1.batch_size=9", "phase2.batch_size=9", "phase3.batch_size=9",
     )  # fmt: skip
     fit(settings_of(tmp_path / "cpu", *otherwise))
     step, counted = RunRecorder.step, list[str]()

@@ -59,8 +59,9 @@ def load_language(
 
 
 def _from_file(name: str, path: str) -> tuple[Any, None]:
+    weights = read_weights(path)
     model = empty_model(name)
-    load_strictly(model, read_weights(path), path)
+    load_strictly(model, weights, path)
     model.visual.preprocess_cfg |= _published_preprocessing(name)
     return model, None
 
@@ -68,9 +69,9 @@ def _from_file(name: str, path: str) -> tuple[Any, None]:
 def _from_hub(name: str, tag: str, revision: str | None) -> tuple[Any, str]:
     """Return a model with the weights of a tag, and their revision."""
     published = get_pretrained_cfg(name, tag)
-    model = empty_model(name)
     with downloading(f"the weights {tag} of {name}"):
-        found = fetch(*_hub_files(published["hf_hub"]), revision)
+        found = fetch(*_hub_files(published["hf_hub"]), revision)  # before the model: it takes seconds
+        model = empty_model(name)
         open_clip.load_checkpoint(model, str(found.path))
     model.visual.preprocess_cfg |= {key: published[key] for key in PUBLISHED if key in published}
     return model, found.revision

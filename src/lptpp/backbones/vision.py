@@ -87,8 +87,8 @@ def _from_hub(name: str, revision: str | None) -> tuple[nn.Module, str | None]:
 
 
 def _from_file(name: str, path: str) -> nn.Module:
+    tensors = read_weights(path)  # before the model: it takes seconds
     model = timm.create_model(name, num_classes=0)  # a tag in the name selects the preprocessing
-    tensors = read_weights(path)
     if no_prompts(model) is None:
         tensors = _renamed(tensors, model, path)
     classifier = _classifier(model)  # of the pretraining task, not part of a backbone
