@@ -425,6 +425,10 @@ def wait_for_checkpoint(folder: Path, process: Process) -> None:
         (["fit", "emoji", "--tiem", "3m"], "did you mean --time? Settings are given as key=value, such as phase1.epoc"),
         (["evaluate", "runs/x", "--prior", "uniform"], "write evaluation.prior=uniform, without dashes."),
         (["predict", "runs/x", "a.png", "--topk", "3"], "there is no option --topk: did you mean --top-k?"),
+        (["fit", "emoji", "time=3m"], "time is an option, not a setting: write --time 3m."),
+        (["data", "emoji", "output=my report"], "output is an option, not a setting: write --output 'my report'."),
+        (["data", "emoji", "images=false"], "write --images or --no-images."),
+        (["evaluate", "runs/x", "on=new"], "on is an option, not a setting: write --on new."),
         (["fit", "emoji", "--time", "3"], "--time 3: expected a duration such as 20m"),
     ],
 )
