@@ -9,6 +9,7 @@ import pytest
 from lptpp.config import DataSettings, load_settings
 from lptpp.config.paths import check_data_paths
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import refuse_no_run
 
 
 def refused(source: Path | str, *overrides: str) -> str:
@@ -100,6 +101,24 @@ COMMANDS = [
     "compare . none",
     "export none --to onnx",
 ]
+
+
+@pytest.mark.parametrize("given", ["my images", "my images/", "../{here}/my images"])
+def test_the_folder_of_the_images_is_not_the_run(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = Path(given.format(here=tmp_path.name))
+    images.mkdir()
+    refuse_no_run(images)
+    run = Path("runs", "my images")
+    (run / "checkpoint").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    with pytest.raises(UserError, match="my images is not a run folder: did you mean runs/my images\\?"):
+        refuse_no_run(images)
+    refuse_no_run(run)
+    (images / "config.json").touch()  # an exported run
+    refuse_no_run(images)
+
+
 FIRST_LINES = {
     "fit emoji": "Loading the data set …",
     "data emoji": "Loading the data set …",
