@@ -257,6 +257,8 @@ def test_names_with_brackets_and_colons_are_printed_as_they_are(lptpp, config, p
         (["evaluate", "TMP/run", "--on", "TMP/rum"], "did you mean TMP/run?"),
         (["predict", "TMP/run", "TMP/rum"], "does not exist: did you mean TMP/run?"),
         (["evaluate", "RUN", "evaluation.shot_threshold=3"], "evaluation.shot_thresholds"),
+        (["evaluate", "RUN", "shot_thresholds=[3,9]"], "did you mean evaluation.shot_thresholds=[3,9]?"),
+        (["evaluate", "RUN", "root=x"], "There is no setting root: did you mean data.root=x?"),
         (["evaluate", "RUN", "seed=1"], "seed=1"),
         (["predict", "nowhere", "PICTURES"], "nowhere"),
         (["predict", "RUN", "nowhere.png"], "nowhere.png"),
