@@ -9,6 +9,7 @@ import pytest
 from lptpp.config import DataSettings, load_settings
 from lptpp.config.paths import check_data_paths
 from lptpp.utils.errors import UserError
+from lptpp.utils.paths import refuse_no_run
 
 
 def refused(source: Path | str, *overrides: str) -> str:
@@ -100,6 +101,35 @@ COMMANDS = [
     "compare . none",
     "export none --to onnx",
 ]
+
+
+@pytest.mark.parametrize("given", ["my images", "my images/", "../{here}/my images"])
+def test_the_folder_of_the_images_is_not_the_run(given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    images = Path(given.format(here=tmp_path.name))
+    images.mkdir()
+    refuse_no_run(images)
+    run = Path("runs", "my images")
+    (run / "checkpoint").mkdir(parents=True)
+    (run / "config.yaml").touch()
+    with pytest.raises(UserError, match="my images is not a run folder: did you mean runs/my images\\?"):
+        refuse_no_run(images)
+    refuse_no_run(run)
+    (images / "config.json").touch()  # an exported run
+    refuse_no_run(images)
+
+
+FIRST_LINES = {
+    "fit emoji": "Loading the data set …",
+    "data emoji": "Loading the data set …",
+    "sweep emoji --space lptpp": "Loading the data set …",
+    "report .": "Loading the results …",
+    "compare . .": "Loading the results …",
+    "backbones": "Loading timm and open_clip …",
+    "predict . .": "Loading the model …",
+    "app .": "Loading the model …",
+    "export . --to onnx": "Loading the model …",
+}
 ANSWERS = """
 import sys
 from lptpp import cli
@@ -118,3 +148,24 @@ def test_wrong_paths_are_answered_before_anything_slow_is_imported(tmp_path: Pat
     assert done.stdout.splitlines() == ["2"] * len(COMMANDS)
     for command, line in zip(COMMANDS, done.stderr.splitlines(), strict=True):
         assert line.startswith("Error: ") and "none" in line, command
+
+
+WITHOUT_TORCH = """
+import sys
+sys.modules["torch"] = None
+from lptpp import cli
+for command in sys.argv[1:]:
+    sys.argv = ["lptpp", *command.split()]
+    try:
+        cli.main()
+    except ImportError as error:
+        print("without", error.name, file=sys.stderr)
+"""
+
+
+def test_the_first_line_comes_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", WITHOUT_TORCH, *FIRST_LINES]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    found = [line.split("] ")[-1].strip() for line in done.stderr.splitlines()]
+    assert found == [line for first in FIRST_LINES.values() for line in (first, "without torch")]
+    assert not done.stdout

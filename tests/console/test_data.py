@@ -127,6 +127,17 @@ def test_of_many_duplicates_the_first_are_named(
     golden.check("data_command_duplicates", readable(text, root, tmp_path))
 
 
+def test_ignored_files_are_named_and_all_are_in_a_file(
+    show: Callable[..., tuple[bool, str]], root: Path, tmp_path: Path
+) -> None:
+    for number in range(5):
+        (root / "train" / "apple" / f"{number}.txt").touch()
+    _, text = show(f"data.root={root}", pictures=False)
+    line = f"Ignored files in {root}/train/apple: 5 .txt (0.txt, 1.txt, 2.txt and 2 more)"
+    assert f"{line}\nDetails of these warnings: {tmp_path}/report/data_warnings.csv\n" in text
+    assert (tmp_path / "report" / "data_warnings.csv").read_text().count(".txt,") == 5
+
+
 def test_unreadable_images_are_all_named(show: Callable[..., tuple[bool, str]], root: Path) -> None:
     broken = [root / "train" / "apple" / f"{i}.png" for i in range(7)]
     for path in broken:

@@ -98,12 +98,14 @@ def test_nothing_and_other_files_are_refused(root, tmp_path):
             read(tmp_path / path)
 
 
-def test_unreadable_images_stop_or_are_skipped(root):
+def test_unreadable_images_stop_or_are_skipped(root, caplog):
     (root / "apple" / "0.png").write_bytes(b"no image")
     with pytest.raises(UserError, match=r"apple/0\.png"):
         read(root)
     assert len(read(root, on_error="skip")) == 3
     assert "apple/0.png" in (root.parent / "skipped.csv").read_text()
+    skipped = f"Skipped 1 unreadable image, listed in {root.parent}/skipped.csv: {root}/apple/0.png"
+    assert caplog.messages[-1] == skipped
 
 
 TABLES = {

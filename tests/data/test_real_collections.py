@@ -154,7 +154,10 @@ def test_leftovers_of_operating_systems(tmp_path: Path) -> None:
         (tmp_path / "inner" / "oak" / name).write_bytes(b"x")
     found = folder(tmp_path / "inner")
     assert sum(map(len, found.splits().values())) == 6
-    assert warned(found)["passed_over"] == "Ignored files: 2 hidden folders, 1 hidden"
+    assert warned(found)["passed_over"] == (
+        f"Ignored files in {tmp_path}/inner: 2 hidden folders, 1 hidden"
+        " (.ipynb_checkpoints, oak/._0.png, oak/.ipynb_checkpoints)"
+    )
 
 
 def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
@@ -166,6 +169,7 @@ def test_files_that_are_passed_over_are_counted_by_kind(tmp_path: Path) -> None:
     for i in range(3):
         (tmp_path / "d" / "elm" / f"lost {i}.jpg").symlink_to("/nowhere/lost.jpg")
     line = warned(folder(tmp_path / "d"))["passed_over"]
+    assert line.endswith(" (elm/a.jpg_large, elm/b.jpg!d, elm/d and 25 more)")
     kinds = ["20 .cr2", "3 broken links", "1 .jpg_large", "1 .jpg!d", "1 without a suffix", "1 .md"]
     assert all(kind in line for kind in [*kinds, "1 outside of class folders"])
 

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
@@ -108,13 +109,41 @@ def test_joint_probes_have_the_features_of_all_towers(trained, pictures, caplog)
     np.testing.assert_allclose(found[ResultRow("joint_linear_probe")].probabilities, probabilities[:, :5], rtol=0.01)
 
 
-def test_one_tower_has_no_joint_probe_and_the_log_says_so(trained, pictures, caplog):
+@pytest.mark.parametrize(
+    ("experts", "trained_backbones", "wanted", "found", "messages"),
+    [
+        (
+            ["visual"], [], ["joint_linear_probe"], [],
+            ["Baselines without a row: joint_linear_probe, for lack of a second expert with a frozen backbone."],
+        ),
+        (
+            ["visual"], [], ["zero_shot"], [],
+            ["Baselines without a row: zero_shot, for lack of a frozen backbone with a text tower."],
+        ),
+        (
+            ["visual"], ["visual"], ["zero_shot", "joint_linear_probe"], [],
+            ["Baselines without a row: zero_shot, joint_linear_probe, for lack of a frozen backbone."],
+        ),
+        (
+            ["visual", "language"], ["visual"], ["zero_shot"], ["zero_shot"],
+            ["Experts without baselines: visual, for lack of a frozen backbone."],
+        ),
+        (["visual", "language"], [], ["zero_shot"], ["zero_shot"], []),
+        (["visual"], ["visual"], [], [], []),
+    ],
+)  # fmt: skip
+def test_the_log_says_why_a_baseline_has_no_row(
+    experts, trained_backbones, wanted, found, messages, trained, pictures, caplog, monkeypatch
+):
     caplog.set_level("INFO", "lptpp")
     parts = {"test": ImageCache(Split(sorted(pictures.glob("test/*/*.png")), np.arange(12) // 3), 0)}
-    alone = Mixture({"visual": trained.mixture.experts["visual"]})
-    arguments = (alone, parts, "test", NAMES[:4], {"visual": TEMPLATES}, ["joint_linear_probe"])
-    assert list(baseline_rankings(*arguments, Runner(torch.device("cpu")))) == []
-    assert caplog.messages == ["joint_linear_probe: no row, as there are not two experts with frozen backbones."]
+    some = Mixture({name: trained.mixture.experts[name] for name in experts})
+    for name in trained_backbones:
+        monkeypatch.setattr(some.experts[name], "tune_backbone", True)
+    templates = dict.fromkeys(experts, TEMPLATES)
+    rows = baseline_rankings(some, parts, "test", NAMES[:4], templates, wanted, Runner(torch.device("cpu")))
+    assert [row.kind for row, _ in rows] == found
+    assert caplog.messages == messages
 
 
 def test_features_of_training_images_are_not_computed_for_probes_that_are_too_large(

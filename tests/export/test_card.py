@@ -38,7 +38,9 @@ def metrics(**changed) -> dict:
         "untested_classes": [NAMES[2]],
         "tuned_parameters": 1000,
         "backbone_parameters": 100_000,
+        "tuned_parts": {},
         "tuned_share_percent": 1.0,
+        "tuned_share_without_classifiers_percent": 0.8,
     } | changed
 
 

@@ -118,7 +118,7 @@ def test_names_in_a_list_may_have_the_quotes_of_windows_and_spaces(line, folder)
 def test_files_of_a_folder_that_are_passed_over_are_counted(folder, caplog):
     caplog.set_level("INFO", "lptpp")
     expanded("photos")
-    assert caplog.messages == ["Ignored files in photos: 1 .md, 1 hidden"]
+    assert caplog.messages == ["Ignored files in photos: 1 .md, 1 hidden (.d.png, notes.md)"]
 
 
 def test_names_that_are_no_utf8_still_lead_to_their_files(folder):

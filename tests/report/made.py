@@ -83,6 +83,9 @@ def made_history(evaluation: Evaluation, experts: Sequence[str], epochs: int) ->
     return [{"stage": s, "epoch": e, "loss": 3 / e, "learning_rate": 0.1, "seconds": 1.5} for s, e in numbered]
 
 
+PARTS = {"shared prompts": 100, "adapters": 500, "group prompts": 200, "classifier": 200}
+
+
 def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str], experts: dict, method: str) -> dict:
     tested = set(evaluation.labels.tolist())
     return {
@@ -102,7 +105,7 @@ def made_metrics(evaluation: Evaluation, counts: np.ndarray, names: Sequence[str
         "seed": 0,
         "tuned_parameters": 1000,
         "tuned_without_classifiers": 800,
-        "tuned_parts": {name: {"classifier": 200, "adapters": 800} for name in experts},
+        "tuned_parts": {**dict.fromkeys(experts, PARTS), **({"scorer": {"scorer": 50}} if len(experts) > 1 else {})},
         "backbone_parameters": 100_000,
         "tuned_share_percent": 1.0,
         "tuned_share_without_classifiers_percent": 0.8,

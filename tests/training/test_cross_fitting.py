@@ -11,11 +11,15 @@ import torch
 
 from lptpp.checkpoint.store import latest_checkpoint
 from lptpp.data.prepare import load_dataset
+from lptpp.inference import pipeline
 from lptpp.models.build import build_mixture
+from lptpp.training import cross_fitting as cross_fitting_module
+from lptpp.training import inputs
 from lptpp.training.cross_fitting import FOLDER, CrossFitting, fold_of
 from lptpp.training.fit import Training, fit
 from lptpp.training.recorder import RunRecorder
 from lptpp.training.scorer_phase import ScorerData
+from lptpp.utils import progress
 from lptpp.utils.errors import Interrupted, UserError
 
 MIXING = "evaluation.controls=[mixing]"
@@ -62,6 +66,23 @@ def test_outputs_of_a_fold_are_those_of_a_run_on_the_other_folds(settings_of, tm
         outputs = made.inputs.scorer_outputs(alone.mixture, rows[folds[rows] == fold])
         found = data.confidences[torch.from_numpy(folds[rows] == fold)]
         torch.testing.assert_close(found, outputs.confidences, rtol=1e-4, atol=1e-5)
+
+
+def test_the_progress_names_phase_and_fold(settings_of, tmp_path, monkeypatch):
+    shown: list[str] = []
+    progress_bar = progress.progress_bar
+    for module in (cross_fitting_module, inputs, pipeline):
+        monkeypatch.setattr(
+            module,
+            "progress_bar",
+            lambda text, *rest, **options: shown.append(text) or progress_bar(text, *rest, **options),
+        )
+    for views in (0, 2):
+        shown.clear()
+        cross_fitting(training(settings_of(tmp_path / f"run{views}", *FOLDS, f"phase3.views={views}"))).data()
+        outputs = [text for text in shown if "expert outputs" in text]
+        assert outputs == [f"Phase 3: expert outputs, fold {fold} of 2" for fold in (1, 2)]
+        assert "Phase 3: visual/phase1, fold 1 of 2" in shown
 
 
 def test_more_folds_than_images_of_any_class_leave_some_without_an_image(settings_of, tmp_path):

@@ -10,12 +10,13 @@ def test_outside_of_a_terminal_progress_is_logged_ever_more_seldom(monkeypatch, 
     monkeypatch.setattr(progress, "FIRST_LINE", 2.0)
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(logging.getLogger("lptpp"), "propagate", True)
-    with caplog.at_level(logging.INFO, "lptpp"), progress.progress_bar("Reading", 20_000) as bar:
+    with caplog.at_level(logging.INFO, "lptpp"), progress.progress_bar("Reading", 20_000, unit="lines") as bar:
         for _ in range(20):
             now[0] += 1
             bar.advance(1000, note="fine" if now[0] > 10 else "")
     lines = [record.getMessage() for record in caplog.records]
-    assert lines == ["Reading: 2,000 of 20,000", "Reading: 6,000 of 20,000", "Reading: 14,000 of 20,000, fine"]
+    found = ("2,000 of 20,000 lines", "6,000 of 20,000 lines", "14,000 of 20,000 lines, fine")
+    assert lines == [f"Reading: {one}" for one in found]
 
 
 @pytest.mark.parametrize("total, text", [(None, "Listing: 5"), (9, "Listing: 5 of 9")])

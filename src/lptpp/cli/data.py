@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lptpp.cli.arguments import Config, Overrides, console
+from lptpp.cli.arguments import LOADING_DATA, Config, Overrides, console, log
 
 
 def data(
@@ -34,6 +34,7 @@ def data(
 
     settings = load_settings(config, overrides or [])
     check_data_paths(settings.data)
+    log.info(LOADING_DATA)
     from lptpp.console.data import show_data
 
     if not show_data(console, settings, output, images):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lptpp.cli.arguments import Config, Overrides, console
+from lptpp.cli.arguments import LOADING_DATA, Config, Overrides, console, log
 from lptpp.utils import processes
 
 
@@ -46,6 +46,7 @@ def fit(
     settings = load_settings(config, overrides or [])
     processes.start(settings.shards)
     check_data_paths(settings.data)
+    log.info(LOADING_DATA)
     from lptpp import api
     from lptpp.console.result import show_result
 

@@ -1,5 +1,6 @@
 """The group of all commands: its help, the options before a command, and mistakes in arguments."""
 
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -34,20 +35,35 @@ class Commands(TyperGroup):
 
 
 def _unknown_option(error: Any) -> str:
-    """Return what to write instead of an option that does not exist: a setting of this name, or a similar option."""
+    """Return what to write instead of an option that does not exist: a setting, or a similar option."""
+    parameters = [] if error.ctx is None else error.ctx.command.params
+    takes_settings = any(parameter.name == "overrides" for parameter in parameters)
+    option, *after = _given(error.option_name)
+    if takes_settings and (found := _settings_for(option, after)):
+        return f"there is no option {option.partition('=')[0]}: write {either(found)}, without dashes."
+    similar = list(error.possibilities or ())
+    similar += [f"./{option} (the file)"] if Path(option).exists() else []
+    advice = f"did you mean {either(similar)}?" if similar else "see --help."
+    also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
+    return f"there is no option {error.option_name}: {advice}{also}"
+
+
+def _given(option: str) -> list[str]:
+    """Return the arguments from an unknown option on; Click names only the first letter after a single dash."""
+    place = next((place for place, given in enumerate(sys.argv) if place and given.startswith(option)), None)
+    return [option] if place is None else sys.argv[place:]
+
+
+def _settings_for(option: str, after: list[str]) -> list[str]:
+    """Return the settings that an option stands for: phase1.epochs=1 for --phase1.epochs=1 or --phase1.epochs 1."""
     from lptpp.config import Settings
     from lptpp.config.validate import settings_named
 
-    parameters = [] if error.ctx is None else error.ctx.command.params
-    takes_settings = any(parameter.name == "overrides" for parameter in parameters)
-    keys = settings_named(Settings, error.option_name.lstrip("-").replace("-", "_")) if takes_settings else []
-    similar = list(error.possibilities or ()) if not keys else []
-    file = next((given for given in sys.argv[1:] if given.startswith(error.option_name) and Path(given).exists()), None)
-    similar += [] if file is None else [f"./{file} (the file)"]
-    hint = [*(f"{key}=VALUE" for key in keys), *similar]
-    advice = f"did you mean {either(hint)}?" if hint else "see --help."
-    also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""
-    return f"there is no option {error.option_name}: {advice}{also}"
+    name, _, value = option.lstrip("-").partition("=")
+    if not value and after and not after[0].startswith("-") and "=" not in after[0]:
+        value = after[0]
+    keys = [name] if "." in name else settings_named(Settings, name.replace("-", "_"))
+    return [shlex.quote(f"{key}={value or 'VALUE'}") for key in keys]
 
 
 def _first_example(ctx: Any) -> str:

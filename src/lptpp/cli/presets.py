@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lptpp.cli.arguments import console
+from lptpp.cli.arguments import console, log
 
 
 def presets(
@@ -57,6 +57,7 @@ def backbones(
 
     lptpp backbones 'vit_base*clip'
     """
+    log.info("Loading timm and open_clip …")
     from lptpp.console.backbones import show_backbones
 
     show_backbones(console, pattern)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lptpp.cli.arguments import LOADING, Overrides, Run, console, log
+from lptpp.cli.arguments import LOADING, LOADING_RESULTS, Overrides, Run, console, log
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import refuse_no_run, refuse_other_places, refuse_unlabeled, similar, suggest_files
 
@@ -83,6 +83,7 @@ def report(
     lptpp report runs/emoji --output emoji.html
     """
     refuse_no_run(run)
+    log.info(LOADING_RESULTS)
     from lptpp.report.page import write_report
 
     console.print(f"Report: {write_report(run, output=output)}")
@@ -104,6 +105,7 @@ def compare(
         raise UserError(f"{output}: expected a .csv or .json file.")
     for run in runs:
         refuse_no_run(run)
+    log.info(LOADING_RESULTS)
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
     from lptpp.evaluation.leader import leader

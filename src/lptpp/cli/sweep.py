@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lptpp.cli.arguments import Config, Overrides, console
+from lptpp.cli.arguments import LOADING_DATA, Config, Overrides, console, log
 
 
 def sweep(
@@ -36,6 +36,7 @@ def sweep(
 
     path = space_file(space)
     check_data_paths(load_settings(config, overrides or []).data)
+    log.info(LOADING_DATA)
     from lptpp.sweep.plan import make_plan
     from lptpp.sweep.search import sweep as run_trials
 

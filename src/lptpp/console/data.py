@@ -22,7 +22,7 @@ from lptpp.data.inspect import (
 from lptpp.data.prepare import missing_split
 from lptpp.data.seen import median_size, sentences, strip
 from lptpp.data.statistics import better_thresholds, shots
-from lptpp.data.warnings import FILE, write_warnings
+from lptpp.data.warnings import FILE, details, write_warnings
 from lptpp.evaluation.intervals import few_tested, widest
 from lptpp.report.distribution import distribution_figure
 from lptpp.report.style import style
@@ -46,6 +46,8 @@ def show_data(console: Console, settings: Settings, folder: Path, images: bool) 
     _show_counts(console, inspection)
     for warning in inspection.warnings:
         console.print(str(warning))
+    if inspection.warnings:
+        console.print(details(folder))
     _show_intervals(console, inspection)
     if inspection.records:
         _show_sizes(console, inspection)

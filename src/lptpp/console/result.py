@@ -15,6 +15,7 @@ from lptpp.evaluation.files import has_formulas, place, read_rows
 from lptpp.evaluation.findings import findings, one_shot_group, precision, trained_on
 from lptpp.evaluation.intervals import untested
 from lptpp.evaluation.new_images import FOLDER
+from lptpp.evaluation.parameters import parameters
 from lptpp.evaluation.table import BALANCED, ResultRow
 from lptpp.prediction.predict import Summary
 from lptpp.prediction.resume import note
@@ -31,10 +32,11 @@ def show_result(console: Console, folder: Path, metrics: dict[str, Any]) -> None
     _show_balanced(console, metrics)
     size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on {place(metrics)} ({size})"
-    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], tested=metrics.get("tested")))
+    tested = metrics.get("tested")
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], metrics["result"], tested=tested))
     if missing := untested(metrics):
         console.print(f"Classes without images in {place(metrics)}: {missing}.")
-    _show_parameters(console, metrics)
+    console.print(f"Parameters: {parameters(metrics)}")
     if len(metrics["backbones"]) > 1:
         _show_weights(console, metrics["scorer_weights"])
     _show_groups(console, metrics["groups"])
@@ -52,7 +54,8 @@ def show_new_images(console: Console, metrics: dict[str, Any], run: Path, on: Pa
     _show_balanced(console, metrics)
     size = f"{counted(metrics['images'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on {on} ({size})"
-    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], tested=metrics.get("tested")))
+    tested = metrics.get("tested")
+    console.print(shot_table(metrics["rows"], title, metrics["shot_thresholds"], metrics["result"], tested=tested))
     if missing := untested(metrics):
         console.print(f"Classes without images in {on}: {missing}.")
     for sentence in (*trained_on(metrics, str(run)), *precision(metrics), *findings(metrics)):
@@ -75,16 +78,8 @@ def _show_balanced(console: Console, metrics: dict[str, Any]) -> None:
     size = f"{counted(balanced['images_per_class'] * balanced['classes'], 'image')}, seed {metrics['seed']}"
     title = f"{metrics['method']}: accuracy in % on a balanced part of {place(metrics)} ({size})"
     tested = balanced.get("tested")
-    console.print(shot_table(balanced["rows"], title, metrics["shot_thresholds"], BALANCED, description, tested))
-
-
-def _show_parameters(console: Console, metrics: dict[str, Any]) -> None:
-    trainable, frozen = metrics["tuned_parameters"], metrics["backbone_parameters"]
-    without = metrics["tuned_share_without_classifiers_percent"]
-    console.print(
-        f"Parameters: {trainable:,} trainable, {frozen:,} frozen ({metrics['tuned_share_percent']:.1f}%;"
-        f" {without:.1f}% without the classifiers)"
-    )
+    thresholds, result = metrics["shot_thresholds"], metrics["result"]
+    console.print(shot_table(balanced["rows"], title, thresholds, result, BALANCED, description, tested))
 
 
 def _show_weights(console: Console, weights: dict[str, dict[str, float | None]]) -> None:

@@ -22,6 +22,7 @@ from lptpp.evaluation.table import ACCURACIES, COLUMNS, MISSING, ResultRow, best
 from lptpp.utils.text import visible
 
 RESULT_MARK = "▸"
+RESULT_LEGEND = f"{RESULT_MARK} result of the run"
 CALIBRATION = "expected calibration error in %, lower is better"
 LONGEST_NAME, MIN_WIDTH, WIDEST = 48, 60, 1000  # characters
 
@@ -35,22 +36,27 @@ def shot_table(
     rows: Mapping[str, Mapping[str, Any]],
     title: str,
     shot_thresholds: Sequence[int],
+    result: str,
     columns: Mapping[str, str] = COLUMNS,
     caption: str = "",
     tested: Mapping[str, Mapping[str, int]] | None = None,
 ) -> Table:
     """Return the shot table of metrics by row key (as in metrics.json), with the best accuracies in bold.
 
-    `columns` are headings by metric; `caption` precedes the description of the shot thresholds. `tested` are the images
-    and classes of each shot group.
+    The row `result` is marked among others. `columns` are headings by metric; `caption` precedes the description of the
+    shot thresholds. `tested` are the images and classes of each shot group.
     """
-    lines = [*filter(None, [caption]), describe_shots(shot_thresholds), *notes(rows, columns, tested)]
+    marked = result if len(rows) > 1 else None
+    legends = [RESULT_LEGEND] * (marked in rows) + [f"ECE: {CALIBRATION}"] * ("calibration_error" in columns)
+    above = filter(None, [caption, "; ".join(legends)])
+    lines = [*above, describe_shots(shot_thresholds), *notes(rows, columns, tested)]
     table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)
     best = best_cells(rows.values())
     for key, row in rows.items():
-        table.add_row(cell(ResultRow.parse(key).title), *metric_cells(row, best, columns))
+        mark = f"{RESULT_MARK} " if key == marked else ""
+        table.add_row(cell(f"{mark}{ResultRow.parse(key).title}"), *metric_cells(row, best, columns))
     return table
 
 
@@ -84,7 +90,7 @@ def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     means = [{key: found and found.mean for key, found in row.items()} for row in measures]
     best = {key: cell for key, cell in best_cells(means).items() if key in comparable_measures(runs)}
     legend = [f"ECE: {CALIBRATION}", *(f"{COSTS[key]}: {LEGEND[key]}" for key in costs)]
-    caption = f"{RESULT_MARK} result of the run. {' '.join(reasons) or describe_runs(runs)}. {'; '.join(legend)}."
+    caption = f"{RESULT_LEGEND}. {' '.join(reasons) or describe_runs(runs)}. {'; '.join(legend)}."
     table.caption = cell(caption.replace("..", "."))
     if common:
         table.add_row(cell("equal in all runs", style="italic"))

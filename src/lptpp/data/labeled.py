@@ -16,13 +16,14 @@ from lptpp.data.decode import Decoding
 from lptpp.data.prepare import check_splits
 from lptpp.data.sources import read_source
 from lptpp.data.sources.class_names import read_mapping
+from lptpp.data.sources.passed import PassedOver
 from lptpp.data.sources.table import NO_COLUMN
-from lptpp.data.sources.walk import by_kind, has_images, loose_files, subfolders, walk
+from lptpp.data.sources.walk import has_images, loose_files, subfolders, walk
 from lptpp.data.split import split_in
 from lptpp.utils.errors import UserError, close_names
 from lptpp.utils.io import write_text
-from lptpp.utils.paths import natural_key, refuse_other_places, refuse_unlabeled
-from lptpp.utils.text import counted, listed, printable
+from lptpp.utils.paths import refuse_other_places, refuse_unlabeled
+from lptpp.utils.text import counted, listed
 
 log = logging.getLogger("lptpp")
 SOURCES = {
@@ -91,8 +92,7 @@ def _of_folder(path: Path, class_names: list[str], renamed: Mapping[str, str]) -
     passed = [note for top in dict.fromkeys([path, *(one.parent for one in names)]) for note in loose_files(top)]
     passed += [note for one in found.values() for note in one.passed]
     if passed:
-        examples = sorted((printable(Path(note.item).name) for note in passed), key=natural_key)
-        log.warning("Ignored files in %s: %s (%s)", path, printable(by_kind(passed)), listed(examples, 3))
+        log.warning("Ignored files in %s: %s", path, PassedOver.of(passed).within(str(path)))
     return Split([image for image, _ in pairs], np.array([number for _, number in pairs], np.int64))
 
 

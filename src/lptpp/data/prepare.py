@@ -15,12 +15,13 @@ from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.decode import Decoding
 from lptpp.data.sizes import enough
 from lptpp.data.sources import read_source
-from lptpp.data.warnings import FILE, data_warnings, write_warnings
+from lptpp.data.sources.passed import NAMED
+from lptpp.data.warnings import FILE, data_warnings, details, write_warnings
 from lptpp.utils import processes
 from lptpp.utils.disk import make_folder
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
-from lptpp.utils.text import counted
+from lptpp.utils.text import counted, listed
 
 log = logging.getLogger("lptpp")
 
@@ -119,7 +120,8 @@ def check_splits(
             return splits
         readable, unreadable = check_images(splits, settings.data.on_error, how, advance, checked)
     if unreadable and processes.is_main():
-        log.warning("Skipped %s, listed in %s.", counted(len(unreadable), "unreadable image"), report)
+        names = listed((name for name, _ in unreadable), NAMED)
+        log.warning("Skipped %s, listed in %s: %s", counted(len(unreadable), "unreadable image"), report, names)
         make_folder(report.parent)
         write_csv(report, [{"image": name, "reason": reason} for name, reason in unreadable])
     return readable
@@ -136,7 +138,7 @@ def log_warnings(dataset: ImageDataset, settings: Settings) -> None:
     for warning in warnings:
         log.warning("%s", warning)
     if write_warnings(folder / FILE, warnings):
-        log.warning("Details of these warnings: %s", folder / FILE)
+        log.warning("%s", details(folder))
 
 
 def missing_split(dataset: ImageDataset, settings: Settings) -> str | None:

@@ -8,7 +8,8 @@ from typing import Any
 
 from lptpp.data.dataset import ImageDataset, Note
 from lptpp.data.repeats import Group, equal_files, images_of, is_across_classes, is_across_splits, repeated_paths
-from lptpp.data.sources.walk import by_kind
+from lptpp.data.sources.passed import PassedOver
+from lptpp.data.sources.walk import PASSED_OVER
 from lptpp.data.spelling import is_code, is_no_label, similar_names
 from lptpp.data.statistics import without_images
 from lptpp.utils.disk import make_folder
@@ -20,7 +21,7 @@ FILE = "data_warnings.csv"
 SHOWN_IMAGES, SHOWN_NAMES = 3, 8  # in a line
 EQUAL = " = "  # between the images of a group
 KINDS = {  # of notes, in the order of the lines
-    "passed_over": "Ignored files",
+    PASSED_OVER: "Ignored files",
     "not_read": "Folders that are not read",
     "column_not_read": "Columns that are not read",
     "no_test_split": "No test split",
@@ -47,8 +48,10 @@ class DataWarning:
     notes: Sequence[Note]
 
     def __str__(self) -> str:
-        if self.kind == "passed_over":
-            return printable(f"{KINDS[self.kind]}: {by_kind(self.notes)}")
+        if self.kind == PASSED_OVER:
+            top = common_folder(note.item for note in self.notes)
+            where = f" in {short_path(top)}" if top else ""
+            return f"{KINDS[self.kind]}{printable(where)}: {PassedOver.of(self.notes).within(top)}"
         of_images = self.kind.startswith(("listed", "equal"))
         top = common_folder(path for one in self.notes for path in one.item.split(EQUAL)) if of_images else ""
         items = [one.item.replace(f"{top}{os.sep}", "") if top else one.item for one in self.notes]
@@ -82,6 +85,11 @@ def write_warnings(path: Path, warnings: Iterable[DataWarning]) -> bool:
     else:
         path.unlink(missing_ok=True)
     return bool(rows)
+
+
+def details(folder: Path) -> str:
+    """Return where `write_warnings` wrote the details, for the terminal."""
+    return f"Details of these warnings: {folder / FILE}"
 
 
 def warning_rows(warnings: Iterable[DataWarning]) -> Iterator[dict[str, Any]]:

@@ -34,17 +34,16 @@ def baseline_rankings(
 ) -> Iterator[tuple[ResultRow, Ranking]]:
     """Yield (row, ranking) of the wanted baselines for every expert with a frozen backbone, then for all together.
 
-    Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`.
+    Zero-shot needs a text tower; for the probes see `lptpp.evaluation.probes`. The log says what gets no row.
     """
     frozen = {name: expert for name, expert in mixture.experts.items() if not expert.tune_backbone}
+    _log_missing(mixture, frozen, wanted)
     widths = {name: expert.heads[0].weight.shape[1] for name, expert in frozen.items()}
     towers: dict[str, Features] = {}
     for name, expert in frozen.items() if wanted else ():
         with_training = _reads_training(wanted, images, widths, name, len(class_names))
         used = images if with_training else {split: images[split]}
-        features = {
-            s: frozen_features(expert, one, runner, f"{name}, baselines: {s} images") for s, one in used.items()
-        }
+        features = {s: frozen_features(expert, one, runner, f"{name}, baselines, {s} split") for s, one in used.items()}
         if not processes.is_main():
             continue  # the main process alone needs the features
         if "zero_shot" in wanted and expert.backbone.text is not None:
@@ -59,14 +58,26 @@ def baseline_rankings(
         yield from _joint_rankings(towers, wanted, split, len(class_names))
 
 
+def _log_missing(mixture: Mixture, frozen: Mapping[str, Expert], wanted: list[str]) -> None:
+    """Log which wanted baselines get no row, and what the experts lack."""
+    reads_text = any(expert.backbone.text is not None for expert in frozen.values())
+    lacking = {
+        "a frozen backbone with a text tower": [row for row in wanted if row == "zero_shot" and not reads_text],
+        "a second expert with a frozen backbone": [row for row in wanted if row in JOINT and len(frozen) == 1],
+    }
+    for lack, rows in lacking.items() if frozen else [("a frozen backbone", wanted)]:
+        if rows:
+            log.info("Baselines without a row: %s, for lack of %s.", ", ".join(rows), lack)
+    if wanted and frozen and (trained := sorted(mixture.experts.keys() - frozen)):
+        log.info("Experts without baselines: %s, for lack of a frozen backbone.", ", ".join(trained))
+
+
 def _joint_rankings(
     towers: Mapping[str, Features], wanted: list[str], split: str, classes: int
 ) -> Iterator[tuple[ResultRow, Ranking]]:
     """Yield (row, ranking) of the wanted probes on the features of all towers together."""
     together = {row: row.removeprefix("joint_") for row in JOINT if row in wanted}
-    if together and len(towers) < 2:
-        log.info("%s: no row, as there are not two experts with frozen backbones.", ", ".join(together))
-    elif together:
+    if together and len(towers) > 1:
         yield from probe_rankings(joint(list(towers.values())), together, split, classes, "all towers")
 
 

@@ -71,7 +71,7 @@ def fit_probes(features: Features, kinds: Sequence[str], split: str, classes: in
         log.info("%s: no %s: %s.", name, either(BASELINES[kind] for kind in kinds), reason)
         return {}
     use_validation = "validation" in parts and split != "validation"
-    with progress_bar(f"{name}: linear probe", len(STRENGTHS)) as bar:
+    with progress_bar(f"{name}: linear probe", len(STRENGTHS), unit="values of C") as bar:
         chosen = (
             _on_validation(train, parts["validation"], kinds, bar) if use_validation else _held_out(train, kinds, bar)
         )

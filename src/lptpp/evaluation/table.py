@@ -156,6 +156,13 @@ def one_decimal(value: float | None) -> str:
     return f"{value:.1f}" if value is not None and known(value) else MISSING
 
 
+def two_digits(value: float) -> str:
+    """Return a number with one decimal; a smaller one with two significant digits, such as 0.031 or 0.0057; or 0."""
+    if not value:
+        return "0"
+    return f"{value:.1f}" if value >= 0.095 else f"{value:.{1 - math.floor(math.log10(value))}f}"
+
+
 def thousands(value: int | None) -> str:
     """Return a whole number with thousands separators; a dash for None."""
     return MISSING if value is None else f"{value:,}"

@@ -13,6 +13,7 @@ from lptpp.config import BackboneSettings, DataSettings, Settings
 from lptpp.data.statistics import SHOTS, describe_shots, gini, imbalance_factor, shots
 from lptpp.evaluation.findings import accuracy_text, leaning
 from lptpp.evaluation.intervals import untested
+from lptpp.evaluation.parameters import parameters
 from lptpp.evaluation.table import COLUMNS, ResultRow, one_decimal
 from lptpp.utils.extras import extra
 
@@ -190,8 +191,7 @@ def _experts(settings: Settings, metrics: Facts) -> list[str]:
     return [
         *table([["Expert", "Kind", "Frozen backbone"], *rows]),
         "",
-        f"Parameters: {metrics['tuned_parameters']:,} trainable, {metrics['backbone_parameters']:,} frozen"
-        f" ({metrics['tuned_share_percent']:.1f}%).",
+        f"Parameters: {parameters(metrics)}.",
     ]
 
 

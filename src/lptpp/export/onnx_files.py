@@ -32,7 +32,7 @@ def write_onnx(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
     programs = [result_program(model.mixture), *expert_programs(model.mixture)]
     about = description(model, programs, ".onnx")
     log.info("%s", plan(programs))
-    with progress_bar("Exporting", 3 * len(programs)) as bar:
+    with progress_bar("Exporting", 3 * len(programs), unit="steps") as bar:
         began = time.monotonic()
         for place, program in enumerate(programs):
             path = folder / f"{program.name}.onnx"

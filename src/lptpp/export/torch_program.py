@@ -25,7 +25,7 @@ def write_torch(model: Model, expected: Samples, folder: Path) -> Iterator[str]:
     """
     program = result_program(model.mixture)
     path, about = folder / f"{program.name}.pt2", description(model, [program], ".pt2")
-    with progress_bar("Exporting", 2) as bar:
+    with progress_bar("Exporting", 2, unit="steps") as bar:
         bar.advance(0, f"{path.name}: tracing")
         graph = traced(program, expected.images)
         _save(graph, path, about)

@@ -86,7 +86,7 @@ class Model:
         ]  # refused before the first is predicted
         pipeline, predictions = self.pipeline(), list[list[Prediction]]()
         batches = chunks(references, self.runner.batch_size)
-        with progress_bar("Predicting", len(references)) as bar:
+        with progress_bar("Predicting", len(references), unit="images") as bar:
             for batch, views in read_ahead(batches, partial(self._read, pipeline)):
                 predictions += self._best(pipeline.forward(views).probabilities, top_k)
                 bar.advance(len(batch))

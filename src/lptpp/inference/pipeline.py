@@ -88,7 +88,7 @@ class Pipeline:
         `indices` selects images of the split; all by default. The processes of a run share the batches.
         """
         chosen = processes.own_rows(range(len(cache)) if indices is None else indices, self.batch_size)
-        with progress_bar(description, len(chosen)) as bar:
+        with progress_bar(description, len(chosen), unit="images") as bar:
             batches = split_batches(cache, self.transforms, self.batch_size, chosen)
             for outputs, labels, batch in self.runner.expert_outputs(self.mixture, batches):
                 yield outputs, labels, batch
@@ -156,7 +156,7 @@ def _features(
     total: int,
 ) -> Iterator[dict[str, torch.Tensor]]:
     """Yield features (B, F) and labels (B,), batch by batch."""
-    with progress_bar(description, total) as bar:
+    with progress_bar(description, total, unit="images") as bar:
         for views, labels, _ in batches:
             runner.before_batch()
             with torch.no_grad(), runner.autocast():

@@ -79,7 +79,7 @@ def compute_parts(predictor: Predictor, parts: Parts, output: Path, joined: bool
         log.info("Helping %s: %d of %d images are done.", ", ".join(parts.crew.at_work()), shown, parts.job.count)
     elif shown:
         log.info("Resuming: %d of %d images are done.", shown, parts.job.count)
-    with progress_bar("Predicting", parts.job.count, shown) as bar:
+    with progress_bar("Predicting", parts.job.count, shown, "images") as bar:
         work = Work(predictor, parts, output, bar, shown)
         try:
             work.until_done()

@@ -9,20 +9,19 @@ import glob
 import logging
 import os
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from lptpp.data.sources.columns import IMAGE_COLUMNS, pick_column
+from lptpp.data.sources.passed import PassedOver
 from lptpp.data.sources.table_reader import open_table
-from lptpp.data.sources.walk import SUFFIXES, in_words, scan
+from lptpp.data.sources.walk import SUFFIXES, scan
 from lptpp.utils.errors import UserError
 from lptpp.utils.natural import sorted_stream
 from lptpp.utils.paths import LISTS, natural_key, refuse_binary, refuse_no_input, refuse_special, special_kind
 from lptpp.utils.spreadsheet import exact
-from lptpp.utils.text import printable
 
 log = logging.getLogger("lptpp")
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -76,19 +75,19 @@ def _file(path: Path | str) -> Input:
 
 def _in_folder(folder: Path, scratch: Path | None) -> Iterator[str]:
     """Yield the paths of the images at any depth below a folder, in natural order."""
-    passed = Counter[str]()
+    passed = PassedOver()
 
     def names() -> Iterator[str]:
         for own, images, notes in scan(folder):
             inner = own[len(start) :]
             yield from (inner + name for name in images)
-            passed.update(note.detail for note in notes)
+            passed.add(notes)
 
     start = os.path.join(folder, "")  # noqa: PTH118 (a separator at the end)
     found = sorted_stream(names(), folder=scratch)
     first = next(found, None)
-    if passed:
-        log.info("Ignored files in %s: %s", folder, printable(in_words(passed)))
+    if passed.first:
+        log.info("Ignored files in %s: %s", folder, passed.within(str(folder)))
     if first is None:
         raise UserError(f"{folder} contains no image: expected files ending in {', '.join(sorted(SUFFIXES)[:8])}, ….")
     yield from (start + name for name in chain([first], found))

@@ -185,7 +185,7 @@ def _estimated(predictor: Predictor, output: Path, job: Job, chunk: int) -> Adju
 
     def probabilities() -> Iterator[torch.Tensor]:
         inputs = read_listing(partial(output) / INPUTS)
-        with progress_bar("Estimating class frequencies", job.count) as bar:
+        with progress_bar("Estimating class frequencies", job.count, unit="images") as bar:
             for some, seen in read_ahead(chunks(inputs, chunk), predictor.read):
                 if good := [views for views in seen if not isinstance(views, str)]:
                     yield predictor.pipeline.forward(good).of_views
@@ -210,6 +210,6 @@ def _write(predictor: Predictor, parts: Parts, outputs: list[Path], formulas: bo
     for path in outputs[1:]:
         write_features(path, (row["image"] for row in rows()), Joined(stores, parts.width), predictor.widths)
     summary = Summary()
-    with progress_bar(f"Writing {outputs[0].name}", parts.job.count) as bar:
+    with progress_bar(f"Writing {outputs[0].name}", parts.job.count, unit="rows") as bar:
         write_rows(outputs[0], summary.counting(rows(), bar), predictor.columns(), formulas)
     return summary

@@ -70,7 +70,7 @@ def write_report(
 
 
 def _sections(run: EvaluatedRun) -> Iterator[Drawn]:
-    with style(), progress_bar("Drawing the report", len(SECTIONS)) as bar:
+    with style(), progress_bar("Drawing the report", len(SECTIONS), unit="sections") as bar:
         for place, make in enumerate(SECTIONS):
             if (section := make(run)) is not None:
                 yield section, [_drawn(part, f"s{place}p{number}") for number, part in enumerate(section.parts)]

@@ -25,7 +25,7 @@ from lptpp.models.build import fresh_expert
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture
 from lptpp.training.fold import FoldCheckpoints, FoldRecorder
-from lptpp.training.inputs import TrainingInputs
+from lptpp.training.inputs import OUTPUTS, TrainingInputs
 from lptpp.training.loop import Position, train
 from lptpp.training.phases import start_head
 from lptpp.training.scorer_phase import ScorerData, ScorerRows, of_true_classes, scorer_data
@@ -100,7 +100,8 @@ class CrossFitting:
             checkpoints = self._checkpoints(fold)
         if exchange.from_main(checkpoints.outputs() is not None):
             return
-        rows = self.inputs.scorer_outputs(self._trained(fold, np.flatnonzero(folds != fold), checkpoints), taken)
+        mixture = self._trained(fold, np.flatnonzero(folds != fold), checkpoints)
+        rows = self.inputs.scorer_outputs(mixture, taken, f"{OUTPUTS}, {self._place(fold)}")
         if rows is not None:
             names = self.inputs.mixture.experts
             features = {f"features.{name}": one for name, one in zip(names, rows.features, strict=True)}
@@ -108,6 +109,9 @@ class CrossFitting:
 
     def _checkpoints(self, fold: int) -> FoldCheckpoints:
         return FoldCheckpoints(self.folder / f"fold-{fold}", self._run)
+
+    def _place(self, fold: int) -> str:
+        return f"fold {fold + 1} of {self.settings.phase3.folds}"
 
     def _outputs(self, fold: int) -> ScorerRows:
         found = self._checkpoints(fold).outputs()
@@ -127,9 +131,9 @@ class CrossFitting:
         for key in stages[stages.index(position.stage) :]:
             at = position if key == position.stage else Position(key)
             stage = self.inputs.expert_stage(key, mixture.experts[key.owner], kept)
-            description = f"fold {fold + 1} of {self.settings.phase3.folds}, {key}"
+            description = f"Phase 3: {key}, {self._place(fold)}"
             done = at.epoch * (stage.optimization.steps // stage.epochs) + at.batch
-            with progress_bar(description, stage.optimization.steps, done) as recorder.bar:
+            with progress_bar(description, stage.optimization.steps, done, "steps") as recorder.bar:
                 train(stage, self.accelerator, recorder, self.settings.seed, at, optimizer_state)
             optimizer_state = None
         return mixture

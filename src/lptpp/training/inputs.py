@@ -35,6 +35,7 @@ from lptpp.utils.progress import progress_bar
 
 FEW = 20_000  # images whose features are computed in a few minutes on a CPU
 SAMPLE = 1_000  # of more images, those whose features are computed in seconds
+OUTPUTS = "Phase 3: expert outputs"  # in the progress
 Outputs = Iterable[tuple[dict[str, ExpertOutput], torch.Tensor]]  # with labels (B,)
 
 
@@ -144,12 +145,12 @@ class TrainingInputs:
         return scorer_draws(self.scorer_cache.split.labels, self.settings.phase3, self.settings.seed, usable)
 
     @torch.no_grad()
-    def scorer_outputs(self, mixture: Mixture, taken: np.ndarray) -> ScorerRows | None:
+    def scorer_outputs(self, mixture: Mixture, taken: np.ndarray, progress: str = OUTPUTS) -> ScorerRows | None:
         """Return the outputs of the experts of a mixture for the views with the numbers `taken`.
 
         The processes of a run share the views; all but the main one return None.
         """
-        own = (self._scorer_part(mixture, *batch) for batch in self._scorer_batches(mixture, taken))
+        own = (self._scorer_part(mixture, *batch) for batch in self._scorer_batches(mixture, taken, progress))
         store = RowStore(len(taken), self.memory, Path(self.settings.run))
         names = [*(f"features {name}" for name in mixture.experts), "confidences"]
         for part in exchange.in_order(own):
@@ -172,22 +173,21 @@ class TrainingInputs:
         confidences = scores if whole else scores.gather(2, of_truth)
         return {**features, "confidences": confidences, "targets": labels if whole else torch.zeros_like(labels)}
 
-    def _scorer_batches(self, mixture: Mixture, taken: np.ndarray) -> Outputs:
+    def _scorer_batches(self, mixture: Mixture, taken: np.ndarray, progress: str) -> Outputs:
         """Yield expert outputs and labels (B,), batch by batch: those that this process computes."""
-        cache, description = self.scorer_cache, "Expert outputs"
         if not self.settings.phase3.views:
-            found = Pipeline(mixture, self.runner).expert_outputs(cache, description, taken.tolist())
+            found = Pipeline(mixture, self.runner).expert_outputs(self.scorer_cache, progress, taken.tolist())
             return ((outputs, labels) for outputs, labels, _ in found)
-        return self._augmented_outputs(mixture, taken, description)
+        return self._augmented_outputs(mixture, taken, progress)
 
-    def _augmented_outputs(self, mixture: Mixture, taken: np.ndarray, description: str) -> Outputs:
+    def _augmented_outputs(self, mixture: Mixture, taken: np.ndarray, progress: str) -> Outputs:
         cache, names = self.scorer_cache, list(mixture.experts)
         images = np.tile(np.arange(len(cache)), self.settings.phase3.views)
         own = np.array(processes.own_rows(taken.tolist(), self.runner.batch_size), dtype=taken.dtype)
         draws = EpochSamples(images, self.settings.seed, str(SCORER), "views").at(own)
         cached = self.settings.augmentation.cached_views and not self.settings.phase3.held_back
         views = self._cached(names) if cached else self.augmented(names, cache)
-        with progress_bar(description, len(draws)) as bar:
+        with progress_bar(progress, len(draws), unit="views") as bar:
             workers = self.runner.loader_workers(0 if cached else len(draws))
             loader = batches(views, draws, self.runner.batch_size, workers, pin=self.runner.is_gpu)
             for outputs, labels, _ in self.runner.expert_outputs(mixture, loader):

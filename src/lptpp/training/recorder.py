@@ -100,7 +100,7 @@ class RunRecorder:
         steps = stage.optimization.steps
         done = position.epoch * (steps // stage.epochs) + position.batch
         self.pace = Pace(steps, done)
-        with progress_bar(str(stage.key), steps, done) as self.bar:
+        with progress_bar(str(stage.key), steps, done, "steps") as self.bar:
             yield
 
     def step(self, position: Position, optimizer: torch.optim.Optimizer) -> None:

@@ -122,14 +122,22 @@ def refuse_no_file(path: Path, purpose: str) -> None:
 
 
 def refuse_no_run(run: Path) -> None:
-    """Raise UserError if the path of a run is no folder."""
+    """Raise UserError if the path of a run is no folder, or the folder of the images of a run."""
     if run.is_dir():
+        _refuse_images(run)
         return
     kind = KINDS.get(run.suffix.lower(), "a file") if run.exists() else None
     near = _similar_folder(run)
     found = f"{run} is {kind}" if kind else f"The run folder {run} does not exist"
     advice = f"did you mean {near}?" if near else "expected a run folder written by `lptpp fit`, such as runs/emoji."
     raise UserError(f"{found}: {advice}")
+
+
+def _refuse_images(folder: Path) -> None:
+    """Raise UserError for my_images in place of runs/my_images, where `lptpp fit my_images` writes the run."""
+    own = Path("runs") / folder.resolve().name
+    if is_run(own) and not any(folder.glob("config.*")):  # of a run, or of an exported one
+        raise UserError(f"{folder} is not a run folder: did you mean {own}?")
 
 
 def is_run(path: Path) -> bool:

@@ -61,8 +61,8 @@ class TerminalBar:
 class LogBar:
     """Progress as lines of the log, for what takes longer than `FIRST_LINE`."""
 
-    def __init__(self, description: str, total: int | None, done: int) -> None:
-        self.description, self.total, self.done = description, total, done
+    def __init__(self, description: str, total: int | None, done: int, unit: str = "") -> None:
+        self.description, self.total, self.done, self.unit = description, total, done, unit
         self.wait = FIRST_LINE
         self.next = time.monotonic() + self.wait
 
@@ -72,21 +72,26 @@ class LogBar:
         if time.monotonic() < self.next:
             return
         of = "" if self.total is None else f" of {self.total:,}"
-        log.info("%s", f"{self.description}: {self.done:,}{of}{f', {note}' if note else ''}")
+        unit, rest = f" {self.unit}" if self.unit else "", f", {note}" if note else ""
+        log.info("%s", f"{self.description}: {self.done:,}{of}{unit}{rest}")
         self.wait = min(2 * self.wait, LONGEST_WAIT)
         self.next = time.monotonic() + self.wait
 
 
 @contextmanager
-def progress_bar(description: str, total: int | None, done: int = 0) -> Iterator[Bar]:
-    """Show a bar with the time left (without a total, a count) while the block runs; `LogBar` outside of a terminal."""
+def progress_bar(description: str, total: int | None, done: int = 0, unit: str = "") -> Iterator[Bar]:
+    """Show a bar with the time left (without a total, a count) while the block runs; `LogBar` outside of a terminal.
+
+    `unit` is what is counted, in the plural, if the description does not say it.
+    """
     if not console.is_terminal or not shows_progress():  # whose lines are not shown
-        yield LogBar(description, total, done)
+        yield LogBar(description, total, done, unit)
         return
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
+        *([TextColumn(unit, markup=False)] if unit else []),
         TextColumn("{task.fields[note]}", markup=False),
         TimeElapsedColumn(),
         TextColumn("left"),

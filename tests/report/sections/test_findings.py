@@ -240,6 +240,23 @@ def test_the_loss_of_each_phase_has_a_line_for_each_expert(run: EvaluatedRun) ->
     assert texts(time) == [[stage, "2", "3.0"] for stage in learning.by_stage(run.history)]
 
 
+@pytest.mark.parametrize(
+    "parts, titles",
+    [
+        ({"classifier": 1}, ["classifier", "classifier"]),
+        ({"backbone": 9, "classifier": 1}, ["backbone, classifier", "classifier"]),
+        ({"adapters": 3, "classifier": 1}, ["adapters, classifier", "classifier"]),
+        (
+            {"shared prompts": 2, "group prompts": 4, "classifier": 1},
+            ["shared prompts, classifier", "group prompts, keys, classifier"],
+        ),
+    ],
+)
+def test_a_phase_is_titled_by_what_the_method_trains(parts: dict[str, int], titles: list[str]) -> None:
+    metrics = {"tuned_parts": {"visual": parts}}
+    assert [learning.trained(metrics, phase) for phase in ("phase1", "phase2")] == titles
+
+
 def test_what_validation_measured_is_drawn_under_the_loss(run: EvaluatedRun) -> None:
     rows = [
         {"epoch": "1", "loss": "2.0", "validation_overall": "30.0", "validation_mean_class": ""},

@@ -14,8 +14,9 @@ import numpy as np
 from lptpp.data.dataset import ImageDataset, Note, Split
 from lptpp.data.files import concatenated
 from lptpp.data.sources.labels import ambiguous_pair
+from lptpp.data.sources.passed import PassedOver
 from lptpp.data.sources.split_folders import find_splits
-from lptpp.data.sources.walk import Found, by_kind, loose_files, subfolders, walk
+from lptpp.data.sources.walk import Found, loose_files, subfolders, walk
 from lptpp.data.split import with_test_split
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import natural_key, refuse_no_folder
@@ -85,7 +86,8 @@ def _split(paths: list[Path], found: Mapping[Path, Found], names: list[str]) -> 
 
 
 def _refuse_empty(found: Mapping[Path, Found]) -> None:
-    empty = [f"{path} ({by_kind(one.passed) or 'empty'})" for path, one in found.items() if not one.images]
+    others = {path: PassedOver.of(one.passed).by_kind() for path, one in found.items() if not one.images}
+    empty = [f"{path} ({files or 'empty'})" for path, files in others.items()]
     if empty:
         folders = f"the class folder{'' if len(empty) == 1 else 's'} {listed(empty, 5)}"
         raise UserError(f"There is no image in {folders}: add images or remove {'it' if len(empty) == 1 else 'them'}.")

@@ -1,7 +1,6 @@
 """Finding the image files below a folder, with a note for every other file."""
 
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -120,19 +119,6 @@ def has_images(folder: Path) -> bool:
 def is_image(name: str) -> bool:
     """Return whether a file name has the suffix of an image, in any letter case."""
     return name.lower().endswith(SUFFIXES)
-
-
-def by_kind(passed: Iterable[Note], most: int = 8) -> str:
-    """Return the number of files of each kind in words, the most frequent first: 20 .cr2, 3 broken links."""
-    return in_words(Counter(note.detail for note in passed), most)
-
-
-def in_words(numbers: Counter[str], most: int = 8) -> str:
-    """Return the number of files of each kind in words, as `by_kind`."""
-    kinds = numbers.most_common()
-    texts = [f"{count:,} {kind}s" if count > 1 and kind in NOUNS else f"{count:,} {kind}" for kind, count in kinds]
-    more = sum(count for _, count in kinds[most:])
-    return ", ".join(texts[:most]) + (f" and {more:,} of other kinds" if more else "")
 
 
 def _entries(folder: str) -> Iterator[tuple[str, str]]:

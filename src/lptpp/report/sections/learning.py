@@ -1,5 +1,8 @@
 """Learning curves and training time."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -9,19 +12,24 @@ from lptpp.report.style import LINES, plain_figure
 
 PHASES = {
     "phase1": (
-        "Phase 1: shared prompts, adapters, classifier",
+        "Phase 1",
         "Mean training loss per epoch. If it still decreases at the end, more epochs may help.",
     ),
     "phase2": (
-        "Phase 2: group prompts, keys, classifier",
+        "Phase 2",
         "This loss includes the key-matching term and, if set, a second data stream; it is not comparable with that of"
         " phase 1.",
     ),
     "phase3": (
-        "Phase 3: scorer",
+        "Phase 3",
         "Negative log-likelihood of the true class under the weighted experts. If it hardly decreases, the weights stay"
         " close to equal.",
     ),
+}
+TRAINED = {  # titles by part, by phase
+    "phase1": {part: part for part in ("backbone", "shared prompts", "adapters", "classifier")},
+    "phase2": {"group prompts": "group prompts, keys", "classifier": "classifier"},
+    "phase3": {"scorer": "scorer"},
 }
 MEASURES = {  # columns of history.csv; validation columns are present with evaluation.each_epoch
     "loss": "training loss",
@@ -39,8 +47,14 @@ def section(run: EvaluatedRun) -> Section:
     plots = []
     for phase, (title, caption) in PHASES.items():
         owners = {stage.split("/")[0]: rows for stage, rows in stages.items() if stage.endswith(f"/{phase}")}
-        plots += [curves(title, caption, owners)] if owners else []
+        plots += [curves(f"{title}: {trained(run.metrics, phase)}", caption, owners)] if owners else []
     return Section("Training", [*plots, durations(stages)])
+
+
+def trained(metrics: Mapping[str, Any], phase: str) -> str:
+    """Return what a phase trains with the method of a run: classifier alone for a linear probe."""
+    found = {part for parts in metrics["tuned_parts"].values() for part in parts}
+    return ", ".join(title for part, title in TRAINED[phase].items() if part in found)
 
 
 def by_stage(history: CsvRows) -> dict[str, CsvRows]:

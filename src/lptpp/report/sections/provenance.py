@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from lptpp.config import to_yaml
+from lptpp.evaluation.parameters import frozen_parameters, trainable_share
 from lptpp.evaluation.table import thousands
 from lptpp.report.gather import EvaluatedRun
 from lptpp.report.section import Cell, Preformatted, Section, Table, number
-from lptpp.report.text import percent
 
 
 def section(run: EvaluatedRun) -> Section:
@@ -22,7 +22,8 @@ def facts(run: EvaluatedRun) -> dict[str, str]:
     """Return the key facts of a run by name."""
     of, data = run.metrics, run.settings.data
     place = run.place.removeprefix("the ")
-    trainable = f"{of['tuned_parameters']:,} ({percent(of['tuned_share_percent'], 1)} of the frozen parameters)"
+    share = trainable_share(of)
+    of_frozen = f" ({share} of the frozen parameters)" if share else ""
     return {
         "Folder": str(run.files),
         "Method": of["method"],
@@ -30,8 +31,8 @@ def facts(run: EvaluatedRun) -> dict[str, str]:
         "Images": f"{of['training_images']:,} for training, {of['images']:,} evaluated ({place})",
         "Evaluated": f"{run.evaluated:%Y-%m-%d %H:%M}",
         **{f"Backbone, {name}": f"{one['name']} ({one['fingerprint'][:12]}…)" for name, one in of["backbones"].items()},
-        "Frozen parameters": f"{of['backbone_parameters']:,}",
-        "Trainable parameters": trainable,
+        "Frozen parameters": f"{frozen_parameters(of):,}",
+        "Trainable parameters": f"{of['tuned_parameters']:,}{of_frozen}",
     }
 
 
