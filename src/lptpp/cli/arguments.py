@@ -28,7 +28,7 @@ Config = Annotated[
 Run = Annotated[Path, typer.Argument(help="A run folder written by `lptpp fit`.", show_default=False)]
 
 
-def refuse_options(context: typer.Context, overrides: list[str] | None) -> list[str] | None:
+def refuse_options(context: typer.Context, overrides: list[str] | None) -> list[str]:
     """Return the settings; raise UserError for an option of the command that is written like one."""
     options = {option: one for one in context.command.params for option in one.opts}
     for override in overrides or []:
@@ -37,7 +37,7 @@ def refuse_options(context: typer.Context, overrides: list[str] | None) -> list[
             switches = [*option.opts, *option.secondary_opts] if option.secondary_opts else []
             written = switches or [f"--{key} {shlex.quote(value)}"]
             raise UserError(f"{key} is an option, not a setting: write {either(written)}.")
-    return overrides
+    return overrides or []
 
 
 Overrides = Annotated[
