@@ -99,11 +99,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         gc.freeze()
 
 
-def pytest_sessionfinish() -> None:
-    """Keep what is left out of the garbage collections at the end of a process, some seconds."""
-    gc.freeze()
-
-
 @dataclass(frozen=True)
 class Run:
     """A finished run: its folder, what it returned, its mixture, and a copy of every checkpoint it wrote."""

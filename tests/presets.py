@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import subprocess
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -65,11 +66,24 @@ def run_lptpp(*arguments: object) -> int:
     return ended.value.code
 
 
-def run_in_a_fork(lines: Sequence[str], cwd: Path, presets: Path = SHIPPED, first: str = "") -> tuple[list[str], str]:
-    """Run command lines in order in one process forked from this one; return their outputs and its errors.
+def run_in_a_process(
+    lines: Sequence[str], cwd: Path, presets: Path = SHIPPED, first: str = ""
+) -> tuple[list[str], str]:
+    """Run command lines in order in one new process, which imports PyTorch once; return their outputs and its errors.
 
-    What a command prints as it is imported, such as a warning, is seen here only, except for the modules that this
-    process has imported before. All of them must succeed. `first` is Python code to run before them.
+    What a command prints as it is imported, such as a warning, is seen here only. All of them must succeed. `first` is
+    Python code to run before them.
+    """
+    command = [sys.executable, "-c", RUN_ALL, str(presets), first, *lines]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split(END)[:-1], done.stderr
+
+
+def run_in_a_fork(lines: Sequence[str], cwd: Path, presets: Path, first: str = "") -> tuple[list[str], str]:
+    """As `run_in_a_process`, but forked from this process, which saves the imports: 5 s.
+
+    A warning is printed as to a user, except for those of modules that this process has imported before.
     """
 
     def run_all() -> None:

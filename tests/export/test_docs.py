@@ -11,7 +11,7 @@ import lptpp
 from lptpp.training.fit import fit
 from tests.docs.pages import ROOT, blocks, commands
 from tests.export.made import make_images
-from tests.presets import run_in_a_fork
+from tests.presets import run_in_a_process
 from tests.towers import VISION, write_card
 
 PAGE = (ROOT / "docs" / "export.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ def reader(settings_of, tmp_path_factory) -> Path:
 def exported(reader) -> Path:
     lines = [line for line in commands(PAGE) if line.startswith("lptpp")]
     assert len(lines) == 4
-    outputs, errors = run_in_a_fork(lines, reader)
+    outputs, errors = run_in_a_process(lines, reader)
     progress = r"(\[[\d:]+\]| +) (Loading the model …|Exporting.*) *"
     assert [line for line in errors.splitlines() if not re.fullmatch(progress, line)] == []  # no warning either
     for line, output in zip(lines, outputs, strict=True):

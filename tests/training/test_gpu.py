@@ -88,7 +88,7 @@ def test_so_does_every_other_pass_over_images(settings_of, tmp_path, monkeypatch
     otherwise = (
         *SHORT[:3], "data.validation=0.3", "evaluation.keep=best", "evaluation.temperature=fitted", "phase3.folds=2",
         "experts.visual.keys=kmeans", "augmentation.cached_views=2", "evaluation.controls=[random,none,mean,mixing]",
-        "evaluation.views=flip", "evaluation.prior=estimated", "phase3.check=0.3", "phase1.optimizer=adamw",
+        "evaluation.views=flip", "evaluation.prior=estimated", "phase3.check=0.3", "phase1.optimizer=adamw", "shards=2",
         "phase3.reads=both", "phase1.gradient_checkpointing=true", "phase2.dropout=0.1", "evaluation.batch_size=16",
         "phase1.batch_size=9", "phase2.batch_size=9", "phase3.batch_size=9",
     )  # fmt: skip
@@ -111,7 +111,7 @@ def test_so_does_every_other_pass_over_images(settings_of, tmp_path, monkeypatch
 
 
 def test_in_bf16_the_towers_are_held_and_all_else_is_float32(settings_of, tmp_path):
-    settings = settings_of(tmp_path / "run", *ON_GPU, *SHORT, "precision=bf16", "shards=2")
+    settings = settings_of(tmp_path / "run", *ON_GPU, *SHORT, "precision=bf16")
     with pretended_gpu():
         mixture = place(build_mixture(settings, 4), make_accelerator("cuda", "bf16"), "auto")
         for expert in mixture.experts.values():

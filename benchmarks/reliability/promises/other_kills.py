@@ -32,8 +32,8 @@ class Kind(NamedTuple):
 
 
 KINDS = (
-    Kind("data", 12, 0.4, "data/images.csv"),  # a share tries the first, the fastest
     Kind("sweep", 60, 1.5, "sweep/trials.csv"),
+    Kind("data", 12, 0.4, "data/images.csv"),
     Kind("sweep", 60, 1.5, "sweep/trials.csv"),
     Kind("report", 3, 0.8, "run/report.html"),
     Kind("app", 3, 2.0, "run/neighbors.safetensors"),

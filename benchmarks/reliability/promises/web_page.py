@@ -180,5 +180,5 @@ def _begun(site: Site, size: int) -> socket.socket:
 
 
 PROMISE = Promise(
-    "the page under bad uploads, 50 at once, clients that send half a file", verdicts, 200, 5, seconds=0.4, once=30.0
+    "the page under bad uploads, 50 at once, clients that send half a file", verdicts, 200, 10, seconds=0.4, once=30.0
 )
