@@ -10,14 +10,15 @@ from lptpp.config.methods import METHODS
 from lptpp.training.fit import fit
 from lptpp.utils.errors import UserError
 
-PARTS = ("shared_prompts", "group_prompts", "adapter_width", "tune_backbone")
-TABLE = {  # experts; shared prompts, group prompts, adapter, backbone tuned; loss and sampler of phase 1
-    "lptpp": (["visual", "language"], (10, 10, 4, False), ("a_gcl", "class_balanced")),
-    "lpt": (["visual"], (10, 10, 0, False), ("a_gcl", "class_balanced")),
-    "linear_probe": (["visual"], (0, 0, 0, False), ("logit_adjustment", "instance_balanced")),
-    "vpt_deep": (["visual"], (10, 0, 0, False), ("cross_entropy", "instance_balanced")),
-    "adaptformer": (["language"], (0, 0, 4, False), ("logit_adjustment", "instance_balanced")),
-    "full": (["visual"], (0, 0, 0, True), ("cross_entropy", "instance_balanced")),
+PARTS = ("shared_prompts", "group_prompts", "adapter_width", "stem_adapter_width", "tune_backbone")
+GIVEN = "experts: {visual: {stem_adapter_width: 5}, language: {backbone: {kind: language}, stem_adapter_width: 5}}"
+TABLE = {  # experts; shared prompts, group prompts, adapter, stem adapter, backbone tuned; loss and sampler of phase 1
+    "lptpp": (["visual", "language"], (10, 10, 4, 5, False), ("a_gcl", "class_balanced")),
+    "lpt": (["visual"], (10, 10, 0, 0, False), ("a_gcl", "class_balanced")),
+    "linear_probe": (["visual"], (0, 0, 0, 0, False), ("logit_adjustment", "instance_balanced")),
+    "vpt_deep": (["visual"], (10, 0, 0, 0, False), ("cross_entropy", "instance_balanced")),
+    "adaptformer": (["language"], (0, 0, 4, 0, False), ("logit_adjustment", "instance_balanced")),
+    "full": (["visual"], (0, 0, 0, 0, True), ("cross_entropy", "instance_balanced")),
 }
 PHASES = {"lpt": ["visual.phase1", "visual.phase2"], "adaptformer": ["language.phase1"]}
 COLUMNS = {"overall", "many", "medium", "few", "mean_class", "calibration_error"}
@@ -37,6 +38,7 @@ def test_the_table_names_all_methods():
 @pytest.mark.parametrize("method", TABLE)
 def test_a_method_has_the_parts_of_the_table(method, defaults):
     experts, parts, (loss, sampler) = TABLE[method]
+    defaults.write_text(GIVEN)
     settings = load_settings(defaults, [f"method={method}"])
     assert list(settings.experts) == experts
     for expert in settings.experts.values():

@@ -1,7 +1,7 @@
 """Hybrid towers: the last feature map of a frozen EfficientNet becomes the tokens of a ViT.
 
-Dosovitskiy et al. 2021 (arXiv 2010.11929), §3.1, "Hybrid Architecture". The convolutional stem is never trained;
-prompts and adapters are in the blocks of the transformer.
+Dosovitskiy et al. 2021 (arXiv 2010.11929), §3.1, "Hybrid Architecture". Only full fine-tuning trains the convolutional
+stem; prompts and adapters are in the blocks of the transformer, and `lptpp.models.stem_adapters` in those of the stem.
 """
 
 import math
@@ -40,13 +40,29 @@ class StemEmbed(HybridEmbed):
 
     def maps(self, images: torch.Tensor) -> torch.Tensor:
         """Map images (B, 3, H, W) to feature maps of the stem's body (B, S, h, w)."""
-        images = images.contiguous(memory_format=torch.channels_last)
         if images.device.type != "cpu" or torch.compiler.is_compiling():
             return self._body(images)
         return torch.cat([self._body(part) for part in images.split(SLICE)])
 
+    def first_maps(self, images: torch.Tensor) -> torch.Tensor:
+        """Map images (B, 3, H, W) to the input of the first block of the stem."""
+        return self.backbone.bn1(self.backbone.conv_stem(images.contiguous(memory_format=torch.channels_last)))
+
+    def stem_blocks(self) -> list[nn.Module]:
+        """Return the blocks of the stem's body, in order."""
+        return [block for stage in self.backbone.blocks for block in stage]
+
+    @torch.no_grad()
+    def block_channels(self) -> list[int]:
+        """Return the number of channels after each block of the stem's body."""
+        maps, channels = self.first_maps(torch.zeros(1, self.in_chans, 32, 32)), []
+        for block in self.stem_blocks():
+            maps = block(maps)
+            channels.append(maps.shape[1])
+        return channels
+
     def _body(self, images: torch.Tensor) -> torch.Tensor:
-        return self.backbone.blocks(self.backbone.bn1(self.backbone.conv_stem(images)))
+        return self.backbone.blocks(self.first_maps(images))
 
     def stem_tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, 3, H, W), or feature maps (B, S, h, w), to the stem's last feature map (B, S', h, w)."""

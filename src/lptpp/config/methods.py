@@ -19,13 +19,14 @@ class Method:
 
 
 NO_PROMPTS = {"shared_prompts": 0, "group_prompts": 0}
+NO_ADAPTERS = {"adapter_width": 0, "stem_adapter_width": 0}
 METHODS = {
     "lptpp": Method(("vision", "language")),
-    "lpt": Method(("vision",), {"adapter_width": 0}),
-    "linear_probe": Method(("vision",), {**NO_PROMPTS, "adapter_width": 0}, "logit_adjustment"),
-    "vpt_deep": Method(("vision",), {"group_prompts": 0, "adapter_width": 0}, "cross_entropy"),
-    "adaptformer": Method(("language",), NO_PROMPTS, "logit_adjustment"),
-    "full": Method(("vision",), {**NO_PROMPTS, "adapter_width": 0, "tune_backbone": True}, "cross_entropy"),
+    "lpt": Method(("vision",), NO_ADAPTERS),
+    "linear_probe": Method(("vision",), {**NO_PROMPTS, **NO_ADAPTERS}, "logit_adjustment"),
+    "vpt_deep": Method(("vision",), {"group_prompts": 0, **NO_ADAPTERS}, "cross_entropy"),
+    "adaptformer": Method(("language",), {**NO_PROMPTS, "stem_adapter_width": 0}, "logit_adjustment"),
+    "full": Method(("vision",), {**NO_PROMPTS, **NO_ADAPTERS, "tune_backbone": True}, "cross_entropy"),
 }
 
 

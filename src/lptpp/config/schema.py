@@ -175,6 +175,12 @@ class ExpertSettings:
     shared_prompts: int = setting(10, "shared prompts P per block", within=Range(0, 1000))
     adapter_width: int = setting(4, "bottleneck width r of the adapters", within=Range(0, 10_000))
     adapter_scale: float = setting(0.1, "scale s of the adapters", within=Range(-1000, 1000))
+    stem_adapter_width: int = setting(
+        0,
+        "bottleneck width of adapters in the convolutional stem of a hybrid backbone, such as the bundled ones; an epoch"
+        " of phase 1 then takes about four times as long; requires augmentation.cached_views=0",
+        within=Range(0, 10_000),
+    )
     group_prompts: int = setting(10, "prompts P per group, for each of the last K blocks", within=Range(0, 1000))
     num_groups: int = setting(20, "number of groups m", within=Range(1, 10_000))
     top_k: int = setting(2, "groups that each image uses", within=Range(1, 10_000))

@@ -35,6 +35,7 @@ def check(settings: Settings) -> None:
     _check_values(settings, "")
     for name, expert in settings.experts.items():
         _check_expert(f"experts.{name}", expert)
+    _check_cached_views(settings)
     for phase in ("phase1", "phase2"):
         for stream in ("main", "dual"):
             loss = getattr(getattr(settings, phase), stream).loss
@@ -149,6 +150,15 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
         raise UserError(f"{key}.backbone.tokenizer is for a backbone of kind language: remove it.")
     if expert.tune_backbone and expert.group_prompts:
         raise UserError(f"{key}.tune_backbone=true needs group_prompts=0: phase 2 requires a frozen phase-1 model.")
+
+
+def _check_cached_views(settings: Settings) -> None:
+    adapted = [name for name, expert in settings.experts.items() if expert.stem_adapter_width]
+    if settings.augmentation.cached_views and adapted:
+        raise UserError(
+            f"augmentation.cached_views={settings.augmentation.cached_views} needs a frozen stem: set it to 0, or"
+            f" experts.{adapted[0]}.stem_adapter_width to 0."
+        )
 
 
 def _check_folds(settings: Settings) -> None:

@@ -79,4 +79,5 @@ def encoder_of(tower: Any, settings: ExpertSettings) -> AdaptedEncoder | PooledE
         num_groups=settings.num_groups,
         top_k=settings.top_k,
         group_blocks=settings.group_blocks,
+        stem_adapter_width=settings.stem_adapter_width,
     )

@@ -12,6 +12,7 @@ from lptpp.backbones.families import FAMILIES, Embedded, TokenPositions
 from lptpp.models.adapters import Adapter
 from lptpp.models.block import adapted_block
 from lptpp.models.prompts import GroupPrompts, Selection, SharedPrompts
+from lptpp.models.stem_adapters import StemAdapters
 from lptpp.utils.errors import UserError
 
 
@@ -28,7 +29,7 @@ class AdaptedEncoder(nn.Module):
     """A frozen tower with shared prompts, adapters and group prompts; size 0 removes a part.
 
     Raises:
-        UserError: the sizes of the group prompts do not fit the tower.
+        UserError: the sizes of the group prompts do not fit the tower, or it has no stem for adapters.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class AdaptedEncoder(nn.Module):
         num_groups: int = 20,
         top_k: int = 2,
         group_blocks: int = 6,
+        stem_adapter_width: int = 0,
     ) -> None:
         super().__init__()
         depth, width = len(tower.blocks), tower.embed_dim
@@ -55,6 +57,7 @@ class AdaptedEncoder(nn.Module):
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
+        self.stem_adapters = StemAdapters(tower, stem_adapter_width) if stem_adapter_width else None
         groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
         self.groups = GroupPrompts(*groups) if group_prompts else None
 
@@ -93,7 +96,8 @@ class AdaptedEncoder(nn.Module):
         return Encoding(query_feature, self.tower.head(self._pool(late)), match, groups)
 
     def _embed(self, images: torch.Tensor) -> Embedded:
-        return self.family.embed(self.tower, images)
+        seen = images if self.stem_adapters is None else self.stem_adapters(self.tower.patch_embed, images)
+        return self.family.embed(self.tower, seen)
 
     def _blocks(
         self,

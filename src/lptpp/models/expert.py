@@ -73,7 +73,7 @@ class Expert(nn.Module):
         encoder = self.encoder
         tower = encoder.tower if self.tune_backbone else None
         parts = {
-            1: (tower, encoder.shared, encoder.adapters, self.heads[0]),
+            1: (tower, encoder.shared, encoder.adapters, encoder.stem_adapters, self.heads[0]),
             2: (encoder.groups, self.heads[-1]),
         }
         for part in parts[phase]:
@@ -95,6 +95,7 @@ class Expert(nn.Module):
             "backbone": encoder.tower if self.tune_backbone else None,
             "shared prompts": encoder.shared,
             "adapters": encoder.adapters,
+            "stem adapters": encoder.stem_adapters,
             "group prompts": encoder.groups,
             "classifier": self.heads[-1],
         }

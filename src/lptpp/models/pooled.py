@@ -23,6 +23,7 @@ class PooledEncoder(nn.Module):
 
     shared = None
     groups = None
+    stem_adapters = None
 
     def __init__(self, tower: PooledTower, adapter_width: int = 0, adapter_scale: float = 0.1) -> None:
         super().__init__()

@@ -27,7 +27,7 @@ PHASES = {
     ),
 }
 TRAINED = {  # titles by part, by phase
-    "phase1": {part: part for part in ("backbone", "shared prompts", "adapters", "classifier")},
+    "phase1": {part: part for part in ("backbone", "shared prompts", "adapters", "stem adapters", "classifier")},
     "phase2": {"group prompts": "group prompts, keys", "classifier": "classifier"},
     "phase3": {"scorer": "scorer"},
 }

@@ -1,0 +1,53 @@
+"""Bottleneck convolutions after the blocks of a frozen convolutional stem, like the adapters of the transformer.
+
+Residual adapters of 1×1 convolutions in series (Rebuffi et al. 2017, arXiv 1705.08045) with the bottleneck of
+AdaptFormer. They are not part of the LPT++ paper, whose towers have no convolutional stem.
+"""
+
+from typing import Any
+
+import torch
+from torch import nn
+
+from lptpp.backbones.hybrid import StemEmbed
+from lptpp.utils.errors import UserError
+
+
+class StemAdapter(nn.Module):
+    """x + up(relu(down(x))) at each place of a feature map (B, S, h, w). Each adapter starts as a no-op."""
+
+    def __init__(self, channels: int, bottleneck: int) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(channels, bottleneck, 1)
+        self.up = nn.Conv2d(bottleneck, channels, 1)
+        nn.init.zeros_(self.down.bias)  # type: ignore[arg-type]
+        nn.init.zeros_(self.up.weight)
+        nn.init.zeros_(self.up.bias)  # type: ignore[arg-type]
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """Map (B, S, h, w) to the same shape."""
+        return maps + self.up(torch.relu(self.down(maps)))
+
+
+class StemAdapters(nn.ModuleList):
+    """One adapter after each block of the convolutional stem of a tower.
+
+    Raises:
+        UserError: the tower has no convolutional stem.
+    """
+
+    def __init__(self, tower: Any, bottleneck: int) -> None:
+        embed = tower.patch_embed
+        if not isinstance(embed, StemEmbed):
+            raise UserError(
+                f"stem_adapter_width={bottleneck}: the backbone has no convolutional stem. Set it to 0; adapter_width"
+                " is the width of the adapters in the transformer."
+            )
+        super().__init__(StemAdapter(channels, bottleneck) for channels in embed.block_channels())
+
+    def forward(self, embed: StemEmbed, images: torch.Tensor) -> torch.Tensor:
+        """Map images (B, 3, H, W) to adapted feature maps (B, S, h, w), which `embed` accepts in place of images."""
+        maps = embed.first_maps(images)
+        for block, adapter in zip(embed.stem_blocks(), self, strict=True):
+            maps = adapter(block(maps))
+        return maps
