@@ -79,6 +79,7 @@ evaluation: {{shot_thresholds: [2, 6]}}
 
 os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="lptpp-tests-")  # no test remembers images of a user
 gc.disable()  # until the first test: imports leave no garbage
+gc.set_threshold(20_000)  # a run makes many objects and little garbage
 progress.FIRST_LINE = math.inf  # no line depends on how busy the machine is
 
 

@@ -302,6 +302,18 @@ def test_what_a_run_writes_down_is_read_back_the_same(overrides, tmp_path):
     assert saved_settings(saved, ["seed=9"]).seed == 9
 
 
+def test_text_that_looks_like_something_else_stays_text(tmp_path):
+    settings = load_settings(written(tmp_path))
+    settings.data.label_columns = [
+        "1e5", "1e-3", "1.e+3", ".5", "+12", "1_0", "0x1f", "0o17", "0b1", "017", "1:30", "1e400", "nan", "-.inf",
+        "yes", "on", "True", "null", "~", "", "=", "<<", "2020-01-01", "a: b", "# a", "- a", "é", " a ", "a\nb",
+        "long " * 60,
+    ]  # fmt: skip
+    saved = tmp_path / "config.yaml"
+    saved.write_text(to_yaml(settings), encoding="utf-8")
+    assert saved_settings(saved).data.label_columns == settings.data.label_columns
+
+
 def test_dropped_options_stay_dropped_in_what_a_run_writes_down(tmp_path):
     path = written(tmp_path, "phase2: {dual: {loss: {name: focal}}}")
     settings = load_settings(path, ["phase2.dual.loss.name=a_gcl"])

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, flag_override
 from omegaconf.errors import OmegaConfBaseException, ValidationError
 from yaml import YAMLError
 
@@ -16,11 +16,12 @@ from lptpp.config import resolve
 from lptpp.config.methods import apply_method
 from lptpp.config.resolve import SETTINGS, is_image_folder, is_run, parent_file, settings_file, settings_of_images
 from lptpp.config.run_format import check_format
-from lptpp.config.schema import Settings, default_experts
+from lptpp.config.schema import ExpertSettings, Settings, default_experts
 from lptpp.config.validate import check_environment, check_keys, check_used, expected, is_setting, written
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.paths import refuse_no_run
 from lptpp.utils.text import listed
+from lptpp.utils.yaml_text import yaml_text
 
 COMMAND_LINE = "command line"
 LOSS_KEYS = ("phase1.main.loss", "phase1.dual.loss", "phase2.main.loss", "phase2.dual.loss")
@@ -65,7 +66,7 @@ def saved_settings(path: str | Path, overrides: Sequence[str] = ()) -> Settings:
     given, from_line = _checked(_read_file(Path(path)), overrides, str(path))
     _refuse_references(OmegaConf.to_container(given), Path(path), "")
     with _as_user_error(str(path)):
-        settings = OmegaConf.unsafe_merge(_without_options(), given)
+        settings = OmegaConf.unsafe_merge(_without_options(given), given)
     with _as_user_error(COMMAND_LINE):
         _check_experts(from_line, list(settings.experts), settings)
         settings = _over(settings, from_line)
@@ -86,7 +87,7 @@ def _new(source: str | Path, overrides: Sequence[str], added: Any = None) -> Set
     given, from_line = _read_both(path, overrides)
     given = given if added is None else OmegaConf.merge(given, added)  # type: ignore[assignment]
     with _as_user_error(str(path)):
-        settings = _over(_defaults(), given)
+        settings = _over(_defaults(given), given)
         if not settings.experts:
             settings.experts = default_experts()
     with _as_user_error(COMMAND_LINE):
@@ -116,7 +117,7 @@ def _of_user(path: Path) -> Any:
 
 def to_yaml(settings: Settings) -> str:
     """Return the settings as YAML; `saved_settings` reads back equal settings."""
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(settings)))
+    return yaml_text(asdict(settings))
 
 
 def to_dictionary(settings: Settings) -> dict[str, Any]:
@@ -212,19 +213,22 @@ def _over(below: Any, above: DictConfig) -> Any:
     return OmegaConf.unsafe_merge(below, above)  # `merge` copies all of `below`, 6 ms each time
 
 
-def _defaults() -> Any:
-    """Return a new copy of the default settings."""
-    return deepcopy(_structured())
+def _defaults(given: Any) -> Any:
+    """Return a new copy of the default settings, with the experts that `given` names: a merge is slow to make them."""
+    settings = deepcopy(_structured(Settings))
+    with flag_override(settings.experts, "no_deepcopy_set_nodes", True):
+        settings.experts.update({name: deepcopy(_structured(ExpertSettings)) for name in given.get("experts") or {}})
+    return settings
 
 
 @cache
-def _structured() -> DictConfig:
-    return OmegaConf.structured(Settings)
+def _structured(schema: type) -> DictConfig:
+    return OmegaConf.structured(schema)
 
 
-def _without_options() -> Any:
+def _without_options(given: Any) -> Any:
     """Return the defaults without options of losses: a saved file is complete."""
-    settings = _defaults()
+    settings = _defaults(given)
     for key in LOSS_KEYS:
         OmegaConf.select(settings, key).options = {}
     return settings

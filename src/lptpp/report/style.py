@@ -31,6 +31,8 @@ STYLE: Any = {
     "svg.hashsalt": "lptpp",  # reproducible bytes
     "text.parse_math": False,  # class names may contain dollar signs
     "axes.unicode_minus": True,
+    "figure.autolayout": False,  # `lptpp.report.svg` lays figures out
+    "figure.constrained_layout.use": False,
     "font.size": 10,
     "axes.labelsize": 10,
     "axes.edgecolor": MUTED,

@@ -43,12 +43,12 @@ def _drawn(figure: Figure) -> bytes:
 
 
 def _arrange(figure: Figure) -> None:
-    """Lay out a figure as it will be in the SVG; `savefig` would draw it once more for that."""
+    """Lay out a figure as it will be in the SVG; `savefig` would draw it once more for any layout engine."""
     if (layout := figure.get_layout_engine()) is not None:
         FigureCanvasSVG(figure)
         figure.dpi = 72  # of every SVG
         layout.execute(figure)
-        figure.set_layout_engine("none")
+        figure.set_layout_engine(None)
 
 
 def _add_tooltips(root: ElementTree.Element, gid: str, texts: list[str]) -> None:
