@@ -6,10 +6,11 @@ the time of an evaluation, and of a short training. The maps are kept in float16
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from lptpp.backbones.base import weights_digest
 from lptpp.backbones.hybrid import StemEmbed
@@ -23,10 +24,12 @@ class RememberedMaps:
         self.known: dict[tuple[str, bytes], torch.Tensor] = {}
         self.stems: dict[int, tuple[int, str]] = {}  # of each stem: the version of its weights, their digest
 
-    def __call__(self, embed: StemEmbed, images: torch.Tensor) -> torch.Tensor:
-        """Return the feature maps (B, S, h, w) of images (B, 3, H, W); a stem in training computes them as always."""
-        if torch.is_grad_enabled():
-            return self.compute(embed, images)
+    def __call__(
+        self, embed: StemEmbed, images: torch.Tensor, after: Sequence[nn.Module] | None = None
+    ) -> torch.Tensor:
+        """Return the feature maps (B, S, h, w) of images (B, 3, H, W); a trained stem computes them as always."""
+        if torch.is_grad_enabled() or after is not None:
+            return self.compute(embed, images, after)
         stem = self.digest(embed)
         keys = [(stem, hashlib.blake2b(image.numpy(), digest_size=16).digest()) for image in images.contiguous()]
         missing = [place for place, key in enumerate(keys) if key not in self.known]
@@ -49,7 +52,7 @@ class RememberedMaps:
 def remembered_maps() -> Iterator[None]:
     """Remember the feature maps of all stems within this context."""
     remembered = RememberedMaps()
-    StemEmbed.maps = lambda embed, images: remembered(embed, images)  # type: ignore[method-assign]
+    StemEmbed.maps = lambda *given: remembered(*given)  # type: ignore[method-assign]
     try:
         yield
     finally:

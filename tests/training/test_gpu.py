@@ -41,7 +41,7 @@ def assert_close_runs(found: Path, expected: Path, tolerance: float) -> None:
 
 
 def in_slices(embed: StemEmbed, images: torch.Tensor) -> torch.Tensor:
-    return torch.cat([embed._body(part) for part in images.split(SLICE)])
+    return torch.cat([embed._body(part, None) for part in images.split(SLICE)])
 
 
 def test_a_pretended_gpu_refuses_what_a_real_one_does():

@@ -5,6 +5,7 @@ stem; prompts and adapters are in the blocks of the transformer, and `lptpp.mode
 """
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -38,14 +39,19 @@ class StemEmbed(HybridEmbed):
     feature maps can be precomputed: `forward` accepts images or feature maps.
     """
 
-    def maps(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W) to feature maps of the stem's body (B, S, h, w)."""
+    def maps(self, images: torch.Tensor, after: Sequence[nn.Module] | None = None) -> torch.Tensor:
+        """Map images (B, 3, H, W) to feature maps of the stem's body (B, S, h, w); `after` has a module per block."""
         if images.device.type != "cpu" or torch.compiler.is_compiling():
-            return self._body(images)
-        return torch.cat([self._body(part) for part in images.split(SLICE)])
+            return self._body(images, after)
+        return torch.cat([self._body(part, after) for part in images.split(SLICE)])
 
-    def first_maps(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W) to the input of the first block of the stem."""
+    def _body(self, images: torch.Tensor, after: Sequence[nn.Module] | None) -> torch.Tensor:
+        maps = self._first(images)
+        for place, block in enumerate(self.stem_blocks()):
+            maps = block(maps) if after is None else after[place](block(maps))
+        return maps
+
+    def _first(self, images: torch.Tensor) -> torch.Tensor:
         return self.backbone.bn1(self.backbone.conv_stem(images.contiguous(memory_format=torch.channels_last)))
 
     def stem_blocks(self) -> list[nn.Module]:
@@ -55,14 +61,11 @@ class StemEmbed(HybridEmbed):
     @torch.no_grad()
     def block_channels(self) -> list[int]:
         """Return the number of channels after each block of the stem's body."""
-        maps, channels = self.first_maps(torch.zeros(1, self.in_chans, 32, 32)), []
+        maps, channels = self._first(torch.zeros(1, self.in_chans, 32, 32)), []
         for block in self.stem_blocks():
             maps = block(maps)
             channels.append(maps.shape[1])
         return channels
-
-    def _body(self, images: torch.Tensor) -> torch.Tensor:
-        return self.backbone.blocks(self.first_maps(images))
 
     def stem_tokens(self, x: torch.Tensor) -> torch.Tensor:
         """Map images (B, 3, H, W), or feature maps (B, S, h, w), to the stem's last feature map (B, S', h, w)."""

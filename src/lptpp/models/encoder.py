@@ -12,7 +12,7 @@ from lptpp.backbones.families import FAMILIES, Embedded, TokenPositions
 from lptpp.models.adapters import Adapter
 from lptpp.models.block import adapted_block
 from lptpp.models.prompts import GroupPrompts, Selection, SharedPrompts
-from lptpp.models.stem_adapters import StemAdapters
+from lptpp.models.stem_adapters import stem_adapters
 from lptpp.utils.errors import UserError
 
 
@@ -57,7 +57,7 @@ class AdaptedEncoder(nn.Module):
         self.adapters = (
             nn.ModuleList(Adapter(width, adapter_width, adapter_scale) for _ in range(depth)) if adapter_width else None
         )
-        self.stem_adapters = StemAdapters(tower, stem_adapter_width) if stem_adapter_width else None
+        self.stem_adapters = stem_adapters(tower, stem_adapter_width) if stem_adapter_width else None
         groups = (num_groups, top_k, group_blocks, group_prompts, width, tower.num_features)
         self.groups = GroupPrompts(*groups) if group_prompts else None
 
@@ -96,8 +96,9 @@ class AdaptedEncoder(nn.Module):
         return Encoding(query_feature, self.tower.head(self._pool(late)), match, groups)
 
     def _embed(self, images: torch.Tensor) -> Embedded:
-        seen = images if self.stem_adapters is None else self.stem_adapters(self.tower.patch_embed, images)
-        return self.family.embed(self.tower, seen)
+        if self.stem_adapters is not None:
+            images = self.tower.patch_embed.maps(images, self.stem_adapters)
+        return self.family.embed(self.tower, images)
 
     def _blocks(
         self,

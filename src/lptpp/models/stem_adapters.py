@@ -29,25 +29,16 @@ class StemAdapter(nn.Module):
         return maps + self.up(torch.relu(self.down(maps)))
 
 
-class StemAdapters(nn.ModuleList):
-    """One adapter after each block of the convolutional stem of a tower.
+def stem_adapters(tower: Any, bottleneck: int) -> nn.ModuleList:
+    """Return an adapter for each block of the convolutional stem of a tower.
 
     Raises:
         UserError: the tower has no convolutional stem.
     """
-
-    def __init__(self, tower: Any, bottleneck: int) -> None:
-        embed = tower.patch_embed
-        if not isinstance(embed, StemEmbed):
-            raise UserError(
-                f"stem_adapter_width={bottleneck}: the backbone has no convolutional stem. Set it to 0; adapter_width"
-                " is the width of the adapters in the transformer."
-            )
-        super().__init__(StemAdapter(channels, bottleneck) for channels in embed.block_channels())
-
-    def forward(self, embed: StemEmbed, images: torch.Tensor) -> torch.Tensor:
-        """Map images (B, 3, H, W) to adapted feature maps (B, S, h, w), which `embed` accepts in place of images."""
-        maps = embed.first_maps(images)
-        for block, adapter in zip(embed.stem_blocks(), self, strict=True):
-            maps = adapter(block(maps))
-        return maps
+    embed = tower.patch_embed
+    if not isinstance(embed, StemEmbed):
+        raise UserError(
+            f"stem_adapter_width={bottleneck}: the backbone has no convolutional stem. Set it to 0; adapter_width is"
+            " the width of the adapters in the transformer."
+        )
+    return nn.ModuleList(StemAdapter(channels, bottleneck) for channels in embed.block_channels())
