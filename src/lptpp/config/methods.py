@@ -1,5 +1,6 @@
 """The methods: all use the same code, with some parts disabled (docs/method.md)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,13 +46,24 @@ def apply_method(settings: DictConfig, name: str, chosen: list[str]) -> DictConf
     keep = chosen or [key for key, expert in settings.experts.items() if expert.backbone.kind in method.kinds]
     _check_experts(keep, list(settings.experts), name, method)
     _keep_experts(settings.experts, keep)
-    for expert in settings.experts.values():
-        OmegaConf.unsafe_merge(expert, method.expert)
-    if method.loss is not None:
-        main = settings.phase1.main
-        main.sampler, main.weight, main.loss.name, main.loss.options = "instance_balanced", 1.0, method.loss, {}
-        settings.phase1.dual.weight = 0.0
+    for key, value in fixed_settings(name, keep).items():
+        OmegaConf.update(settings, key, value, merge=False)
     return settings
+
+
+def fixed_settings(name: str, experts: Iterable[str]) -> dict[str, Any]:
+    """Return the settings that a method fixes, by dotted key."""
+    method = METHODS[name]
+    fixed = {f"experts.{expert}.{key}": value for expert in experts for key, value in method.expert.items()}
+    if method.loss is None:
+        return fixed
+    return fixed | {
+        "phase1.main.sampler": "instance_balanced",
+        "phase1.main.weight": 1.0,
+        "phase1.main.loss.name": method.loss,
+        "phase1.main.loss.options": {},
+        "phase1.dual.weight": 0.0,
+    }
 
 
 def _keep_experts(experts: DictConfig, keep: list[str]) -> None:

@@ -2,14 +2,14 @@
 
 import json
 from dataclasses import dataclass
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from lptpp.checkpoint.identity import FREE
 from lptpp.config import Settings, flat, load_settings, to_dictionary
-from lptpp.config.methods import apply_method
+from lptpp.config.methods import fixed_settings
 from lptpp.data.prepare import load_dataset
 from lptpp.evaluation.table import AVERAGE, COLUMNS, MIXTURE, PHASES, ResultRow
 from lptpp.sweep.space import Space, corners, read_space
@@ -120,6 +120,7 @@ def _check_corners(plan: Plan, space: Path) -> None:
 
 def _check_not_fixed(settings: Settings, where: str) -> None:
     """Raise `UserError` if the method would override these settings when they are read from best.yaml."""
-    again = apply_method(OmegaConf.structured(settings), settings.method, list(settings.use_experts))
-    if OmegaConf.to_container(again) != to_dictionary(settings):
-        raise UserError(f"{where}: fixed by method={settings.method}; remove it or choose another method.")
+    found = to_dictionary(settings)
+    for key, value in fixed_settings(settings.method, settings.experts).items():
+        if reduce(getitem, key.split("."), found) != value:
+            raise UserError(f"{where}: fixed by method={settings.method}; remove it or choose another method.")
