@@ -3,12 +3,15 @@
 import copy
 
 import pytest
+import timm
 import torch
 from torch import nn
 
 import lptpp
 from lptpp.backbones.cards import build_parts
-from lptpp.config import load_settings
+from lptpp.backbones.pooled import PooledTower
+from lptpp.config import ExpertSettings, load_settings
+from lptpp.models.build import encoder_of
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.stem_adapters import StemAdapter
 from lptpp.training.fit import fit
@@ -63,9 +66,18 @@ def test_each_adapter_changes_what_its_block_returns(tower: nn.Module) -> None:
     assert not torch.allclose(encoder.frozen().query_feature(images), expected)
 
 
-def test_a_tower_without_a_convolutional_stem_is_refused() -> None:
+def naflex() -> nn.Module:
+    return timm.create_model("test_vit", num_classes=0, use_naflex=True)
+
+
+def no_vit() -> nn.Module:
+    return PooledTower(timm.create_model("test_convnext", num_classes=0), 64)
+
+
+@pytest.mark.parametrize("make", [tiny_timm, naflex, no_vit])
+def test_a_tower_without_a_convolutional_stem_is_refused(make) -> None:
     with pytest.raises(UserError, match="stem_adapter_width=3"):
-        AdaptedEncoder(tiny_timm(), stem_adapter_width=WIDTH)
+        encoder_of(make(), ExpertSettings(stem_adapter_width=WIDTH, group_prompts=0))
 
 
 def test_phase_1_trains_them_and_later_phases_leave_them(settings_of, tmp_path) -> None:

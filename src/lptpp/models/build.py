@@ -67,9 +67,13 @@ def adapted(backbone: Backbone, settings: ExpertSettings, classes: int) -> Exper
 
 
 def encoder_of(tower: Any, settings: ExpertSettings) -> AdaptedEncoder | PooledEncoder:
-    """Return the adaptation of a tower: in its blocks, or on the pooled feature of one without prompts."""
+    """Return the adaptation of a tower: in its blocks, or on the pooled feature of one without prompts.
+
+    Raises:
+        UserError: a size does not fit the tower.
+    """
     if isinstance(tower, PooledTower):
-        return PooledEncoder(tower, settings.adapter_width, settings.adapter_scale)
+        return PooledEncoder(tower, settings.adapter_width, settings.adapter_scale, settings.stem_adapter_width)
     return AdaptedEncoder(
         tower,
         shared_prompts=settings.shared_prompts,

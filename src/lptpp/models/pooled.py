@@ -10,6 +10,7 @@ from lptpp.backbones.pooled import PooledTower
 from lptpp.models.adapters import Adapter
 from lptpp.models.encoder import Encoding
 from lptpp.models.prompts import Selection
+from lptpp.models.stem_adapters import stem_adapters
 
 
 class PooledEncoder(nn.Module):
@@ -19,15 +20,20 @@ class PooledEncoder(nn.Module):
         f' = h + s · up(relu(down(h)))
 
     `up` starts at zero: the untrained f' has the direction of f.
+
+    Raises:
+        UserError: the tower has no stem for adapters.
     """
 
     shared = None
     groups = None
-    stem_adapters = None
 
-    def __init__(self, tower: PooledTower, adapter_width: int = 0, adapter_scale: float = 0.1) -> None:
+    def __init__(
+        self, tower: PooledTower, adapter_width: int = 0, adapter_scale: float = 0.1, stem_adapter_width: int = 0
+    ) -> None:
         super().__init__()
         self.tower = tower
+        self.stem_adapters = stem_adapters(tower, stem_adapter_width) if stem_adapter_width else None
         self.adapters = Adapter(tower.num_features, adapter_width, adapter_scale) if adapter_width else None
 
     def recompute(self, wanted: bool) -> None:

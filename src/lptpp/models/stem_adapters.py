@@ -35,10 +35,10 @@ def stem_adapters(tower: Any, bottleneck: int) -> nn.ModuleList:
     Raises:
         UserError: the tower has no convolutional stem.
     """
-    embed = tower.patch_embed
+    embed = getattr(tower, "patch_embed", None)
     if not isinstance(embed, StemEmbed):
         raise UserError(
-            f"stem_adapter_width={bottleneck}: the backbone has no convolutional stem. Set it to 0; adapter_width is"
-            " the width of the adapters in the transformer."
+            f"stem_adapter_width={bottleneck}: the backbone has no convolutional stem like those of the bundled towers."
+            " Set it to 0; adapter_width is the width of the other adapters."
         )
     return nn.ModuleList(StemAdapter(channels, bottleneck) for channels in embed.block_channels())
