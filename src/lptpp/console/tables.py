@@ -53,7 +53,7 @@ def shot_table(
     table = Table(title=cell(title), caption=Text("\n".join(map(visible, lines))))
     table.add_column("")
     add_metric_columns(table, columns)
-    best = best_cells(rows.values())
+    best = best_cells(row for key, row in rows.items() if not ResultRow.parse(key).is_bound)
     for key, row in rows.items():
         mark = f"{RESULT_MARK} " if key == marked else ""
         table.add_row(cell(f"{mark}{ResultRow.parse(key).title}"), *metric_cells(row, best, columns))
@@ -83,11 +83,12 @@ def comparison_table(runs: Sequence[ComparedRun]) -> Table:
     table = Table(title="Comparison of runs")
     table.add_column("Row", max_width=LONGEST_NAME, overflow="fold")
     add_metric_columns(table)
-    measures = [row.measures for row in (*common, *(row for group in groups for row in group.rows))]
-    costs = [key for key in COSTS if any(row[key] for row in measures)]  # no empty columns
+    compared = [*common, *(row for group in groups for row in group.rows)]
+    costs = [key for key in COSTS if any(row.measures[key] for row in compared)]  # no empty columns
     for key in costs:
         table.add_column(COSTS[key], justify="right")
-    means = [{key: found and found.mean for key, found in row.items()} for row in measures]
+    rated = [row.measures for row in compared if not row.row.is_bound]
+    means = [{key: found and found.mean for key, found in measures.items()} for measures in rated]
     best = {key: cell for key, cell in best_cells(means).items() if key in comparable_measures(runs)}
     legend = [f"ECE: {CALIBRATION}", *(f"{COSTS[key]}: {LEGEND[key]}" for key in costs)]
     caption = f"{RESULT_LEGEND}. {' '.join(reasons) or describe_runs(runs)}. {'; '.join(legend)}."

@@ -9,7 +9,7 @@ import numpy as np
 from lptpp.data.statistics import better_thresholds
 from lptpp.evaluation.differences import is_undecided
 from lptpp.evaluation.intervals import interval
-from lptpp.evaluation.table import MIXTURE, UPPER_BOUNDS, ResultRow, known, one_decimal
+from lptpp.evaluation.table import MIXTURE, ResultRow, known, one_decimal
 from lptpp.utils.text import counted
 
 MEASURES = {"overall": "overall", "mean_class": "in the mean over the classes", "few": "on few-shot classes"}
@@ -31,7 +31,7 @@ def comparison(metrics: Metrics) -> Iterator[str]:
     """Yield how the result differs from the best of all other rows, for each of `MEASURES`, and whether by chance."""
     rows = {ResultRow.parse(key): row for key, row in metrics["rows"].items()}
     result = ResultRow.parse(metrics["result"])
-    others = [row for row in rows if row.plain == row != result and row.kind not in UPPER_BOUNDS]
+    others = [row for row in rows if row.plain == row != result and not row.is_bound]
     parts, undecided = [], []
     for key, where in MEASURES.items():
         found = {row: rows[row][key] for row in others if known(rows[row].get(key))}

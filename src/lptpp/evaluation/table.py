@@ -38,7 +38,7 @@ MIXING = {  # control rows of the scorer
 COMBINED = {"average": "plain average", **MIXING, "mixture": "LPT++"}
 CONTROLS = {"phase2_random": "random groups", "phase2_none": "no groups", "phase2_mean": "mean of groups"}
 OF_EXPERT = {**PHASES, **CONTROLS}
-UPPER_BOUNDS = ("oracle",)  # kinds of rows that use the true class; excluded from comparisons
+UPPER_BOUNDS = ("oracle",)
 COMMON = {**COMBINED, **JOINT}  # of all experts together
 KEY = re.compile(
     rf"((?P<combined>{'|'.join(COMMON)})"
@@ -100,6 +100,11 @@ class ResultRow:
         if self.kind in OF_EXPERT:
             return f"{self.expert}, {OF_EXPERT[self.kind]}"
         return f"{BASELINES[self.kind]}, {self.expert}"
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it uses the true class: no model can, so it is not compared with others."""
+        return self.kind in UPPER_BOUNDS
 
     @property
     def plain(self) -> "ResultRow":

@@ -112,7 +112,7 @@ def _table(
     caption: str,
     tested: Mapping[str, Mapping[str, int]] | None,
 ) -> Table:
-    best = best_cells(rows.values())
+    best = best_cells(metrics for row, metrics in rows.items() if not row.is_bound)
     cells = [[_name(row), *_metrics(metrics, best, columns)] for row, metrics in rows.items()]
     legend = "The highlighted row is the result of the run; bold marks the best accuracy of a column."
     lines = [describe_shots(run.metrics["shot_thresholds"]), *notes(map(str, rows), columns, tested)]
