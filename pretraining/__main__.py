@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import typer
 
-from lptpp.backbones import BUNDLED
+from lptpp.backbones.card_files import BUNDLED
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.emoji import emoji as emoji_collection
 from lptpp.data.sources.folder import folder as folder_collection
@@ -76,7 +76,8 @@ def ship(
     """Write a tower with its stem to one file of float16 weights with a card, as the package loads it."""
     runs = [weights] if average is None else [weights, average]
     path = ship_tower(read_settings(settings, overrides or []), runs, output)
-    typer.echo(f"Wrote {path}. A bundled file needs its sha256 in lptpp.backbones.cards.DIGESTS: {file_digest(path)}")
+    where = "DIGESTS of lptpp.backbones.card_files"
+    typer.echo(f"Wrote {path}. A bundled file needs its sha256 in {where}: {file_digest(path)}")
 
 
 @app.command()

@@ -11,7 +11,8 @@ from safetensors.torch import load_file, save_file
 from sklearn.linear_model import LogisticRegression
 
 from lptpp.backbones.base import Backbone
-from lptpp.backbones.cards import load_card, read_card
+from lptpp.backbones.card_files import read_card
+from lptpp.backbones.cards import load_card
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.transforms import evaluation_transform

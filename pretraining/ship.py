@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lptpp.backbones.bundled
-from lptpp.backbones.cards import CARD, build_parts
+from lptpp.backbones.card_files import CARD
+from lptpp.backbones.cards import build_parts
 from pretraining.cache import Stem
 from pretraining.settings import TowerSettings
 from pretraining.towers import install_stem

@@ -8,7 +8,8 @@ import open_clip
 import torch
 from safetensors.torch import save_file
 
-from lptpp.backbones.cards import CARD, build_parts
+from lptpp.backbones.card_files import CARD
+from lptpp.backbones.cards import build_parts
 
 VISION: dict[str, Any] = {
     "name": "vision_random",

@@ -8,8 +8,9 @@ from functools import partial
 import timm
 import torch
 
-from lptpp.backbones import load_backbone
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
+from lptpp.backbones.load import load_backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import ExpertSettings, Settings, load_settings
 from lptpp.inference.runtime import has_bf16
 from lptpp.models.encoder import AdaptedEncoder

@@ -6,8 +6,10 @@ import torch
 from timm.models.vision_transformer import ParallelScalingBlock, ResPostBlock, VisionTransformer
 from torch import nn
 
-from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.base import Backbone, Preprocessing, fingerprint
+from lptpp.backbones.base import Backbone, fingerprint
+from lptpp.backbones.card_files import BUNDLED
+from lptpp.backbones.load import load_backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.supported import check_supported
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.utils.errors import UserError

@@ -4,8 +4,8 @@ from importlib.resources import files
 import pytest
 import torch
 
-from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.cards import read_card
+from lptpp.backbones.card_files import BUNDLED, read_card
+from lptpp.backbones.load import load_backbone
 
 FOLDER = files("lptpp.backbones.bundled")
 SIDE = 160

@@ -5,8 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from lptpp.backbones import load_backbone, preprocessing_of
-from lptpp.backbones.cards import CARD, build_parts, read_card
+from lptpp.backbones.card_files import CARD, read_card
+from lptpp.backbones.cards import build_parts
+from lptpp.backbones.inputs import preprocessing_of
+from lptpp.backbones.load import load_backbone
 from lptpp.utils.errors import UserError
 from tests.towers import LANGUAGE, VISION, write_card
 

@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from lptpp.backbones import language, load_backbone
+from lptpp.backbones import language
+from lptpp.backbones.load import load_backbone
 from lptpp.utils.errors import UserError
 from tests.backbones.test_convert import TEXT, VISION, check_zero_shot
 from tests.backbones.test_vision import without_network

@@ -11,8 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from lptpp.backbones import load_backbone
-from lptpp.backbones.cards import CARD
+from lptpp.backbones.card_files import CARD
+from lptpp.backbones.load import load_backbone
 from lptpp.backbones.weights import downloading, load_strictly
 from lptpp.utils.errors import UserError
 from tests import golden

@@ -2,7 +2,8 @@
 
 import pytest
 
-from lptpp.backbones import load_backbone, preprocessing_of
+from lptpp.backbones.inputs import preprocessing_of
+from lptpp.backbones.load import load_backbone
 from lptpp.backbones.names import known_names
 from lptpp.utils.errors import UserError
 

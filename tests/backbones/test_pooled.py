@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from timm.models.mlp_mixer import MlpMixer
 from torch import nn
 
-from lptpp.backbones import load_backbone
 from lptpp.backbones.base import fingerprint
 from lptpp.backbones.language import from_clip
+from lptpp.backbones.load import load_backbone
 from lptpp.backbones.pooled import PooledTower, pooled_width
 from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.text import load_tokenizer

@@ -7,8 +7,10 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from lptpp.backbones import language, load_backbone, preprocessing_of
-from lptpp.backbones.base import BUNDLED
+from lptpp.backbones import language
+from lptpp.backbones.card_files import BUNDLED
+from lptpp.backbones.inputs import preprocessing_of
+from lptpp.backbones.load import load_backbone
 from lptpp.utils.errors import UserError
 from tests.backbones.test_vision import random_tower, saved
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lptpp.backbones import language, load_backbone, text
+from lptpp.backbones import language, text
+from lptpp.backbones.load import load_backbone
 from lptpp.backbones.templates import TEMPLATES, expanded
 from lptpp.backbones.text import TextTower, load_tokenizer, simple_tokenizer
 from lptpp.config import BackboneSettings, ExpertSettings, Settings

@@ -8,9 +8,10 @@ import torch
 from safetensors.torch import save_file
 from timm.models.vision_transformer import VisionTransformer
 
-from lptpp.backbones import load_backbone, vision
+from lptpp.backbones import vision
 from lptpp.backbones.base import fingerprint
 from lptpp.backbones.hub import HubFile
+from lptpp.backbones.load import load_backbone
 from lptpp.utils.errors import UserError
 from tests.families import FAMILIES, TINY, tiny
 

@@ -8,8 +8,10 @@ from timm.models.vision_transformer import VisionTransformer
 
 from benchmarks.speed import published
 from benchmarks.speed.published import Published
-from lptpp.backbones import BUNDLED, load_backbone
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
+from lptpp.backbones.card_files import BUNDLED
+from lptpp.backbones.load import load_backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import Settings
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput

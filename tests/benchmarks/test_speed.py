@@ -19,7 +19,8 @@ from benchmarks.speed.steps import phase2_step
 from benchmarks.speed.timing import Case, Measurement, measure, peak_memory, time_ratio
 from benchmarks.speed.whole_fit import read_fit, small_fit
 from benchmarks.speed.workload import Workload, bundled, demo_settings, make_workload, precisions
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import ExpertSettings
 from lptpp.utils.errors import UserError
 

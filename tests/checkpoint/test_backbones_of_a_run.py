@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 import lptpp
-from lptpp.backbones.cards import CARD
+from lptpp.backbones.card_files import CARD
 from lptpp.checkpoint.identity import check_backbones, fingerprints
 from lptpp.export.hugging_face import write_hugging_face
 from lptpp.models.build import build_mixture

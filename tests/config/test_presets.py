@@ -9,7 +9,7 @@ import torch
 from omegaconf import OmegaConf
 from open_clip.pretrained import list_pretrained_tags_by_model
 
-from lptpp.backbones.base import BUNDLED
+from lptpp.backbones.card_files import BUNDLED
 from lptpp.config import Settings, load_settings, saved_settings, to_dictionary, to_yaml
 from lptpp.config.methods import METHODS
 from lptpp.config.resolve import FOLDER, SPACES, header, preset_header, presets, spaces, write_copy

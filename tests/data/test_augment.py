@@ -5,7 +5,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data import augment
 from lptpp.data.augment import NUMBERS, PLACE, Augmentation, adjust_colors, random_boxes, squashed_boxes
 from lptpp.data.transforms import evaluation_transform

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.augment import NUMBERS, PLACE, random_boxes
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split

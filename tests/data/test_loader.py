@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data import loader
 from lptpp.data.augment import Augmentation
 from lptpp.data.cache import ImageCache

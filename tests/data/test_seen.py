@@ -6,7 +6,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.decode import Decoding
 from lptpp.data.seen import (
     CAPTION,

@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.augment import NUMBERS, PLACE, random_boxes, squashed_boxes
 from lptpp.data.sizes import FULL, Enough, enough
 from lptpp.utils.random import uniforms

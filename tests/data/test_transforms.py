@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import InterpolationMode, v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.transforms import evaluation_transform, per_image, resample, resample_weights
 from lptpp.utils.errors import UserError
 from tests.drawn import noise, smooth

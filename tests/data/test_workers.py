@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.cache import ImageCache
 from lptpp.data.loader import ViewDataset, batches
 from lptpp.data.sources import read_source

@@ -10,7 +10,7 @@ import pytest
 from lptpp import api
 from lptpp.config import load_settings
 from lptpp.evaluation.balanced import balanced_metrics, balanced_part, describe_balanced
-from lptpp.evaluation.evaluate import Evaluation, Ranking
+from lptpp.evaluation.rankings import Evaluation, Ranking
 from lptpp.evaluation.run import evaluate_run, evaluated, other_options
 from lptpp.evaluation.table import AVERAGE, MIXTURE
 from lptpp.inference.runtime import Runner

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
-from lptpp.backbones import load_backbone
+from lptpp.backbones.load import load_backbone
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
 from lptpp.data.transforms import evaluation_transform

@@ -9,7 +9,8 @@ import torch
 from lptpp.config import EvaluationSettings, saved_settings
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
-from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate, result_row, row_probabilities
+from lptpp.evaluation.evaluate import evaluate, result_row, row_probabilities
+from lptpp.evaluation.rankings import Evaluation, Ranking
 from lptpp.evaluation.run import evaluate_run
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.inference.pipeline import Pipeline

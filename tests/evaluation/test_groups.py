@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from lptpp.config import ExpertSettings
-from lptpp.evaluation.evaluate import Evaluation, Ranking
 from lptpp.evaluation.files import group_set_rows
 from lptpp.evaluation.groups import effective_number, group_metrics, group_use
 from lptpp.evaluation.intervals import paired_interval
+from lptpp.evaluation.rankings import Evaluation, Ranking
 from lptpp.evaluation.table import MIXTURE, ResultRow
 
 GROUPS = np.array([[3, 0], [0, 3], [3, 0], [0, 5], [3, 5], [3, 0], [0, 3], [3, 0]])  # {0, 3}: 6, {0, 5}: 1, {3, 5}: 1

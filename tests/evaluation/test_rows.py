@@ -9,8 +9,9 @@ import torch
 
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import Split
-from lptpp.evaluation.evaluate import Evaluation, Ranking, evaluate
+from lptpp.evaluation.evaluate import evaluate
 from lptpp.evaluation.files import group_rows, prediction_rows
+from lptpp.evaluation.rankings import Evaluation, Ranking
 from lptpp.evaluation.table import MIXTURE
 from lptpp.inference.pipeline import split_batches
 from lptpp.inference.runtime import Runner

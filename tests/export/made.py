@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.transforms import evaluation_transform
 from lptpp.inference.model import Model

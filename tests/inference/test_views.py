@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config.choices import VIEW_NAMES
 from lptpp.data.transforms import ResizeToCover, evaluation_transform, interpolation_mode
 from lptpp.inference.views import VIEWS

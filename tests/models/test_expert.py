@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from timm.models.vision_transformer import VisionTransformer
 
-from lptpp.backbones import load_backbone
-from lptpp.backbones.base import Backbone, Preprocessing, fingerprint
+from lptpp.backbones.base import Backbone, fingerprint
+from lptpp.backbones.load import load_backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert, ExpertOutput
 from lptpp.training.loop import train_only

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import nn
 
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.supported import BLOCKS
 from lptpp.models.encoder import AdaptedEncoder
 from tests.families import FAMILIES, tiny

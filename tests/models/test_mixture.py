@@ -6,7 +6,8 @@ import pytest
 import torch
 from timm.models.vision_transformer import VisionTransformer
 
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.models.encoder import AdaptedEncoder
 from lptpp.models.expert import Expert
 from lptpp.models.mixture import Mixture

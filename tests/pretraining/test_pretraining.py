@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from typer.testing import CliRunner
 
-from lptpp.backbones import load_backbone
+from lptpp.backbones.load import load_backbone
 from pretraining import cache, train
 from pretraining.__main__ import app
 from pretraining.batches import Batch, swapped

@@ -8,11 +8,11 @@ from omegaconf import OmegaConf
 
 from lptpp.config import load_settings, to_yaml
 from lptpp.data.dataset import Split
-from lptpp.evaluation.evaluate import Evaluation, Ranking
 from lptpp.evaluation.files import class_rows, confusion_rows, group_rows, group_set_rows, mean_weights, prediction_rows
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.metrics import percent, tested_by_shot
+from lptpp.evaluation.rankings import Evaluation, Ranking
 from lptpp.evaluation.table import AVERAGE, MIXTURE, ResultRow
 from lptpp.utils.io import write_csv, write_json
 

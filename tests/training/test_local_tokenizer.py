@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 
 from lptpp import api
-from lptpp.backbones import load_backbone
+from lptpp.backbones.load import load_backbone
 from lptpp.config import Settings
 from lptpp.export.write import ExportOptions, export_run
 from lptpp.inference.model import load

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import LossSettings, PhaseSettings, StreamSettings
 from lptpp.config.choices import READS
 from lptpp.data.augment import Augmentation

@@ -11,8 +11,8 @@ import timm
 from open_clip.pretrained import get_pretrained_cfg
 from timm.models import split_model_name_tag
 
-from lptpp.backbones.base import BUNDLED
-from lptpp.backbones.cards import bundled_card, load_bundled
+from lptpp.backbones.card_files import BUNDLED, bundled_card
+from lptpp.backbones.cards import load_bundled
 from lptpp.backbones.convert import no_clip_prompts
 from lptpp.backbones.language import empty_image_tower
 from lptpp.backbones.supported import no_prompts

@@ -10,11 +10,12 @@ import torch
 from open_clip.constants import HF_SAFE_WEIGHTS_NAME, HF_WEIGHTS_NAME
 from open_clip.pretrained import get_pretrained_cfg, list_pretrained_tags_by_model
 
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
 from lptpp.backbones.convert import check_convertible, image_tower, no_clip_prompts
 from lptpp.backbones.hub import fetch
 from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import PooledTower, pooled_width
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.text import TextTower, Tokenizer, check_text_modules, late_tokenizer, load_tokenizer, text_settings
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean

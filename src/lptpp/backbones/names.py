@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import open_clip
 import timm
 
-from lptpp.backbones.base import BUNDLED
+from lptpp.backbones.card_files import BUNDLED
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import either
 

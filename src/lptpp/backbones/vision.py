@@ -9,10 +9,11 @@ from timm.data import resolve_data_config
 from timm.models import split_model_name_tag
 from torch import nn
 
-from lptpp.backbones.base import Backbone, Preprocessing
+from lptpp.backbones.base import Backbone
 from lptpp.backbones.hub import fetch
 from lptpp.backbones.names import NO_TAGS, unknown_name
 from lptpp.backbones.pooled import ADVICE, PooledTower, pooled_width
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.backbones.supported import no_prompts
 from lptpp.backbones.weights import downloading, load_strictly, read_weights
 from lptpp.utils.errors import UserError, did_you_mean

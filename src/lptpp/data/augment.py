@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torchvision.transforms import v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.transforms import KERNELS, interpolation_mode, mean_color, padded, resample, resize_and_crop
 from lptpp.utils.errors import UserError
 from lptpp.utils.random import uniforms

@@ -8,7 +8,7 @@ from typing import Any
 
 from PIL import Image
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.check import Progress, check_progress, map_in_threads
 from lptpp.data.checked import Checked

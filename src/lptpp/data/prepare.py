@@ -6,8 +6,8 @@ from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
 
-from lptpp.backbones import preprocessing_of
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.inputs import preprocessing_of
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.config import Settings
 from lptpp.data.check import check_images, check_progress, refuse_unreadable
 from lptpp.data.checked import Checked

@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from torchvision.transforms import v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.dataset import ImageReference
 from lptpp.data.decode import Decoding, image_size, pixels, try_decode
 from lptpp.data.transforms import resize_and_crop

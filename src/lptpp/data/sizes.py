@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 
 NARROWEST = 3 / 4  # ratio of the sides of the most elongated random crop, see lptpp.data.augment
 CORNERS = 7 / 8  # of the resized image's side that a corner crop keeps at most, see lptpp.inference.views

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torchvision.transforms import InterpolationMode, v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.utils.errors import UserError, did_you_mean
 
 INTERPOLATIONS = ("bilinear", "bicubic", "nearest", "nearest-exact")

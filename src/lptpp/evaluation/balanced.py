@@ -11,8 +11,8 @@ import numpy as np
 
 from lptpp.data.split import members_by_class
 from lptpp.data.statistics import SHOTS
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.metrics import shot_accuracy, tested_by_shot
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.utils.random import generator
 
 MEASURED = ("overall", *SHOTS)

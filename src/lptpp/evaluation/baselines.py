@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from lptpp.data.cache import ImageCache
-from lptpp.evaluation.evaluate import Ranking, best_classes, joined
+from lptpp.evaluation.evaluate import best_classes, joined
 from lptpp.evaluation.probes import Features, Probe, fit_probes, joint, too_large
+from lptpp.evaluation.rankings import Ranking
 from lptpp.evaluation.table import BASELINES, JOINT, PROBES, ResultRow
 from lptpp.inference.pipeline import frozen_features
 from lptpp.inference.runtime import Runner

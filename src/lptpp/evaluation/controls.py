@@ -12,7 +12,8 @@ import numpy as np
 import torch
 
 from lptpp.data.cache import ImageCache
-from lptpp.evaluation.evaluate import Ranking, best_classes, columns, ranking_columns, rankings_of
+from lptpp.evaluation.evaluate import best_classes, columns, ranking_columns, rankings_of
+from lptpp.evaluation.rankings import Ranking
 from lptpp.evaluation.table import CONTROLS, ResultRow
 from lptpp.inference.pipeline import split_batches
 from lptpp.inference.runtime import Runner

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from lptpp.data.statistics import shots
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.intervals import paired_interval
+from lptpp.evaluation.rankings import Evaluation
 
 Intervals = dict[str, list[float]]  # [low, high] in points, by overall and few
 

@@ -12,9 +12,9 @@ import numpy as np
 from lptpp.config import Settings
 from lptpp.data.dataset import Split
 from lptpp.data.statistics import SHOTS, shots
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.groups import group_sets
 from lptpp.evaluation.metrics import class_accuracy, confusion
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.evaluation.table import ResultRow
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import read_csv

@@ -10,8 +10,8 @@ import numpy as np
 
 from lptpp.config import ExpertSettings
 from lptpp.data.statistics import shots
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.intervals import paired_interval
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.evaluation.table import CONTROLS, ResultRow
 
 

@@ -20,9 +20,9 @@ from lptpp.data.statistics import describe_shots
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.calibration import read_fitted
 from lptpp.evaluation.changeable import CHANGEABLE_ON, check_changeable
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import METRICS, read_metrics
 from lptpp.evaluation.metrics import percent
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.evaluation.run import TABLES, evaluate_rows, write_files
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.tta import adjusted_rankings, adjusted_rows

@@ -17,7 +17,7 @@ from lptpp.data.prepare import check_splits, decoding
 from lptpp.evaluation.baselines import baseline_rankings
 from lptpp.evaluation.changeable import CHANGEABLE, check_changeable
 from lptpp.evaluation.controls import control_rankings, control_rows, with_controls
-from lptpp.evaluation.evaluate import Evaluation, evaluate
+from lptpp.evaluation.evaluate import evaluate
 from lptpp.evaluation.files import (
     METRICS,
     NAMES,
@@ -29,6 +29,7 @@ from lptpp.evaluation.files import (
     prediction_rows,
     read_metrics,
 )
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.evaluation.summary import summary
 from lptpp.evaluation.table import ResultRow
 from lptpp.evaluation.tta import (

@@ -7,11 +7,11 @@ import numpy as np
 from lptpp.config import Settings
 from lptpp.evaluation.balanced import balanced_metrics
 from lptpp.evaluation.differences import intervals_by_row
-from lptpp.evaluation.evaluate import Evaluation
 from lptpp.evaluation.files import NAMES, mean_weights, names_in
 from lptpp.evaluation.findings import weight_ranges
 from lptpp.evaluation.groups import group_metrics
 from lptpp.evaluation.metrics import percent, tested_by_shot
+from lptpp.evaluation.rankings import Evaluation
 from lptpp.evaluation.tta import options
 from lptpp.models.mixture import Mixture
 

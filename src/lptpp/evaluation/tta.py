@@ -13,8 +13,9 @@ from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
 from lptpp.evaluation.estimated_prior import estimate_from
-from lptpp.evaluation.evaluate import Ranking, best_classes, columns, ranking_columns, rankings_of, result_row
+from lptpp.evaluation.evaluate import best_classes, columns, ranking_columns, rankings_of, result_row
 from lptpp.evaluation.prior import ESTIMATED, assumed_prior, expected_prior, prior_warnings, reweighed
+from lptpp.evaluation.rankings import Ranking
 from lptpp.evaluation.table import ResultRow
 from lptpp.inference.pipeline import Pipeline
 from lptpp.inference.runtime import Runner

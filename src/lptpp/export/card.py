@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lptpp.backbones.base import BUNDLED
+from lptpp.backbones.card_files import BUNDLED
 from lptpp.config import BackboneSettings, DataSettings, Settings
 from lptpp.data.statistics import SHOTS, describe_shots, gini, imbalance_factor, shots
 from lptpp.evaluation.findings import accuracy_text, leaning

@@ -14,7 +14,7 @@ from torch import nn
 from torch.export import Dim, ExportedProgram
 from torchvision.transforms import v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.transforms import mean_color
 from lptpp.inference.model import Model
 from lptpp.models.mixture import Mixture

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torchvision.transforms import v2
 
-from lptpp.backbones.base import Preprocessing
+from lptpp.backbones.preprocessing import Preprocessing
 from lptpp.data.transforms import evaluation_transform
 from lptpp.models.mixture import Mixture
 from lptpp.utils.errors import UserError, did_you_mean

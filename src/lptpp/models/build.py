@@ -5,9 +5,9 @@ from typing import Any
 
 import torch
 
-from lptpp.backbones import load_backbone
 from lptpp.backbones.base import Backbone
 from lptpp.backbones.hub import commit_of
+from lptpp.backbones.load import load_backbone
 from lptpp.backbones.pooled import PooledTower
 from lptpp.config import ExpertSettings, Settings
 from lptpp.models.encoder import AdaptedEncoder
