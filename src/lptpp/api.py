@@ -13,6 +13,7 @@ from lptpp.training import fit as training
 from lptpp.training import time_budget
 from lptpp.utils import exchange, processes
 from lptpp.utils.disk import keeping
+from lptpp.utils.durations import parse_time
 
 
 def fit_epochs(settings: Settings, duration: str) -> Settings:
@@ -21,12 +22,12 @@ def fit_epochs(settings: Settings, duration: str) -> Settings:
     Raises:
         UserError: not a duration, or wrong settings or data.
     """
-    return time_budget.fit_epochs(settings, time_budget.parse_time(duration))
+    return time_budget.fit_epochs(settings, parse_time(duration))
 
 
 def warn_about_overrun(duration: str, taken: float) -> None:
     """Log a warning if a command took `taken` seconds, more than a duration such as 20m."""
-    time_budget.warn_about_overrun(time_budget.parse_time(duration), taken)
+    time_budget.warn_about_overrun(parse_time(duration), taken)
 
 
 def fit(settings: Settings) -> dict[str, Any]:

@@ -131,4 +131,6 @@ def test_an_interrupted_evaluation_for_other_settings_is_repeated(run, monkeypat
         stopped.setattr("lptpp.training.fit.write_evaluation", stop)
         api.fit(run_settings(run, asked))
     assert "only the evaluation is left" in caplog.text and "Resuming from" not in caplog.text
+    before = json.loads((run / "metrics.json").read_text())["shot_thresholds"]
+    assert f"It is repeated: evaluation.shot_thresholds was {before}, now [4, 15]." in caplog.text
     assert api.fit(run_settings(run, asked))["shot_thresholds"] == [4, 15]

@@ -96,3 +96,5 @@ def test_phase_1_trains_them_and_later_phases_leave_them(settings_of, tmp_path) 
 def test_cached_views_need_a_frozen_stem(tmp_path) -> None:
     with pytest.raises(UserError, match=r"augmentation\.cached_views=4"):
         load_settings("emoji", ["experts.visual.stem_adapter_width=8"])
+    with pytest.raises(UserError, match=r"visual\.stem_adapter_width and experts\.language\.stem_adapter_width"):
+        load_settings("emoji", [f"experts.{name}.stem_adapter_width=8" for name in ("visual", "language")])

@@ -12,7 +12,8 @@ from lptpp import api
 from lptpp.checkpoint.identity import BUDGET
 from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, parse_time, warn_about_overrun
+from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, warn_about_overrun
+from lptpp.utils.durations import parse_time
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import duration
 

@@ -8,6 +8,7 @@ import typer
 
 from lptpp.cli.arguments import LOADING_DATA, Config, Overrides, console, log
 from lptpp.utils import processes
+from lptpp.utils.durations import parse_time
 
 
 def fit(
@@ -43,6 +44,8 @@ def fit(
 
     began = monotonic()
     processes.join()  # before anything that may fail, so that one process says so
+    if time is not None:
+        parse_time(time)  # refused before anything is loaded
     settings = load_settings(config, overrides or [])
     processes.start(settings.shards)
     check_data_paths(settings.data)

@@ -178,7 +178,7 @@ class ExpertSettings:
     stem_adapter_width: int = setting(
         0,
         "bottleneck width of adapters in the convolutional stem of a hybrid backbone, such as the bundled ones; an"
-        " epoch of phase 1 then takes about four times as long; requires augmentation.cached_views=0",
+        " epoch of phase 1 then takes two to four times as long; requires augmentation.cached_views=0",
         within=Range(0, 10_000),
     )
     group_prompts: int = setting(10, "prompts P per group, for each of the last K blocks", within=Range(0, 1000))

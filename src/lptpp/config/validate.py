@@ -155,9 +155,10 @@ def _check_expert(key: str, expert: ExpertSettings) -> None:
 def _check_cached_views(settings: Settings) -> None:
     adapted = [name for name, expert in settings.experts.items() if expert.stem_adapter_width]
     if settings.augmentation.cached_views and adapted:
+        widths = " and ".join(f"experts.{name}.stem_adapter_width" for name in adapted)
         raise UserError(
-            f"augmentation.cached_views={settings.augmentation.cached_views} needs a frozen stem: set it to 0, or"
-            f" experts.{adapted[0]}.stem_adapter_width to 0."
+            f"augmentation.cached_views={settings.augmentation.cached_views} keeps what the stem returns, but its adapters"
+            f" change that: set it to 0, or {widths} to 0."
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from lptpp.checkpoint.images import run_dataset
 from lptpp.config import Settings, run_settings
+from lptpp.config.validate import written
 from lptpp.data.cache import ImageCache
 from lptpp.data.dataset import ImageDataset, Split
 from lptpp.data.prepare import check_splits, decoding
@@ -163,6 +164,16 @@ def evaluated(settings: Settings) -> dict[str, Any] | None:
     except UserError:
         return None
     return None if asks and other_options(settings, metrics) else metrics
+
+
+def newly_asked(settings: Settings) -> list[str]:
+    """Return what the settings ask for and the latest evaluation in the run folder has not, if there is one."""
+    try:
+        before = other_options(settings, read_metrics(Path(settings.run)))
+    except UserError:
+        return []
+    now = vars(settings.evaluation)
+    return [f"evaluation.{key} was {written(value)}, now {written(now[key])}" for key, value in before.items()]
 
 
 def other_options(settings: Settings, metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.prepare import check_dataset, load_dataset, log_warnings, preprocessings
 from lptpp.data.seen import sampled_size, sentences
-from lptpp.evaluation.run import evaluated, other_options, write_evaluation
+from lptpp.evaluation.run import evaluated, newly_asked, other_options, write_evaluation
 from lptpp.evaluation.tta import adjustment
 from lptpp.inference.runtime import make_accelerator, place, runner_of, runner_on
 from lptpp.losses import build_loss
@@ -245,6 +245,8 @@ class Training:
         position = Position.restored(self.checkpoint.manifest["position"])
         if self.checkpoint.manifest["finished"]:
             log.info("All phases are trained (%s): only the evaluation is left.", self.checkpoint.folder)
+            if asked := newly_asked(self.settings):
+                log.info("It is repeated: %s.", ", ".join(asked))
             return position
         log.info("Resuming from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
         return position

@@ -6,7 +6,6 @@ epochs are written to time_budget.json in the run folder, so that a resumed run 
 """
 
 import logging
-import re
 import statistics
 import time
 from collections.abc import Callable, Mapping
@@ -40,20 +39,7 @@ log = logging.getLogger("lptpp")
 STEPS = 4  # timed per stage, the first of which is left out
 PASSES = 8, 64  # images of the two timed passes without gradients
 RESERVE = 0.1  # of the budget, for what is not timed: fitting the probes, writing the report, other work of the machine
-UNITS = {"h": 3600, "m": 60, "s": 1}
 Clock = Callable[[], float]  # seconds
-
-
-def parse_time(text: str) -> int:
-    """Return the seconds of a duration such as 20m, 1h30m or 90s.
-
-    Raises:
-        UserError: `text` is not a duration.
-    """
-    found = re.findall(r"(\d+)([hms])", text)
-    if not found or "".join(map("".join, found)) != text or not (seconds := sum(int(n) * UNITS[u] for n, u in found)):
-        raise UserError(f"--time {text}: expected a duration such as 20m, 1h30m or 90s.")
-    return seconds
 
 
 def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counter) -> Settings:

@@ -39,7 +39,7 @@ def folder(root: str, test: float, split_seed: int, split_folders: str = "auto")
     """
     top = refuse_no_folder(root)
     places = {"train": top} if split_folders == "none" else find_splits(top)
-    folders = {split: _class_folders(path) for split, path in places.items()}
+    folders = {split: _class_folders(path, top) for split, path in places.items()}
     names = sorted({path.name for paths in folders.values() for path in paths}, key=natural_key)
     _refuse_ambiguous(names, root)
     _refuse_single(names, folders["train"])
@@ -70,10 +70,11 @@ def _notes(root: Path, places: Mapping[str, Path], found: Mapping[Path, Found]) 
     return [*passed, *(Note(NOT_READ, str(path), f"{len(walk(path).images):,} images") for path in others)]
 
 
-def _class_folders(split: Path) -> list[Path]:
+def _class_folders(split: Path, top: Path) -> list[Path]:
     folders = subfolders(split)
     if not folders:
-        raise UserError(f"{split} has no class folders: put its images into one folder per class, or remove it.")
+        other = "or remove it" if split != top else "or predict them with a trained run (`lptpp predict`)"
+        raise UserError(f"{split} has no class folders: put its images into one folder per class, {other}.")
     return folders
 
 

@@ -1,0 +1,19 @@
+"""Durations as users write them."""
+
+import re
+
+from lptpp.utils.errors import UserError
+
+UNITS = {"h": 3600, "m": 60, "s": 1}
+
+
+def parse_time(text: str) -> int:
+    """Return the seconds of a duration such as 20m, 1h30m or 90s.
+
+    Raises:
+        UserError: `text` is not a duration.
+    """
+    found = re.findall(r"(\d+)([hms])", text)
+    if not found or "".join(map("".join, found)) != text or not (seconds := sum(int(n) * UNITS[u] for n, u in found)):
+        raise UserError(f"--time {text}: expected a duration such as 20m, 1h30m or 90s.")
+    return seconds
