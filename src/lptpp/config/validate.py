@@ -156,9 +156,10 @@ def _check_cached_views(settings: Settings) -> None:
     adapted = [name for name, expert in settings.experts.items() if expert.stem_adapter_width]
     if settings.augmentation.cached_views and adapted:
         widths = " and ".join(f"experts.{name}.stem_adapter_width" for name in adapted)
+        views = settings.augmentation.cached_views
         raise UserError(
-            f"augmentation.cached_views={settings.augmentation.cached_views} keeps what the stem returns, but its adapters"
-            f" change that: set it to 0, or {widths} to 0."
+            f"augmentation.cached_views={views} keeps what the stem returns, but its adapters change that: set it to 0, or"
+            f" {widths} to 0."
         )
 
 
