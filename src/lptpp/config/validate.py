@@ -158,8 +158,8 @@ def _check_cached_views(settings: Settings) -> None:
         widths = " and ".join(f"experts.{name}.stem_adapter_width" for name in adapted)
         views = settings.augmentation.cached_views
         raise UserError(
-            f"augmentation.cached_views={views} keeps what the stem returns, but its adapters change that: set it to 0, or"
-            f" {widths} to 0."
+            f"augmentation.cached_views={views} keeps what the stem returns, but its adapters change that: set it to 0,"
+            f" or {widths} to 0."
         )
 
 
