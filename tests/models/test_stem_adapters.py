@@ -1,15 +1,18 @@
 """Adapters in the stem against a literal version, and a run that trains them."""
 
 import copy
+from itertools import pairwise
 
 import pytest
 import timm
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 import lptpp
 from lptpp.backbones.cards import build_parts
 from lptpp.backbones.pooled import PooledTower
+from lptpp.checkpoint.store import steps
 from lptpp.config import ExpertSettings, load_settings
 from lptpp.models.build import encoder_of
 from lptpp.models.encoder import AdaptedEncoder
@@ -82,13 +85,18 @@ def test_a_tower_without_a_convolutional_stem_is_refused(make) -> None:
 
 def test_phase_1_trains_them_and_later_phases_leave_them(settings_of, tmp_path) -> None:
     widths = [f"experts.{name}.stem_adapter_width={WIDTH}" for name in ("visual", "language")]
-    result = fit(settings_of(tmp_path / "run", *widths, "evaluation.keep=last"))
+    result = fit(settings_of(tmp_path / "run", *widths, "keep_checkpoints=100"))
     tensors = tuned(tmp_path / "run")
     found = {name: tensor for name, tensor in tensors.items() if "stem_adapters" in name and "up.weight" in name}
     assert {name.split(".")[1] for name in found} == {"visual", "language"}
     assert all(tensor.abs().sum() > 0 for tensor in found.values())
     parts = result.metrics["tuned_parts"]["visual"]
     assert parts["stem adapters"] == sum(t.numel() for n, t in tensors.items() if "visual.encoder.stem_adapters" in n)
+    folder = tmp_path / "run/checkpoint"
+    kept = [load_file(folder / f"step-{step}/tuned.safetensors") for step in sorted(steps(folder))]
+    own = [name for name in tensors if "visual.encoder.stem_adapters" in name]
+    changes = [any(not torch.equal(one[name], next_one[name]) for name in own) for one, next_one in pairwise(kept)]
+    assert changes == [True] + [False] * (len(kept) - 2)  # the second epoch of visual/phase1, and nothing after it
     model = lptpp.load(tmp_path / "run", "cpu")
     assert model.predict(torch.zeros(40, 40, 3, dtype=torch.uint8).numpy())
 

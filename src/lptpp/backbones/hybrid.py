@@ -35,8 +35,8 @@ def build_hybrid(stem: str, **architecture: Any) -> VisionTransformer:
 class StemEmbed(HybridEmbed):
     """Patch embedding of a hybrid: a convolutional stem and a projection of its last feature map.
 
-    The stem is a body followed by a 1×1 convolution. The body takes nearly all of the time and is never trained, so its
-    feature maps can be precomputed: `forward` accepts images or feature maps.
+    The stem is a body followed by a 1×1 convolution. The body takes nearly all of the time; while it is frozen,
+    its feature maps can be precomputed: `forward` accepts images or feature maps.
     """
 
     def maps(self, images: torch.Tensor, after: Sequence[nn.Module] | None = None) -> torch.Tensor:
