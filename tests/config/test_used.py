@@ -169,3 +169,18 @@ def test_the_first_line_comes_before_anything_slow_is_imported(tmp_path: Path) -
     found = [line.split("] ")[-1].strip() for line in done.stderr.splitlines()]
     assert found == [line for first in FIRST_LINES.values() for line in (first, "without torch")]
     assert not done.stdout
+
+
+WITHOUT_MODELS = """
+import sys
+from lptpp.config import load_settings
+sys.modules["timm"] = sys.modules["open_clip"] = None  # importing them fails
+import lptpp.console.data, lptpp.evaluation.compare
+from lptpp.data.prepare import preprocessings
+assert len(preprocessings(load_settings("emoji"))) == 2  # both bundled
+"""
+
+
+def test_looking_at_data_and_comparing_runs_import_no_models() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_MODELS], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
