@@ -115,7 +115,10 @@ def test_fit_trains_prints_the_table_and_leaves_its_files(lptpp, config, tmp_pat
     assert lptpp("fit", folder)[0] == 0  # a run folder stands for its settings
 
 
-def test_evaluate_prints_the_table_again(lptpp, run):
+def test_evaluate_prints_the_table_again(lptpp, run, monkeypatch):
+    config = run / "config.yaml"
+    config.write_text(config.read_text().replace("tracker: none", "tracker: wandb"))
+    monkeypatch.setitem(sys.modules, "wandb", None)  # not needed here
     status, out, _ = lptpp("evaluate", run, "evaluation.shot_thresholds=[4,7]", "evaluation.baselines=[]")
     assert status == 0
     assert "many: more than 7 training images, medium: 4 to 7" in out
@@ -202,13 +205,21 @@ def test_compare_writes_all_rows_of_all_runs(suffix, lptpp, run, trained, tmp_pa
     output = tmp_path / "new" / f"table.{suffix}"
     status, out, _ = lptpp("compare", run, trained.folder, "-o", output)
     assert status == 0
-    assert "Comparison of runs" in out
+    assert "Comparison of runs" in out and "Settings that differ" not in out
     text = output.read_text()
     rows = json.loads(text) if suffix == "json" else list(csv.DictReader(text.splitlines()))
     assert [(row["run"], row["row"]) for row in rows] == [
         (str(folder), row) for folder in (run, trained.folder) for row in trained.metrics["rows"]
     ]
     assert float(rows[-1]["overall"]) == pytest.approx(trained.metrics["rows"]["mixture"]["overall"])
+
+
+def test_compare_names_the_settings_that_differ(lptpp, run, trained):
+    config = run / "config.yaml"
+    text = config.read_text().replace("\nseed: 0", "\nseed: 5")
+    config.write_text(text.replace("weight_decay: 0.01", "weight_decay: 0.1", 1))
+    status, out, _ = lptpp("compare", run, trained.folder)
+    assert status == 0 and "\nSettings that differ: phase1.weight_decay 0.1 and 0.01.\n" in out
 
 
 def test_data_shows_counts_parts_and_unreadable_images(lptpp, config, pictures, tmp_path):

@@ -1,5 +1,6 @@
 """Settings that the source does not read, paths that do not exist, and files that are no settings are refused."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -89,18 +90,38 @@ def test_files_that_are_no_settings(name: str, words: str, tmp_path: Path) -> No
     assert words in refused(tmp_path / name)
 
 
-COMMANDS = [
-    "fit folder data.root=none",
-    "data table data.train_list=none.csv",
-    "sweep folder --space lptpp data.root=none",
-    "evaluate none",
-    "predict none 1.png",
-    "predict . none.png",
-    "app none",
-    "report none",
-    "compare . none",
-    "export none --to onnx",
-]
+REFUSED = {  # command lines, and what the answer names
+    **dict.fromkeys(
+        [
+            "fit folder data.root=none",
+            "data table data.train_list=none.csv",
+            "sweep folder --space lptpp data.root=none",
+            "evaluate none",
+            "predict none 1.png",
+            "predict . none.png",
+            "predict . . --views none",
+            "predict . . --prior none.csv",
+            "predict . . --assumed none",
+            "predict . . --temperature none",
+            "predict . . --embeddings none.csv",
+            "app none",
+            "report none",
+            "compare . none",
+            "export none --to onnx",
+        ],
+        "none",
+    ),
+    "fit emoji --time 0s": "time",
+    "sweep emoji --space lptpp --trials 0": "trials",
+    "predict . . --threshold 70": "threshold=70: ",
+    "predict . . --top-k 0": "top_k=0: ",
+    "predict . . --batch-size 0": "batch_size=0: ",
+    "predict . . --largest-megapixels 0": "largest_megapixels=0: ",
+    "app . --largest-megapixels 0": "largest_megapixels=0: ",
+    "app . --port 99999": "--port",
+    "export . --to none": "onnx",
+    "export . --to onnx --license mit": "--license",
+}
 
 
 @pytest.mark.parametrize("given", ["my images", "my images/", "../{here}/my images"])
@@ -131,23 +152,25 @@ FIRST_LINES = {
     "export . --to onnx": "Loading the model …",
 }
 ANSWERS = """
-import sys
+import contextlib, io, json, sys
 from lptpp import cli
+answers = []
 for command in sys.argv[1:]:
     sys.argv = ["lptpp", *command.split()]
-    try:
-        cli.main()
-    except SystemExit as end:
-        print(end.code, *{"torch", "matplotlib", "numpy"} & set(sys.modules))
+    with contextlib.redirect_stderr(io.StringIO()) as said:
+        try:
+            cli.main()
+        except SystemExit as end:
+            answers.append((end.code, said.getvalue(), sorted({"torch", "matplotlib", "numpy"} & set(sys.modules))))
+print(json.dumps(answers))
 """
 
 
-def test_wrong_paths_are_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", ANSWERS, *COMMANDS]
+def test_wrong_paths_and_options_are_answered_before_anything_slow_is_imported(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ANSWERS, *REFUSED]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["2"] * len(COMMANDS)
-    for command, line in zip(COMMANDS, done.stderr.splitlines(), strict=True):
-        assert line.startswith("Error: ") and "none" in line, command
+    for (command, named), (status, answer, slow) in zip(REFUSED.items(), json.loads(done.stdout), strict=True):
+        assert status == 2 and "Error" in answer and named in answer and not slow, command
 
 
 WITHOUT_TORCH = """

@@ -10,12 +10,13 @@ from typer.testing import CliRunner
 
 from lptpp.checkpoint.record import ImageRecord, packed, write_digests, write_record
 from lptpp.cli import app
-from lptpp.config import Settings, to_yaml
+from lptpp.config import Settings, load_settings, to_dictionary, to_yaml
 from lptpp.console.tables import comparison_table
 from lptpp.data.content import DIGEST
 from lptpp.evaluation.answers import comparable_answers
 from lptpp.evaluation.compare import ComparedRun, Spread, differences, flat_rows, spread
 from lptpp.evaluation.leader import leader
+from lptpp.evaluation.settings import different_settings
 from lptpp.utils.errors import UserError
 from lptpp.utils.io import write_csv
 from tests import golden
@@ -32,7 +33,7 @@ def metrics(overall: float, few: float | None = 1.0) -> dict:
 def run(folder: str, rows: dict, settings: str | None = None, **changes) -> ComparedRun:
     common = {"split": "test", "shot_thresholds": [20, 100], "seed": 0, "method": "lptpp", "result": "mixture"}
     content = {"rows": rows, "backbone_parameters": 86_000_000, "tuned_parts": PARTS, **common, **changes}
-    return ComparedRun(Path(folder), content, settings or folder)
+    return ComparedRun(Path(folder), content, {"name": settings} if settings else {})
 
 
 def printed(table: Table) -> str:
@@ -77,6 +78,31 @@ def test_runs_are_one_only_where_seeds_differ_and_what_was_evaluated_does_not() 
     assert [name for name in names if name != "▸ LPT++"] == ["x-0, x-1 (2 seeds)", "again", "other"]
 
 
+def settings_that_differ(*overrides: list[str]) -> list[str]:
+    runs = [ComparedRun(Path("a"), {}, to_dictionary(load_settings("emoji", given))) for given in overrides]
+    return list(different_settings([*runs, ComparedRun(Path("b"), {}, {})]))
+
+
+def test_settings_that_change_the_result_are_named_if_they_differ() -> None:
+    assert settings_that_differ(["seed=1", "device=cpu"], ["seed=2", "evaluation.views=flip", "run=runs/b"]) == []
+    longer = ["phase1.epochs=3", "experts.visual.adapter_width=2"]
+    assert settings_that_differ(longer, ["phase1.epochs=4"], ["phase1.epochs=4"]) == [
+        "Settings that differ: phase1.epochs 3 and 4; experts.visual.adapter_width 2 and 8."
+    ]
+
+
+def test_what_follows_from_another_method_is_no_difference_of_settings() -> None:
+    assert settings_that_differ([], ["method=lpt"]) == [
+        "Settings that differ: experts [visual,language] and [visual]; method lptpp and lpt."
+    ]
+    assert settings_that_differ(["method=full", "phase1.epochs=2"], ["method=linear_probe", "phase1.epochs=2"]) == [
+        "Settings that differ: method full and linear_probe."
+    ]
+    assert settings_that_differ(["use_experts=[visual]"], ["method=lpt"]) == [
+        "Settings that differ: method lptpp and lpt."
+    ]
+
+
 def test_a_row_that_some_seeds_lack_says_so() -> None:
     rows = [{"mixture": metrics(60), "mixture.flip": metrics(61)}, {"mixture": metrics(60)}]
     table = comparison_table([run(f"runs/x-{seed}", rows[seed], "same", seed=seed) for seed in range(2)])
@@ -95,10 +121,11 @@ def test_a_run_is_known_by_its_settings_without_seed_and_folder(tmp_path: Path) 
     for name, settings in {"a": Settings(seed=1), "b": Settings(seed=2, run="b"), "c": Settings(workers=3)}.items():
         folder = tmp_path / name
         folder.mkdir()
-        (folder / "metrics.json").write_text(json.dumps({"result": "mixture", "rows": {}}))
+        evaluated = {"result": "mixture", "rows": {}, "split": "test", "shot_thresholds": [1, 2]}
+        (folder / "metrics.json").write_text(json.dumps(evaluated))
         (folder / "config.yaml").write_text(to_yaml(settings))
         runs.append(ComparedRun.read(folder))
-    assert runs[0].settings == runs[1].settings != runs[2].settings
+    assert runs[0].kind == runs[1].kind != runs[2].kind
 
 
 def test_costs_stand_beside_the_accuracies() -> None:

@@ -5,7 +5,8 @@ import huggingface_hub
 import pytest
 
 from lptpp.export.card import plain_text
-from lptpp.export.write import ExportOptions, appearing, export_run
+from lptpp.export.options import ExportOptions
+from lptpp.export.write import appearing, export_run
 from lptpp.utils.errors import UserError
 
 

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from lptpp import api
 from lptpp.backbones.load import load_backbone
 from lptpp.config import Settings
-from lptpp.export.write import ExportOptions, export_run
+from lptpp.export.options import ExportOptions
+from lptpp.export.write import export_run
 from lptpp.inference.model import load
 from lptpp.utils.errors import UserError
 

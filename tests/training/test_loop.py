@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from lptpp.config import PhaseSettings, Settings
 from lptpp.config.stages import StageKey
 from lptpp.inference.runtime import make_accelerator
 from lptpp.training.loop import Batch, Position, Stage, add_gradients, clocks, train, train_only
@@ -207,3 +208,9 @@ def test_saving_reads_what_is_unread():
     position.unread = [Unread(Loss(bad, [loss]), 2, lambda: ["x"])]
     with pytest.raises(Ended):
         position.saved()
+
+
+def test_a_position_names_the_next_epoch_or_the_end_of_its_stage():
+    settings = Settings(phase1=PhaseSettings(epochs=EPOCHS))
+    assert Position(STAGE, epoch=EPOCHS - 1, batch=2).described(settings) == "visual/phase1, epoch 3"
+    assert Position(STAGE, epoch=EPOCHS).described(settings) == "the end of visual/phase1"

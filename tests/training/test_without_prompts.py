@@ -11,7 +11,8 @@ from lptpp import api
 from lptpp.backbones import vision
 from lptpp.backbones.hub import HubFile
 from lptpp.checkpoint.store import latest_checkpoint
-from lptpp.export.write import ExportOptions, export_run
+from lptpp.export.options import ExportOptions
+from lptpp.export.write import export_run
 from lptpp.inference.model import load
 from lptpp.utils.errors import UserError
 

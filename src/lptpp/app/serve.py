@@ -17,8 +17,8 @@ from lptpp.app.neighbors import Neighbors, neighbors_of
 from lptpp.app.page import build_page, gradio, style
 from lptpp.app.predictions import ImagePredictor
 from lptpp.checkpoint.images import run_dataset
+from lptpp.config.validate import check_megapixels
 from lptpp.data.dataset import ImageDataset
-from lptpp.data.decode import check_megapixels
 from lptpp.inference.model import Model, load
 from lptpp.utils.errors import UserError
 

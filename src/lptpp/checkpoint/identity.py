@@ -10,7 +10,8 @@ from typing import Any
 
 from lptpp.backbones.base import fingerprint
 from lptpp.checkpoint.record import record_digest
-from lptpp.config import Settings, flat, to_dictionary
+from lptpp.config import Settings, to_dictionary
+from lptpp.config.trained import trained_settings
 from lptpp.config.validate import written
 from lptpp.data.dataset import ImageDataset
 from lptpp.data.sources.files import read_json
@@ -21,13 +22,6 @@ from lptpp.utils.text import duration, listed
 
 BUDGET = "time_budget.json"  # in a run folder, the epochs that `lptpp fit --time` chose
 LIBRARIES = ("lptpp", "torch", "timm", "open_clip_torch", "accelerate")
-# settings that may change between the start of a run and a later command
-FREE = (
-    "run", "device", "workers", "tracker", "track_every", "keep_checkpoints", "checkpoint_minutes",
-    "data.root", "data.memory_gb", "data.largest_megapixels",
-    "tower_precision", "phase1.gradient_checkpointing", "phase2.gradient_checkpointing",
-)  # fmt: skip
-FREE_BELOW, TRAINS = "evaluation.", "evaluation.keep"
 
 
 def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> dict[str, Any]:
@@ -49,7 +43,7 @@ def identity(settings: Settings, mixture: Mixture, collection: ImageDataset) -> 
 def run_digest(settings: Settings, mixture: Mixture, collection: ImageDataset) -> str:
     """Return a sha256 over all of the identity that does not change while a run trains."""
     found = identity(settings, mixture, collection)
-    return content_digest({**found, "settings": _fixed(found["settings"]), "versions": None})
+    return content_digest({**found, "settings": trained_settings(found["settings"]), "versions": None})
 
 
 def fingerprints(mixture: Mixture) -> dict[str, dict[str, Any]]:
@@ -145,19 +139,10 @@ def _may_move(key: str, before: str, after: str) -> bool:
 
 def _changed(before: dict[str, Any], after: dict[str, Any]) -> list[tuple[str, str, str]]:
     """Return key and both values of every setting that differs and must not, the widest first."""
-    one, other = _fixed(before), _fixed(after)
+    one, other = trained_settings(before), trained_settings(after)
     widest_first = sorted(one.keys() | other.keys(), key=lambda key: (key.count("."), key))
     found = [
         (key, written(one.get(key)), written(other.get(key))) for key in widest_first if one.get(key) != other.get(key)
     ]
     orders = written(list(before["experts"])), written(list(after["experts"]))
     return found or ([("order of experts", *orders)] if orders[0] != orders[1] else [])
-
-
-def _fixed(settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings that must not change, under dotted keys."""
-    # runs from before there was a choice ended with the last epoch and cut no batch
-    every = {TRAINS: "last", "shards": 1} | flat(settings)
-    return {
-        key: value for key, value in every.items() if key == TRAINS or not (key in FREE or key.startswith(FREE_BELOW))
-    }

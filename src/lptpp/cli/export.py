@@ -34,9 +34,13 @@ def export(
 
     lptpp export runs/emoji --to huggingface --license apache-2.0 --push me/emoji
     """
-    refuse_no_run(run)
-    log.info(LOADING)
-    from lptpp.export.write import ExportOptions, export_run
+    from lptpp.export.options import ExportOptions, check_options
 
-    for line in export_run(run, to, output, ExportOptions(image or (), license, push)):
+    options = ExportOptions(image or (), license, push)
+    refuse_no_run(run)
+    check_options(to, options)
+    log.info(LOADING)
+    from lptpp.export.write import export_run
+
+    for line in export_run(run, to, output, options):
         console.print(line)

@@ -10,7 +10,9 @@ from lptpp.utils.paths import refuse_no_run
 
 def page(
     run: Run,
-    port: Annotated[int, typer.Option(help="The page is at http://127.0.0.1:PORT; 0: any free port.")] = 7860,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The page is at http://127.0.0.1:PORT; 0: any free port.")
+    ] = 7860,
     open_browser: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
     similar: Annotated[
         bool | None,
@@ -29,7 +31,10 @@ def page(
 
     lptpp app runs/my_images --port 8080 --no-similar
     """
+    from lptpp.config.validate import check_megapixels
+
     refuse_no_run(run)
+    check_megapixels(largest_megapixels)
     log.info(LOADING)
     from lptpp.app.serve import serve
 

@@ -90,15 +90,7 @@ def predict(
         refuse_no_input(path)
     if output is not None:
         check_suffix(output, TABLES)
-    file, several = output or Path(DEFAULT_OUTPUT), processes.launched() > 1
-    if several:
-        _refuse_for_several(paths, file, overwrite)
-    processes.apart()
-    log.info(LOADING)
-    from lptpp.console.result import show_predictions, show_summary
-    from lptpp.prediction.inputs import are_single_images
     from lptpp.prediction.options import PredictOptions
-    from lptpp.prediction.predict import predict_images, predict_paths
 
     options = PredictOptions(
         top_k=top_k,
@@ -114,6 +106,15 @@ def predict(
         overwrite=overwrite,
         escape_formulas=escape_formulas,
     )
+    file, several = output or Path(DEFAULT_OUTPUT), processes.launched() > 1
+    if several:
+        _refuse_for_several(paths, file, overwrite)
+    processes.apart()
+    log.info(LOADING)
+    from lptpp.console.result import show_predictions, show_summary
+    from lptpp.prediction.inputs import are_single_images
+    from lptpp.prediction.predict import predict_images, predict_paths
+
     if output is None and are_single_images(paths) and not several:
         unreadable = show_predictions(console, predict_images(run, paths, options))
     else:

@@ -44,11 +44,11 @@ def evaluate(
     lptpp evaluate runs/my_images --on new_images/
     """
     from lptpp.config import run_settings
-    from lptpp.config.validate import check_environment
+    from lptpp.config.validate import check_files
     from lptpp.evaluation.changeable import CHANGEABLE, CHANGEABLE_ON, check_changeable
 
     check_changeable(overrides or [], CHANGEABLE if on is None else CHANGEABLE_ON)
-    check_environment(run_settings(run, overrides or []))
+    check_files(run_settings(run, overrides or []))
     if name is not None and on is None:
         raise UserError("--name names the evaluation of other images: add --on FOLDER.")
     if on is not None and not on.exists():
@@ -93,7 +93,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two or more run folders.", show_default=False)],
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Also write the table: .csv or .json.")] = None,
 ) -> None:
-    """Compare the tables of several runs, with the training cost of each row.
+    """Compare the tables of several runs, with the training cost of each row and the settings that differ.
 
     Runs that differ only in their seed are shown as mean ± standard deviation; the file has one line for each run.
 
@@ -109,11 +109,12 @@ def compare(
     from lptpp.console.tables import comparison_table
     from lptpp.evaluation.compare import ComparedRun, flat_rows
     from lptpp.evaluation.leader import leader
+    from lptpp.evaluation.settings import different_settings
     from lptpp.utils.disk import make_folder
     from lptpp.utils.io import write_csv, write_json
 
     found = [ComparedRun.read(run) for run in runs]
-    table, sentences = comparison_table(found), list(leader(found))
+    table, sentences = comparison_table(found), [*different_settings(found), *leader(found)]
     console.print(table)
     for sentence in sentences:
         console.print(sentence)

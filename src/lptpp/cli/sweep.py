@@ -14,7 +14,7 @@ def sweep(
         str, typer.Option(help="A YAML file of settings and their values, or a search space.", show_default=False)
     ],
     overrides: Overrides = None,
-    trials: Annotated[int, typer.Option(help="Number of trials, including earlier ones.")] = 20,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials, including earlier ones.")] = 20,
     output: Annotated[Path, typer.Option("--output", "-o", help="The folder of the sweep.")] = Path("runs/sweep"),
     metric: Annotated[str, typer.Option(help="The column of the table to optimize.")] = "mean_class",
     row: Annotated[str | None, typer.Option(help="The row of the table.  [default: the final prediction]")] = None,

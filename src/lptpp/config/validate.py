@@ -15,7 +15,7 @@ from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.text import either, percent_hint, short_number
 
 if TYPE_CHECKING:
-    from lptpp.config import BackboneSettings, DataSettings, ExpertSettings, Settings
+    from lptpp.config import BackboneSettings, DataSettings, EvaluationSettings, ExpertSettings, Settings
 
 SOURCES_OF = {  # source by the suffix of a list
     ".csv": "csv",
@@ -54,23 +54,39 @@ def check(settings: Settings) -> None:
 
 
 def check_environment(settings: Settings) -> None:
-    """Raise `UserError` for a file that does not exist or a library that is not installed, before anything else runs.
+    """Raise `UserError` for a file that does not exist or a library that is not installed, before training starts.
 
     Not part of `check`: the settings of a finished run stay readable without these.
     """
+    check_files(settings)
+    tracker = settings.tracker
+    if tracker != "none" and find_spec(tracker) is None:
+        raise UserError(f'tracker={tracker}: {tracker} is not installed; run pip install "lptpp[{tracker}]".')
+
+
+def check_files(settings: Settings) -> None:
+    """Raise `UserError` for a file that does not exist, before a model is loaded."""
     for name, expert in settings.experts.items():
         _check_weights(f"experts.{name}.backbone.weights", expert.backbone)
         _check_tokenizer(f"experts.{name}.backbone.tokenizer", expert.backbone.tokenizer)
+    check_priors(settings.evaluation)
+
+
+def check_priors(evaluation: EvaluationSettings) -> None:
+    """Raise `UserError` for class frequencies that are neither a known kind nor a file."""
     for key in ("prior", "assumed"):
-        value = getattr(settings.evaluation, key)
+        value = getattr(evaluation, key)
         if value not in (None, *PRIORS[key]) and not Path(value).is_file():
             raise UserError(
                 f"evaluation.{key}={value}: file not found, and not one of {', '.join(PRIORS[key])}; expected a .csv or"
                 " .json file of class frequencies."
             )
-    tracker = settings.tracker
-    if tracker != "none" and find_spec(tracker) is None:
-        raise UserError(f'tracker={tracker}: {tracker} is not installed; run pip install "lptpp[{tracker}]".')
+
+
+def check_megapixels(largest: float | None) -> None:
+    """Raise `UserError` for a limit that is not above 0; None is no limit of its own."""
+    if largest is not None and not largest > 0:
+        raise UserError(f"largest_megapixels={largest:g}: expected a number above 0.")
 
 
 def check_used(given: Mapping[str, Any], data: DataSettings) -> None:

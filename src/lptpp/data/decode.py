@@ -23,7 +23,6 @@ from lptpp.data.dataset import ImageReference, image_bytes
 from lptpp.data.formats import open_image, pixels_in_memory, too_much_text, without_texts
 from lptpp.data.levels import eight_bits, has_levels
 from lptpp.data.sizes import FULL, Enough
-from lptpp.utils.errors import UserError
 
 LARGEST_MEGAPIXELS = 50
 LARGEST_RATIO = 100  # of the sides: resizing a longer image until it covers the input takes gigabytes
@@ -50,12 +49,6 @@ class Decoding:
 
 LIMITED = Decoding()
 UNLIMITED = Decoding(largest_megapixels=math.inf)
-
-
-def check_megapixels(largest: float | None) -> None:
-    """Raise `UserError` for a limit that is not above 0; None is no limit of its own."""
-    if largest is not None and not largest > 0:
-        raise UserError(f"largest_megapixels={largest:g}: expected a number above 0.")
 
 
 class RefusedImage(Exception):

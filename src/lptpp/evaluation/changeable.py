@@ -7,6 +7,7 @@ from lptpp.config.validate import settings_named
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import either
 
+ADJUSTING = ("views", "prior", "assumed", "temperature")  # settings of the evaluation, and options of predict
 CHANGEABLE = (
     "evaluation.", "device=", "workers=", "data.root=", "data.memory_gb=", "data.largest_megapixels=", "data.on_error=",
 )  # fmt: skip

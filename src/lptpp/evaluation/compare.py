@@ -23,16 +23,18 @@ DATA, THRESHOLDS = "data", "shot thresholds"
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """A finished run: its folder, its metrics, and its settings without seed and folder as text."""
+    """A finished run: its folder, its metrics, and its settings, empty if it has none."""
 
     folder: Path
     metrics: Mapping[str, Any]
-    settings: str
+    settings: Mapping[str, Any]
 
     @property
     def kind(self) -> tuple[str, ...]:
         """Equal for runs that differ only in their seed: settings and what was evaluated."""
-        return self.settings, self.metrics["split"], medium_range(self.metrics), data_size(self.metrics)
+        others = {key: value for key, value in self.settings.items() if key not in ("seed", "run")}
+        settings = json.dumps(others, sort_keys=True) if others else str(self.folder)
+        return settings, self.metrics["split"], medium_range(self.metrics), data_size(self.metrics)
 
     @classmethod
     def read(cls, folder: Path) -> "ComparedRun":
@@ -43,10 +45,7 @@ class ComparedRun:
         """
         check_format(folder)
         metrics, config = read_metrics(folder), folder / "config.yaml"
-        settings = str(folder)
-        if config.is_file():
-            kept = to_dictionary(run_settings(folder)) | {"seed": None, "run": None}
-            settings = json.dumps(kept, sort_keys=True)
+        settings = to_dictionary(run_settings(folder)) if config.is_file() else {}
         found = cls(folder, metrics, settings)
         with consistent(folder):
             for row in flat_rows([found]):

@@ -12,6 +12,7 @@ import torch
 from lptpp.config import EvaluationSettings, Settings
 from lptpp.data.cache import ImageCache
 from lptpp.evaluation.calibration import fit_temperature, tempered, write_fitted
+from lptpp.evaluation.changeable import ADJUSTING
 from lptpp.evaluation.estimated_prior import estimate_from
 from lptpp.evaluation.evaluate import best_classes, columns, ranking_columns, rankings_of, result_row
 from lptpp.evaluation.prior import ESTIMATED, assumed_prior, expected_prior, prior_warnings, reweighed
@@ -23,7 +24,6 @@ from lptpp.models.mixture import Mixture
 from lptpp.utils import exchange, processes
 
 log = logging.getLogger("lptpp")
-OPTIONS = ("views", "prior", "assumed", "temperature")
 FITTED = "fitted"
 
 
@@ -45,7 +45,7 @@ class Adjustment:
 
 def options(asked: EvaluationSettings) -> dict[str, Any]:
     """Return the settings that define an adjustment."""
-    return {key: getattr(asked, key) for key in OPTIONS}
+    return {key: getattr(asked, key) for key in ADJUSTING}
 
 
 def adjustment(

@@ -2,51 +2,41 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from lptpp.export.hugging_face import push, token, write_hugging_face
 from lptpp.export.onnx_files import write_onnx
+from lptpp.export.options import HUGGING_FACE, NO_OPTIONS, ExportOptions, check_options
 from lptpp.export.samples import sample_images, samples
 from lptpp.export.torch_program import write_torch
 from lptpp.inference.model import load
 from lptpp.utils.disk import CannotWrite, keeping, make_folder, remove_partials, writing
-from lptpp.utils.errors import UserError, did_you_mean
+from lptpp.utils.errors import UserError
 
-PROGRAMS = {"onnx": write_onnx, "torch": write_torch}
+WRITERS = {"onnx": write_onnx, "torch": write_torch}
 SAFE = "The run is unchanged, and no part of the export is left."
-FORMATS = (*PROGRAMS, "huggingface")
 
 
-@dataclass(frozen=True)
-class ExportOptions:
-    """Options of single formats."""
-
-    images: Sequence[Path] = ()  # onnx, torch: sample images for the check; some of the run's data set by default
-    license: str | None = None  # huggingface
-    push: str | None = None  # huggingface: OWNER/NAME
-
-
-def export_run(
-    run: Path, form: str, output: Path | None = None, options: ExportOptions = ExportOptions()
-) -> Iterator[str]:
+def export_run(run: Path, form: str, output: Path | None = None, options: ExportOptions = NO_OPTIONS) -> Iterator[str]:
     """Write a run to the folder `output`, by default RUN/export/FORMAT; yield lines about the written files.
 
     Raises:
         UserError: an unknown format, an option of another format, or a file that fails its check.
     """
-    _check(form, options)
+    check_options(form, options)
+    if options.push is not None:
+        token()  # fails before any work is done
     output = output or _default_output(run, form)
     with appearing(output) as folder:
-        if form == "huggingface":
+        if form == HUGGING_FACE:
             name = options.push or run.resolve().name
             yield from write_hugging_face(run, folder, name, options.license or "unknown")
         else:
             model = load(run, device="cpu")
             expected = samples(model.mixture, sample_images(model.settings, options.images))
-            yield from PROGRAMS[form](model, expected, folder)
+            yield from WRITERS[form](model, expected, folder)
     yield f"Written to {output}"
     if options.push is not None:
         yield f"Pushed to {push(output, options.push)} as a private model; change its visibility there."
@@ -85,14 +75,3 @@ def _default_output(run: Path, form: str) -> Path:
     if not run.is_dir():
         raise UserError(f"{run} is not a folder; expected a run folder written by `lptpp fit`, or set --output.")
     return run / "export" / form
-
-
-def _check(form: str, options: ExportOptions) -> None:
-    if form not in FORMATS:
-        raise UserError(f"--to {form}: {did_you_mean(form, FORMATS)}")
-    if form in PROGRAMS and (options.push or options.license):
-        raise UserError(f"--push and --license require --to huggingface, not --to {form}.")
-    if form == "huggingface" and options.images:
-        raise UserError("--image requires --to onnx or --to torch; a Hugging Face folder is not checked on images.")
-    if options.push is not None:
-        token()  # fails before any work is done

@@ -1,16 +1,22 @@
-"""The options of a prediction (docs/predict.md)."""
+"""The options of a prediction (docs/predict.md); wrong ones are refused before PyTorch is imported."""
+
+from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lptpp.config import Settings
-from lptpp.data.decode import Decoding, check_megapixels
-from lptpp.evaluation.tta import OPTIONS, Adjustment
+from lptpp.config.validate import check_megapixels, check_priors
+from lptpp.evaluation.changeable import ADJUSTING
 from lptpp.prediction.suffixes import FEATURES, check_suffix
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import percent_hint, short_number
+
+if TYPE_CHECKING:
+    from lptpp.data.decode import Decoding
+    from lptpp.evaluation.tta import Adjustment
 
 
 @dataclass(frozen=True)
@@ -18,7 +24,7 @@ class PredictOptions:
     """The options of `lptpp predict`.
 
     Raises:
-        UserError: a value is out of range.
+        UserError: a value is out of range, or a file does not exist.
     """
 
     top_k: int = 5
@@ -43,10 +49,11 @@ class PredictOptions:
         if self.embeddings is not None:
             check_suffix(self.embeddings, FEATURES)
         check_megapixels(self.largest_megapixels)
+        check_priors(self.over(Settings()).evaluation)
 
     def over(self, settings: Settings) -> Settings:
         """Return the settings of a run with the evaluation settings replaced by these options."""
-        chosen = {key: getattr(self, key) for key in OPTIONS}
+        chosen = {key: getattr(self, key) for key in ADJUSTING}
         size = settings.evaluation.batch_size if self.batch_size is None else self.batch_size
         return replace(settings, evaluation=replace(settings.evaluation, batch_size=size, **chosen))
 

@@ -7,9 +7,9 @@ from operator import getitem
 from pathlib import Path
 from typing import Any
 
-from lptpp.checkpoint.identity import FREE
 from lptpp.config import Settings, flat, load_settings, to_dictionary
 from lptpp.config.methods import fixed_settings
+from lptpp.config.trained import FREE
 from lptpp.data.prepare import load_dataset
 from lptpp.evaluation.table import AVERAGE, COLUMNS, MIXTURE, PHASES, ResultRow
 from lptpp.sweep.space import Space, corners, read_space

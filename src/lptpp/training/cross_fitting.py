@@ -122,7 +122,7 @@ class CrossFitting:
     def _trained(self, fold: int, kept: np.ndarray, checkpoints: FoldCheckpoints) -> Mixture:
         """Return experts that are trained on the images at `kept`."""
         mixture = self._fresh()
-        restored = checkpoints.restore(mixture)
+        restored = checkpoints.restore(mixture, self.settings)
         stages = [key for key in mixture.stages() if key != SCORER]
         position, optimizer_state = restored or (Position(stages[0]), None)
         if restored is None:

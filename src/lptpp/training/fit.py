@@ -248,7 +248,7 @@ class Training:
             if asked := newly_asked(self.settings):
                 log.info("It is repeated: %s.", ", ".join(asked))
             return position
-        log.info("Resuming from %s: %s, epoch %d.", self.checkpoint.folder, position.stage, position.epoch + 1)
+        log.info("Resuming from %s: %s.", self.checkpoint.folder, position.described(self.settings))
         return position
 
     def _run_stage(self, key: StageKey, position: Position, optimizer_state: dict[str, torch.Tensor] | None) -> None:

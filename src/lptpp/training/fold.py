@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from lptpp.checkpoint.store import TUNED, Checkpoint, latest_checkpoint, load_tuned, write_checkpoint
+from lptpp.config import Settings
 from lptpp.models.mixture import Mixture
 from lptpp.training.loop import Position
 from lptpp.training.optim import optimizer_tensors
@@ -49,13 +50,13 @@ class FoldCheckpoints:
         tensors = {TUNED: mixture.tuned_state(), OPTIMIZER: optimizer_tensors(optimizer)}
         self._write(position.batch, tensors, {"position": position.saved()})
 
-    def restore(self, mixture: Mixture) -> tuple[Position, Tensors] | None:
+    def restore(self, mixture: Mixture, settings: Settings) -> tuple[Position, Tensors] | None:
         """Load the experts; return the position and the state of the optimizer, None without a checkpoint."""
         if self.last is None:
             return None
         load_tuned(mixture, self.last)
         position = Position.restored(self.last.manifest["position"])
-        log.info("Resuming the fold from %s: %s, epoch %d.", self.last.folder, position.stage, position.epoch + 1)
+        log.info("Resuming the fold from %s: %s.", self.last.folder, position.described(settings))
         return position, self.last.tensors(OPTIMIZER)
 
     def _write(self, steps: int, tensors: dict[str, Tensors], manifest: dict[str, Any]) -> None:

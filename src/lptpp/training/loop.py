@@ -11,6 +11,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
+from lptpp.config import Settings
 from lptpp.config.stages import StageKey
 from lptpp.training.optim import Optimization, restore_optimizer
 from lptpp.training.shards import WHOLE, Piece, accumulated, summed
@@ -70,6 +71,11 @@ class Position:
     def restored(cls, saved: Mapping[str, Any]) -> Self:
         """Return the position that `saved` returned."""
         return cls(**{**saved, "stage": StageKey.parse(saved["stage"])})
+
+    def described(self, settings: Settings) -> str:
+        """Return the epoch that is trained next, in words, or that the stage is trained."""
+        epochs = getattr(settings, self.stage.settings_key).epochs
+        return f"{self.stage}, epoch {self.epoch + 1}" if self.epoch < epochs else f"the end of {self.stage}"
 
     def saved(self) -> dict[str, Any]:
         """Return the position as plain values."""
