@@ -23,6 +23,7 @@ PARTS = ("shared_prompts", "group_prompts", "num_groups", "top_k", "group_blocks
 NAMES = {
     "emoji",
     "folder",
+    "folder_photos",
     "grocery",
     "grocery_lt",
     "table",
