@@ -442,7 +442,30 @@ def wait_for_checkpoint(folder: Path, process: Process) -> None:
         (["data", "emoji", "output=my report"], "output is an option, not a setting: write --output 'my report'."),
         (["data", "emoji", "images=false"], "write --images or --no-images."),
         (["evaluate", "runs/x", "on=new"], "on is an option, not a setting: write --on new."),
-        (["fit", "emoji", "--time", "3"], "--time 3: expected a duration such as 20m"),
+        (
+            ["fit", "emoji", "--time", "3"],
+            "--time 3: expected a duration such as 20m, 1h30m or 90s; for minutes, write 3m.",
+        ),
+        (
+            ["fit", "emoji", "--time", "3m", "phase1.epochs=2"],
+            "--time chooses the numbers of epochs, and so does phase1",
+        ),
+        (["fit", "emoji", "--preset", "x"], "no option --preset: did you mean lptpp fit PRESET data.root=FOLDER?"),
+        (["fit", "folder", "."], "Setting '.': expected key=value, for example data.root=."),
+        (["fit", "emoji", "data.test=20%"], "data.test=20%: expected a number; for 20%, write 0.2."),
+        (["fit", "emoji", "data.test=0,2"], "data.test=0,2: expected a number; write 0.2."),
+        (
+            ["predict", ".", ".", "--threshold", "70%"],
+            "--threshold 70%: expected a probability between 0 and 1; for 70%,",
+        ),
+        (
+            ["predict", ".", ".", "--threshold", "0,7"],
+            "--threshold 0,7: expected a probability between 0 and 1; write 0.7.",
+        ),
+        (["export", ".", "--format", "onnx"], "there is no option --format: did you mean --to FORMAT?"),
+        (["train", "x"], "There is no command train: did you mean fit?"),
+        (["evalute", "x"], "There is no command evalute: did you mean evaluate?"),
+        (["fit", "nothing"], "nothing is neither a folder of images, nor a preset, nor a settings file:"),
     ],
 )
 def test_an_unknown_option_hints_at_the_setting(arguments, message, lptpp):

@@ -25,6 +25,11 @@ def fit_epochs(settings: Settings, duration: str) -> Settings:
     return time_budget.fit_epochs(settings, parse_time(duration))
 
 
+def warn_about_few_epochs(duration: str, settings: Settings, wanted: Settings) -> None:
+    """Log a warning if a duration such as 20m left less than half of the epochs that the settings had, `wanted`."""
+    time_budget.warn_about_few_epochs(parse_time(duration), settings, wanted)
+
+
 def warn_about_overrun(duration: str, taken: float) -> None:
     """Log a warning if a command took `taken` seconds, more than a duration such as 20m."""
     time_budget.warn_about_overrun(parse_time(duration), taken)

@@ -12,7 +12,7 @@ from lptpp import api
 from lptpp.checkpoint.identity import BUDGET
 from lptpp.config import run_settings
 from lptpp.data.prepare import load_dataset
-from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, warn_about_overrun
+from lptpp.training.time_budget import RESERVE, fit_epochs, fitting, measure, warn_about_few_epochs, warn_about_overrun
 from lptpp.utils.durations import parse_time
 from lptpp.utils.errors import UserError
 from lptpp.utils.text import duration
@@ -21,7 +21,9 @@ pytestmark = pytest.mark.usefixtures("no_sections")
 METHOD = ["method=vpt_deep", "phase1.batch_size=4", "evaluation.baselines=[]"]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("2h", 7200)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("2h", 7200), ("1h4min5sec", 3845)]
+)
 def test_a_duration_in_seconds(text, seconds):
     assert parse_time(text) == seconds
 
@@ -91,6 +93,18 @@ def test_what_is_not_training_takes_the_time_of_its_passes(settings_of, tmp_path
 def test_a_budget_that_was_not_kept_is_told(taken, told, caplog):
     warn_about_overrun(300, taken)
     assert "".join(caplog.messages) == told
+
+
+def test_less_than_half_of_the_epochs_is_told(settings_of, tmp_path, caplog):
+    wanted, half = (settings_of(tmp_path, f"phase1.epochs={number}", "phase2.epochs=3") for number in (8, 4))
+    few = settings_of(tmp_path, "phase1.epochs=3", "phase2.epochs=1")
+    warn_about_few_epochs(240, half, wanted)
+    assert not caplog.messages
+    warn_about_few_epochs(240, few, wanted)
+    assert caplog.messages == [
+        "The time budget of 4m left 3 of 8 epochs of phase1 and 1 of 3 epochs of phase2: more time may give a better"
+        " model."
+    ]
 
 
 def test_the_epochs_are_told_recorded_and_the_same_at_a_resume(settings_of, tmp_path, caplog):

@@ -9,6 +9,7 @@ import typer
 from lptpp.cli.arguments import LOADING_DATA, Config, Overrides, console, log
 from lptpp.utils import processes
 from lptpp.utils.durations import parse_time
+from lptpp.utils.errors import UserError
 
 
 def fit(
@@ -46,6 +47,7 @@ def fit(
     processes.join()  # before anything that may fail, so that one process says so
     if time is not None:
         parse_time(time)  # refused before anything is loaded
+        _refuse_epochs(overrides or [])
     settings = load_settings(config, overrides or [])
     processes.start(settings.shards)
     check_data_paths(settings.data)
@@ -53,11 +55,20 @@ def fit(
     from lptpp import api
     from lptpp.console.result import show_result
 
+    wanted = settings
     if time is not None:
         settings = api.fit_epochs(settings, time)
     metrics = api.fit(settings)
     if processes.is_main():
         show_result(console, Path(settings.run), metrics)
     if time is not None:
+        api.warn_about_few_epochs(time, settings, wanted)
         api.warn_about_overrun(time, monotonic() - began)
     processes.stop()
+
+
+def _refuse_epochs(overrides: list[str]) -> None:
+    """Raise `UserError` for a number of epochs next to a time, which chooses it."""
+    given = [one for one in overrides if one.startswith(("phase1.epochs=", "phase2.epochs="))]
+    if given:
+        raise UserError(f"--time chooses the numbers of epochs, and so does {given[0]}: leave one of them out.")

@@ -10,14 +10,31 @@ import typer
 from typer.core import TyperGroup
 
 from lptpp.utils import processes
-from lptpp.utils.errors import StoppedAtOnce, UserError
+from lptpp.utils.errors import StoppedAtOnce, UserError, did_you_mean
 from lptpp.utils.text import either
 
 TOGETHER = ("fit", "predict")  # commands for several processes
+MEANT = {
+    "train": "fit",
+    "test": "evaluate",
+    "eval": "evaluate",
+    "infer": "predict",
+    "classify": "predict",
+    "serve": "app",
+}
+OPTIONS_MEANT = {"--format": "--to FORMAT", "--preset": "lptpp fit PRESET data.root=FOLDER"}
 
 
 class Commands(TyperGroup):
     """Handles Ctrl-C and wrong arguments instead of Click, with hints at settings and an example."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that the first argument names, or say which one was meant."""
+        if args[0] not in self.commands and not args[0].startswith("-"):
+            raise UserError(
+                f"There is no command {args[0]}: {did_you_mean(MEANT.get(args[0], args[0]), self.commands)}"
+            )
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that the arguments name."""
@@ -41,7 +58,7 @@ def _unknown_option(error: Any) -> str:
     option, *after = _given(error.option_name)
     if takes_settings and (found := _settings_for(option, after)):
         return f"there is no option {option.partition('=')[0]}: write {either(found)}, without dashes."
-    similar = list(error.possibilities or ())
+    similar = [OPTIONS_MEANT[option]] if option in OPTIONS_MEANT else list(error.possibilities or ())
     similar += [f"./{option} (the file)"] if Path(option).exists() else []
     advice = f"did you mean {either(similar)}?" if similar else "see --help."
     also = " Settings are given as key=value, such as phase1.epochs=5." if takes_settings else ""

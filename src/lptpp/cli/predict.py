@@ -10,6 +10,7 @@ from lptpp.prediction.suffixes import TABLES, check_suffix
 from lptpp.utils import processes
 from lptpp.utils.errors import UserError
 from lptpp.utils.paths import refuse_no_input, refuse_no_run, refuse_swapped
+from lptpp.utils.text import number_hint
 
 DEFAULT_OUTPUT = "predictions.csv"
 
@@ -27,7 +28,9 @@ Output = Annotated[
     ),
 ]
 TopK = Annotated[int, typer.Option("--top-k", "-k", help="Number of classes per image.")]
-Threshold = Annotated[float, typer.Option(help="Leave the prediction empty if its probability is lower than this.")]
+Threshold = Annotated[
+    str, typer.Option(metavar="FLOAT", help="Leave the prediction empty if its probability is lower than this.")
+]
 Column = Annotated[
     str | None,
     typer.Option(help="Column of a table that contains the paths.  [default: one called image, path, file, …]"),
@@ -56,7 +59,7 @@ def predict(
     paths: Paths,
     output: Output = None,
     top_k: TopK = 5,
-    threshold: Threshold = 0.0,
+    threshold: Threshold = "0",
     column: Column = None,
     embeddings: Embeddings = None,
     views: Views = "one",
@@ -94,7 +97,7 @@ def predict(
 
     options = PredictOptions(
         top_k=top_k,
-        threshold=threshold,
+        threshold=_probability(threshold),
         views=views,
         prior=prior,
         assumed=assumed,
@@ -136,3 +139,10 @@ def _refuse_for_several(paths: list[Path], output: Path, overwrite: bool) -> Non
             "With several processes, --overwrite could compute again what one of them has just finished: remove"
             f" {output} instead."
         )
+
+
+def _probability(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise UserError(f"--threshold {text}: expected a probability between 0 and 1{number_hint(text)}.") from None

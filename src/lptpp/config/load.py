@@ -20,7 +20,7 @@ from lptpp.config.schema import ExpertSettings, Settings, default_experts
 from lptpp.config.validate import check_environment, check_keys, check_used, expected, is_setting, written
 from lptpp.utils.errors import UserError, did_you_mean
 from lptpp.utils.paths import refuse_no_run
-from lptpp.utils.text import listed
+from lptpp.utils.text import listed, number_hint
 from lptpp.utils.yaml_text import yaml_text
 
 COMMAND_LINE = "command line"
@@ -197,7 +197,8 @@ def _read_file(path: Path) -> DictConfig:
 def _parse(overrides: Sequence[str]) -> DictConfig:
     for override in overrides:
         if "=" not in override.lstrip("="):
-            raise UserError(f"Setting {override!r}: expected key=value, for example phase1.epochs=5.")
+            meant = f"data.root={override}" if Path(override).is_dir() else "phase1.epochs=5"
+            raise UserError(f"Setting {override!r}: expected key=value, for example {meant}.")
     try:
         return OmegaConf.from_dotlist(list(overrides))
     except (YAMLError, OmegaConfBaseException) as error:
@@ -260,7 +261,8 @@ def _as_user_error(source: str) -> Iterator[None]:
         key = str(error.full_key)
         several = isinstance(error.value, list | ListConfig) and is_setting(Settings, f"{key}s")
         wanted = expected(Settings, key) + (f"; for several, set {key}s" if several else "")
-        raise UserError(f"{source}: {key}={written(error.value)}: expected {wanted}.") from error
+        hint = number_hint(error.value) if isinstance(error.value, str) and wanted.startswith("a number") else ""
+        raise UserError(f"{source}: {key}={written(error.value)}: expected {wanted}{hint}.") from error
     except OmegaConfBaseException as error:
         reason = str(error).splitlines()[0].rstrip(".")
         raise UserError(f"{source}: {error.full_key or 'a setting'} has a wrong value: {reason}.") from error

@@ -138,8 +138,10 @@ def _found(name: str | Path, kind: str, folder: Path, known: dict[str, str]) -> 
         refuse_no_folder(str(name), key="")
     if kind == SETTINGS_FILE and not Path(name).suffix:
         _refuse_folder(Path(name), known)
-    near = did_you_mean(Path(name).stem, known)
-    raise UserError(f"{kind} {name} does not exist and is not a preset: {near} `lptpp presets` lists all.")
+    near, given = did_you_mean(Path(name).stem, known), f"{kind} {name} does not exist and is not a preset"
+    if kind == SETTINGS_FILE and not Path(name).suffix:
+        given = f"{name} is neither a folder of images, nor a preset, nor a settings file"
+    raise UserError(f"{given}: {near} `lptpp presets` lists all.")
 
 
 def _refuse_other_file(path: Path, kind: str) -> None:

@@ -76,6 +76,16 @@ def fit_epochs(settings: Settings, seconds: int, clock: Clock = time.perf_counte
     return _with_epochs(settings, epochs)
 
 
+def warn_about_few_epochs(seconds: int, settings: Settings, wanted: Settings) -> None:
+    """Log a warning if a budget left less than half of the epochs that were `wanted`."""
+    phases = [one for one in ("phase1", "phase2") if 2 * getattr(settings, one).epochs < getattr(wanted, one).epochs]
+    if phases:
+        left = [f"{getattr(settings, one).epochs} of {getattr(wanted, one).epochs} epochs of {one}" for one in phases]
+        log.warning(
+            "The time budget of %s left %s: more time may give a better model.", duration(seconds), " and ".join(left)
+        )
+
+
 def warn_about_overrun(seconds: int, taken: float) -> None:
     """Log a warning if a command took longer than its time budget."""
     if taken > seconds:

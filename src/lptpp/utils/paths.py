@@ -108,7 +108,11 @@ def refuse_no_folder(root: str, key: str = "data.root: ") -> Path:
     near = _similar_folder(path)
     raise UserError(
         f"{key}{'the' if key else 'The'} folder {root} does not exist"
-        + (f": did you mean {near}?" if near else "; expected the folder that contains the images.")
+        + (
+            f": did you mean {near}?"
+            if near
+            else f"; {'set it to' if key else 'expected'} the folder that contains the images."
+        )
         + ("" if path.is_absolute() else " A relative path counts from the current folder.")
     )
 

@@ -54,6 +54,13 @@ def percent_hint(given: float) -> str:
     return f"; for {given:g}%, write {given / 100:g}" if PERCENT_FROM <= given <= 100 else ""
 
 
+def number_hint(given: str) -> str:
+    """Return a clause for text that means a number: 20% or 0,7; else nothing."""
+    if found := re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*%", given):
+        return f"; for {given}, write {float(found[1].replace(',', '.')) / 100:g}"
+    return f"; write {given.replace(',', '.')}" if re.fullmatch(r"\d+,\d+", given) else ""
+
+
 def short_number(number: float) -> str:
     """Return a number as a user may have written it: 20 for 20.0."""
     return str(int(number) if isinstance(number, float) and number.is_integer() else number)
