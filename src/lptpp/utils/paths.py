@@ -105,14 +105,10 @@ def refuse_no_folder(root: str, key: str = "data.root: ") -> Path:
     if path.exists():
         kind = KINDS.get(path.suffix.lower(), "a file")
         raise UserError(f"{key}{root} is {kind}, not a folder; expected the folder that contains the images.")
-    near = _similar_folder(path)
+    near, advice = _similar_folder(path), "set it to" if key else "expected"
     raise UserError(
         f"{key}{'the' if key else 'The'} folder {root} does not exist"
-        + (
-            f": did you mean {near}?"
-            if near
-            else f"; {'set it to' if key else 'expected'} the folder that contains the images."
-        )
+        + (f": did you mean {near}?" if near else f"; {advice} the folder that contains the images.")
         + ("" if path.is_absolute() else " A relative path counts from the current folder.")
     )
 
